@@ -1,0 +1,1 @@
+"""An offline container registry for tests."""

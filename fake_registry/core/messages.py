@@ -1,0 +1,63 @@
+"""Requests and responses of the registry core.
+
+Whoever has a socket (``fake_registry.server``) or none at all (an importer in the same process)
+builds a `Request`, gives it to the core and gets a `Response`. Nothing here knows of sockets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+JSON: Final = "application/json"
+
+
+@dataclass(slots=True)
+class Request:
+    """One HTTP request to a registry.
+
+    ``path`` and ``query`` are as they came, still percent-encoded, ``query`` without its ``?``.
+    ``headers`` has lower-case names; lines of one name are joined by ``", "``.
+    ``host`` is the Host header (``"quay.io"``, ``"127.0.0.1:5000"``), ``sni`` the server name of the
+    TLS handshake, ``secure`` whether there was one. ``body`` yields the request body in pieces.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    host: str = ""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    secure: bool = True
+    sni: str | None = None
+    body: AsyncIterator[bytes] | None = None
+
+    @property
+    def target(self) -> str:
+        """Path and query exactly as in the request line."""
+        return f"{self.path}?{self.query}" if self.query else self.path
+
+
+@dataclass(slots=True, frozen=True)
+class FileBody:
+    """A part of a file: `length` bytes from `offset`, to be read off the event loop in large chunks."""
+
+    path: Path
+    offset: int
+    length: int
+
+
+@dataclass(slots=True)
+class Response:
+    """One HTTP answer.
+
+    ``headers`` are name and value in the order in which they are sent, without Date and, unless the
+    value differs from the body's length (answers to HEAD), without Content-Length.
+    ``drop`` means: send nothing and close the connection.
+    """
+
+    status: int
+    headers: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes | FileBody = b""
+    drop: bool = False

@@ -1,0 +1,1 @@
+"""OpenShift image imports, without a cluster."""

@@ -1,0 +1,80 @@
+"""What the importer needs of a network: one HTTP exchange at a time.
+
+A transport makes a single exchange: no redirects, no retries, no decompression, no authentication.
+All of that lies above it and is the same code whatever carries the bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from mirror.errors import IsmirrorError
+
+
+class TransportError(IsmirrorError):
+    """An exchange that brought no answer. The text is that of Go's net/http, without ``Get "URL": ``.
+
+    ``timeout`` is true for what Go calls a timeout or temporary error (dial and read timeouts): those are retried.
+    ``hung_up`` is true when the connection was closed before the first byte of an answer: Go repeats such a request
+    once if the connection had been used before.
+    """
+
+    def __init__(self, text: str, *, timeout: bool = False, hung_up: bool = False) -> None:
+        super().__init__(text)
+        self.timeout = timeout
+        self.hung_up = hung_up
+
+
+class Answer:
+    """An HTTP answer: status, reason phrase as sent, header lines (names in lower case) and the whole body as sent."""
+
+    __slots__ = ("body", "headers", "reason", "status")
+
+    def __init__(self, status: int, reason: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+        self.status = status
+        self.reason = reason
+        self.headers = headers
+        self.body = body
+
+    def header(self, name: str) -> str:
+        """The first value of a header (lower-case name), or the empty string."""
+        for key, value in self.headers:
+            if key == name:
+                return value
+        return ""
+
+    def header_lines(self, name: str) -> list[str]:
+        """All values of a header (lower-case name), in order."""
+        return [value for key, value in self.headers if key == name]
+
+
+class Transport(Protocol):
+    """One HTTP exchange: `EmbeddedTransport` calls a registry core, `HttpTransport` uses sockets."""
+
+    concurrency: int
+    """How many exchanges may be under way at once (1: strictly one after the other)."""
+
+    async def send(
+        self,
+        method: str,
+        scheme: str,
+        host: str,
+        target: str,
+        headers: Sequence[tuple[str, str]],
+        *,
+        insecure: bool,
+        timeout: float | None = None,
+    ) -> Answer:
+        """Makes one exchange with ``scheme://host`` (host may carry a port) for `target` (path and query).
+
+        `insecure` switches certificate verification off. `timeout` bounds the whole exchange, in seconds.
+
+        Raises:
+            TransportError: no answer came.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Gives all connections back."""
+        ...
