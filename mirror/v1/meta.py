@@ -1,8 +1,8 @@
 """Kubernetes metadata types (k8s.io/apimachinery ``meta/v1``, k8s.io/api ``core/v1``) as this API serialises them.
 
 How emission is written down, here and in the other modules of the package: a field with a plain default is left out
-when it has that default (Go's ``omitempty``); a field made by `always` is emitted even when it is empty. Field order is key
-order in JSON.
+when it has that default (Go's ``omitempty``); a field made by `always` is emitted even when it is empty. Field order is
+key order in JSON.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ Time = Annotated[str, msgspec.Meta(extra={"go": "Time"})]
 
 def always(factory: Callable[[], T]) -> T:
     """A field that is emitted even when it has its default value (no ``omitempty`` in Go)."""
-    return msgspec.field(default_factory=factory)  # type: ignore[no-any-return]
+    return msgspec.field(default_factory=factory)
 
 
 def _null() -> None:
