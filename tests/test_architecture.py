@@ -17,14 +17,14 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "fake_registry": (
         {"errors"},
-        {"config", "oci"},
+        {"client_hello", "config", "oci"},
         {"fixtures"},
         {"core"},
         {"server"},
         {"pytest_plugin"},
     ),
     "mirror": (
-        {"errors", "gojson", "gotext"},
+        {"clock", "errors", "gojson", "gotext", "hostport"},
         {"reference"},
         {"v1"},
         {"importer", "store"},

@@ -1,0 +1,79 @@
+"""Recipe files: which synthetic images lie in which repositories.
+
+A recipe is YAML::
+
+    repositories:
+      - image: quay.io/example/web
+        tags: [[latest, "2.1"], "2.0", "1.0"]
+        platforms: [linux/amd64, linux/arm64]
+
+Each entry of ``tags`` is an image of its own, the newest first; an entry with several tags is one image that has
+them all. The other fields are those of `mirror.seed.synth.Template`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+import msgspec
+
+from mirror.errors import InputError
+from mirror.seed.synth import ImageSpec, Template
+
+_MAX_BYTES: Final = 16 << 20
+_AGE_STEP: Final = timedelta(days=1)
+
+
+class Repository(Template, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The images of one repository.
+
+    ``image`` is ``HOST/REPOSITORY``; ``also`` names others that hold the same images, byte for byte.
+    ``created`` is the time of the first image; each further one is a day older.
+    """
+
+    image: str
+    tags: list[str | list[str]]
+    also: tuple[str, ...] = ()
+
+    def specs(self) -> Iterator[tuple[ImageSpec, list[str]]]:
+        """The images, each with its tags. An image's version is its last tag, as in ``[latest, "2.1"]``."""
+        template = {name: getattr(self, name) for name in Template.__struct_fields__}
+        for age, entry in enumerate(self.tags):
+            tags = [entry] if isinstance(entry, str) else entry
+            if not tags:
+                raise InputError(f"tags of {self.image}: an image without a tag; take the empty list away")
+            try:
+                template["created"] = self.created - age * _AGE_STEP
+            except OverflowError:
+                raise InputError(
+                    f"created of {self.image}: {self.created:%F} is too early for {age} older images"
+                ) from None
+            yield ImageSpec(name=self.image, version=tags[-1], **template), tags
+
+
+class Recipe(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a recipe file says."""
+
+    repositories: list[Repository]
+
+
+def load_recipe(path: Path) -> Recipe:
+    """Reads a recipe file.
+
+    Raises:
+        InputError: a file that cannot be read, or that is not a recipe.
+    """
+    try:
+        with path.open("rb") as file:
+            text = file.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    if len(text) > _MAX_BYTES:
+        raise InputError(f"{path}: larger than {_MAX_BYTES >> 20} MiB")
+    try:
+        return msgspec.yaml.decode(text, type=Recipe)
+    except msgspec.DecodeError as error:
+        raise InputError(f"{path}: {' '.join(str(error).split())}") from None
