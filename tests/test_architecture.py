@@ -53,7 +53,9 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 def layer(package: str, unit: str) -> int:
-    return next(i for i, units in enumerate(LAYERS[package]) if unit in units)
+    found = [number for number, units in enumerate(LAYERS[package]) if unit in units]
+    assert found, f"{package}.{unit} has no place in LAYERS"
+    return found[0]
 
 
 def unit_of(path: Path) -> tuple[str, str]:

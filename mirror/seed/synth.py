@@ -206,7 +206,7 @@ class _Config(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 def _encode(kind: Kind, document: Manifest | Index) -> bytes:
     """A manifest as its tools write it: Docker's indented by three, others compact."""
-    encoded = msgspec.json.encode(document)
+    encoded = msgspec.json.encode(document, order="deterministic")
     return msgspec.json.format(encoded, indent=3) if kind == "docker" else encoded
 
 
@@ -276,12 +276,13 @@ def _config(spec: ImageSpec, platform: Platform, diff_ids: list[str]) -> bytes:
             config=run,
             rootfs=_RootFS("layers", diff_ids),
             history=list(_history(spec, run)),
-        )
+        ),
+        order="deterministic",  # as Go writes maps
     )
 
 
 def _labels(spec: ImageSpec, platform: Platform) -> dict[str, str]:
-    """The labels that image builders set, under those that the spec gives; sorted, as Go writes a map."""
+    """The labels that image builders set, under those that the spec gives."""
     name = spec.name.rsplit("/", 1)[-1]
     labels = {
         "architecture": {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.architecture, platform.architecture),
@@ -295,7 +296,7 @@ def _labels(spec: ImageSpec, platform: Platform) -> dict[str, str]:
     if spec.config.exposed_ports and "io.openshift.expose-services" not in labels:
         ports = (port.partition("/")[0] for port in spec.config.exposed_ports)
         labels["io.openshift.expose-services"] = ",".join(f"{port}:http" for port in ports)
-    return dict(sorted(labels.items()))
+    return labels
 
 
 def _history(spec: ImageSpec, run: RunConfig) -> Iterator[_History]:
