@@ -1,0 +1,137 @@
+"""The registry's errors: every code that goes over the wire is made here, and one function makes the answer.
+
+Codes and messages: distribution specification, "Error Codes"; distribution, ``registry/api/errcode``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import msgspec
+
+from fake_registry.core.messages import JSON, Response
+from fake_registry.errors import FakeRegistryError
+
+API_VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
+
+Detail = Mapping[str, str]
+
+
+class RegistryError(FakeRegistryError):
+    """An answer that is an error: status, code and message, and a detail where one helps.
+
+    ``headers`` come first in the answer. ``note`` is for the journal.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        detail: Detail | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(f"{code}: {message}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.detail = detail
+        self.headers = headers
+
+    @property
+    def note(self) -> str:
+        """One line for the journal."""
+        detail = "" if self.detail is None else f" ({', '.join(self.detail.values())})"
+        return f"{self.code}: {self.message}{detail}"
+
+
+def error_response(error: RegistryError) -> Response:
+    """The answer that an error is, as JSON."""
+    entry: dict[str, object] = {"code": error.code, "message": error.message}
+    if error.detail is not None:
+        entry["detail"] = error.detail
+    headers = [("Content-Type", JSON), API_VERSION, *error.headers]
+    return Response(error.status, headers, msgspec.json.encode({"errors": [entry]}))
+
+
+def page_not_found() -> Response:
+    """What Go's ``http.NotFound`` answers, for paths that no registry has."""
+    headers = [("Content-Type", "text/plain; charset=utf-8"), API_VERSION, ("X-Content-Type-Options", "nosniff")]
+    return Response(404, headers, b"404 page not found\n")
+
+
+def name_unknown(name: str) -> RegistryError:
+    """The host has no such repository."""
+    return RegistryError(404, "NAME_UNKNOWN", "repository name not known to registry", {"name": name})
+
+
+def name_invalid(name: str) -> RegistryError:
+    """The repository's name breaks the grammar."""
+    return RegistryError(400, "NAME_INVALID", "invalid repository name", {"name": name})
+
+
+def tag_unknown(tag: str) -> RegistryError:
+    """The repository has no such tag."""
+    return RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown", {"Tag": tag})
+
+
+def manifest_unknown(digest: str) -> RegistryError:
+    """The repository has no manifest with this digest."""
+    return RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown", {"digest": digest})
+
+
+def blob_unknown(digest: str) -> RegistryError:
+    """The repository has no such blob."""
+    return RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest})
+
+
+def blob_not_mirrored(digest: str) -> RegistryError:
+    """The repository has the layer's metadata and not its content."""
+    reason = "only metadata is mirrored: the content of this layer is not in the fixture tree"
+    return RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest, "reason": reason})
+
+
+def digest_invalid(digest: str) -> RegistryError:
+    """The text in place of a digest is none, or of an unknown algorithm."""
+    return RegistryError(
+        400, "DIGEST_INVALID", "provided digest did not match uploaded content", {"digest": digest[:300]}
+    )
+
+
+def page_size_invalid(count: str) -> RegistryError:
+    """``n`` is no number, negative or absurd."""
+    return RegistryError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", {"n": count[:300]})
+
+
+def range_invalid(requested: str, size: int) -> RegistryError:
+    """The requested range is malformed, or begins behind the end of the blob (`size` bytes)."""
+    headers = (("Content-Range", f"bytes */{size}"),)
+    return RegistryError(416, "RANGE_INVALID", "invalid content range", {"range": requested[:300]}, headers)
+
+
+def unauthorized(challenge: str) -> RegistryError:
+    """No credentials, or none that suffice; `challenge` says how to come back."""
+    headers = (("WWW-Authenticate", challenge),)
+    return RegistryError(401, "UNAUTHORIZED", "authentication required", headers=headers)
+
+
+def wrong_credentials(challenge: str) -> RegistryError:
+    """User name or password at the token endpoint are wrong."""
+    headers = (("WWW-Authenticate", challenge),)
+    return RegistryError(401, "UNAUTHORIZED", "incorrect username or password", headers=headers)
+
+
+def unsupported(allowed: tuple[str, ...]) -> RegistryError:
+    """The path exists, but not with this method."""
+    headers = (("Allow", ", ".join(allowed)),)
+    return RegistryError(405, "UNSUPPORTED", "The operation is unsupported.", headers=headers)
+
+
+def content_damaged(digest: str, reason: str) -> RegistryError:
+    """The tree's content for a digest is something else."""
+    return RegistryError(500, "UNKNOWN", "unknown error", {"digest": digest, "reason": reason})
+
+
+def tree_broken(reason: str) -> RegistryError:
+    """A file of the tree cannot be used; `reason` names it relative to the tree."""
+    return RegistryError(500, "UNKNOWN", "unknown error", {"reason": reason})

@@ -1,0 +1,113 @@
+"""What was asked of the registry, and what it answered: bounded, in memory, for assertions and for people."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator
+
+import msgspec
+
+from fake_registry.core.messages import Request
+
+
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """One request and its answer.
+
+    ``time`` is in seconds since 1970 by the registry's clock, ``target`` path and query as they came; ``status`` 0
+    means that the connection was dropped without an answer. ``user`` is who the request proved to come from,
+    ``authorization`` only the scheme ("Bearer"); credentials are never kept. ``note`` says what went wrong.
+    """
+
+    time: float
+    host: str
+    method: str
+    target: str
+    status: int
+    user: str = ""
+    repository: str = ""
+    note: str = ""
+    accept: str = ""
+    authorization: str = ""
+    user_agent: str = ""
+
+    @property
+    def accepts(self) -> list[str]:
+        """The media types of the Accept header, in order."""
+        return [part.strip() for part in self.accept.split(",") if part.strip()]
+
+
+class Journal:
+    """The last `limit` entries. ``total`` counts all that there ever were."""
+
+    def __init__(self, limit: int = 10_000) -> None:
+        self._entries: deque[Entry] = deque(maxlen=limit)
+        self.total = 0
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(tuple(self._entries))
+
+    def add(
+        self,
+        time: float,
+        host: str,
+        request: Request,
+        status: int,
+        user: str = "",
+        repository: str = "",
+        note: str = "",
+    ) -> None:
+        """Keeps one request with its answer."""
+        headers = request.headers
+        self.total += 1
+        self._entries.append(
+            Entry(
+                time=time,
+                host=host,
+                method=request.method,
+                target=request.target,
+                status=status,
+                user=user,
+                repository=repository,
+                note=note,
+                accept=headers.get("accept", ""),
+                authorization=_scheme(headers.get("authorization", "")),
+                user_agent=headers.get("user-agent", ""),
+            )
+        )
+
+    def entries(
+        self,
+        *,
+        host: str | None = None,
+        method: str | None = None,
+        status: int | None = None,
+        repository: str | None = None,
+        target: str | None = None,
+        since: float | None = None,
+    ) -> list[Entry]:
+        """The entries that have all the given values (``target`` occurs in theirs; at or after ``since``), in order."""
+        return [
+            entry
+            for entry in tuple(self._entries)
+            if (host is None or entry.host == host)
+            and (method is None or entry.method == method)
+            and (status is None or entry.status == status)
+            and (repository is None or entry.repository == repository)
+            and (target is None or target in entry.target)
+            and (since is None or entry.time >= since)
+        ]
+
+    def clear(self) -> None:
+        """Forgets all entries; ``total`` goes on."""
+        self._entries.clear()
+
+
+def _scheme(authorization: str) -> str:
+    """The scheme of an Authorization header; a header without one may be a bare secret and is not kept."""
+    scheme, space, _ = authorization.partition(" ")
+    if not authorization or (space and scheme.isalpha() and len(scheme) <= 20):
+        return scheme
+    return "?"
