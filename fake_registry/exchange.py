@@ -1,0 +1,346 @@
+"""HTTP/1.1 on the side of the sockets: aiohttp's request becomes the core's, the core's response becomes bytes.
+
+Answers look like those of Go's net/http server, which real registries are: its status lines, its ``Date`` and
+``Content-Length``, no ``Server``. Source: RFC 9112; net/http ``server.go``, ``transfer.go``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import logging
+import os
+import re
+import time
+from collections.abc import AsyncIterator
+from email.utils import formatdate
+from pathlib import Path
+from typing import Final, Protocol
+
+from aiohttp.http_exceptions import LineTooLong
+from aiohttp.web import BaseRequest, RequestHandler, RequestPayloadError, Server, StreamResponse
+
+from fake_registry.core.messages import JSON, FileBody, Request, Response
+from fake_registry.core.reasons import reason_phrase
+
+CHUNK: Final = 1024 * 1024
+"""Bytes of a file that are read, and held in memory, at once."""
+
+_SMALL: Final = 64 * 1024
+_NO_BODY: Final = frozenset({204, 304})
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_CR: Final = "\r"
+_NL: Final = "\n"
+_INTERNAL_ERROR_BODY: Final = b'{"errors":[{"code":"UNKNOWN","message":"unknown error"}]}'
+_INTERNAL_ERROR: Final = Response(500, [("Content-Type", JSON)], _INTERNAL_ERROR_BODY)
+
+log = logging.getLogger(__name__)
+
+
+class Core(Protocol):
+    """What answers: a `fake_registry.core.registry.RegistryCore`, or anything that does the same."""
+
+    async def handle(self, request: Request) -> Response:
+        """The answer to one request."""
+        ...
+
+
+class Connection(RequestHandler):
+    """A client's connection: aiohttp's, which knows by what name and over what the client came."""
+
+    __slots__ = ("_open", "_socket_transport", "secure", "sni")
+
+    def __init__(
+        self,
+        manager: Server,
+        open_ones: set[Connection],
+        *,
+        secure: bool,
+        sni: str | None,
+        keepalive_timeout: float,
+    ) -> None:
+        super().__init__(
+            manager,
+            loop=asyncio.get_running_loop(),
+            keepalive_timeout=keepalive_timeout,
+            access_log=None,  # type: ignore[arg-type]
+            auto_decompress=False,
+            max_line_size=_SMALL,
+            max_field_size=_SMALL,
+        )
+        self.secure = secure
+        self.sni = sni
+        self._open = open_ones
+        self._socket_transport: asyncio.BaseTransport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._socket_transport = transport
+        self._open.add(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._socket_transport = None
+        self._open.discard(self)
+        super().connection_lost(exc)
+
+    def cut(self) -> None:
+        """Closes the connection at once, whatever is under way; a TLS peer is not waited for."""
+        if isinstance(self._socket_transport, asyncio.Transport):
+            self._socket_transport.abort()
+
+    def handle_error(
+        self,
+        request: BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> StreamResponse:
+        """What is no HTTP gets the answer of Go's server, and the connection is closed."""
+        log.debug("%s: bad request: %s", request.remote, message or exc)
+        if isinstance(exc, LineTooLong):
+            status = 431
+        return Verbatim(status, reason_phrase(status))
+
+
+class Verbatim(StreamResponse):
+    """An error of the HTTP layer itself, as net/http writes it, and the end of the connection."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(status=status)
+        self._text = f"{status} {text}"
+        self._to: BaseRequest | None = None
+
+    @property
+    def keep_alive(self) -> bool:
+        """Never."""
+        return False
+
+    async def prepare(self, request: BaseRequest) -> None:
+        self._to = request
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        assert self._to is not None
+        head = f"HTTP/1.1 {self._text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+        await self._to.writer.write(f"{head}{self._text}".encode())
+
+
+class Exchanges:
+    """Handles aiohttp's requests with a registry core."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+        self._status_lines: dict[tuple[int, int], bytes] = {}
+        self._date = (0, b"")
+
+    async def __call__(self, request: BaseRequest) -> StreamResponse:
+        if request.version >= (1, 1) and "Host" not in request.headers:
+            return Verbatim(400, "Bad Request: missing required Host header")
+        asked = _Asked(request)
+        try:
+            response = await self._core.handle(asked.request)
+            content = await _content(request.method, response)
+        except (ConnectionError, RequestPayloadError) as error:
+            # The client went away, or its body is no HTTP: there is nobody to answer.
+            raise ConnectionResetError(str(error)) from None
+        except Exception:
+            log.exception("%s %s", request.method, request.raw_path)
+            response, content = _INTERNAL_ERROR, _INTERNAL_ERROR_BODY
+        return _Reply(self, asked, response, content)
+
+    def status_line(self, minor: int, status: int) -> bytes:
+        """``HTTP/1.1 200 OK`` and the end of the line."""
+        line = self._status_lines.get((minor, status))
+        if line is None:
+            line = f"HTTP/1.{minor} {status} {reason_phrase(status)}\r\n".encode()
+            self._status_lines[minor, status] = line
+        return line
+
+    def date_line(self) -> bytes:
+        """The Date header of this second."""
+        now = int(time.time())
+        if self._date[0] != now:
+            self._date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
+        return self._date[1]
+
+
+class _Asked:
+    """aiohttp's request as the core's, and whether its body is still to be asked for."""
+
+    __slots__ = ("_source", "awaits_continue", "request")
+
+    def __init__(self, source: BaseRequest) -> None:
+        self._source = source
+        connection = source.protocol
+        assert isinstance(connection, Connection)
+        headers: dict[str, str] = {}
+        for name, value in source.headers.items():
+            lower = name.lower()
+            headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
+        self.awaits_continue = source.version >= (1, 1) and headers.get("expect", "").lower() == "100-continue"
+        host, path, query = _target(source.raw_path)
+        self.request = Request(
+            method=source.method,
+            path=path,
+            query=query,
+            host=headers.get("host", "") if host is None else host,
+            headers=headers,
+            secure=connection.secure,
+            sni=connection.sni,
+            body=self._body() if source.body_exists else None,
+        )
+
+    async def _body(self) -> AsyncIterator[bytes]:
+        if self.awaits_continue:
+            self.awaits_continue = False
+            await self._source.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        while piece := await self._source.content.readany():
+            yield piece
+
+
+def _target(raw: str) -> tuple[str | None, str, str]:
+    """Host (if the target names one), path and query of a request target; a proxy's client sends whole URLs."""
+    host = None
+    if not raw.startswith("/") and "://" in raw:
+        rest = raw.partition("://")[2]
+        end = min((i for i in map(rest.find, "/?") if i >= 0), default=len(rest))
+        host, raw = rest[:end].rpartition("@")[2], rest[end:]
+        if not raw.startswith("/"):
+            raw = f"/{raw}"
+    path, _, query = raw.partition("?")
+    return host, path, query
+
+
+class _Reply(StreamResponse):
+    """The core's response, written as it is: aiohttp's own would add headers of its own."""
+
+    def __init__(self, exchanges: Exchanges, asked: _Asked, response: Response, content: bytes | _File) -> None:
+        super().__init__()
+        self._exchanges = exchanges
+        self._asked = asked
+        self._response = response
+        self._content = content
+        self._to: BaseRequest | None = None
+        self._open = False
+
+    @property
+    def keep_alive(self) -> bool:
+        """Whether the connection may be used for another request."""
+        return self._open
+
+    async def prepare(self, request: BaseRequest) -> None:
+        self._to = request
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        request, response, content = self._to, self._response, self._content
+        assert request is not None
+        if response.drop:
+            if request.transport is not None:
+                request.transport.abort()
+            return
+        head, length = self._head(request)
+        writer = request.writer
+        if isinstance(content, bytes):
+            if len(content) <= _SMALL:
+                await writer.write(head + content[:length])
+            else:
+                await writer.write(head)
+                await writer.write(memoryview(content)[:length])
+            return
+        await writer.write(head)
+        while length > 0:
+            piece = await asyncio.get_running_loop().run_in_executor(None, content.read, min(CHUNK, length))
+            if not piece:
+                log.error("%s: shorter than announced", content.path)
+                self._open = False
+                raise ConnectionResetError("file shorter than announced")
+            length -= len(piece)
+            await writer.write(piece)
+
+    def _head(self, request: BaseRequest) -> tuple[bytes, int]:
+        """Status line and headers, and how many bytes of content follow; decides what becomes of the connection."""
+        response = self._response
+        minor = 1 if request.version >= (1, 1) else 0
+        body = response.body
+        length = len(body) if isinstance(body, bytes) else body.length
+        bodyless = request.method == "HEAD" or response.status < 200 or response.status in _NO_BODY
+        stays_open = request.keep_alive and not self._asked.awaits_continue
+        parts = [self._exchanges.status_line(minor, response.status)]
+        announced: int | None = None
+        for name, value in response.headers:
+            field = name.lower()
+            if field == "content-length":
+                announced = int(value) if value.isascii() and value.isdigit() else None
+                continue
+            if field == "connection":
+                stays_open = stays_open and value.lower() != "close"
+                continue
+            # How a body is delimited is the server's affair; what is no field name is left out, as Go does.
+            if field in {"date", "transfer-encoding"} or not _is_field_name(name):
+                continue
+            line = f"{name}: {value.replace(_NL, ' ').replace(_CR, ' ')}\r\n"
+            parts.append(line.encode("utf-8", "surrogateescape"))
+        parts.append(self._exchanges.date_line())
+        if response.status >= 200 and response.status not in _NO_BODY:
+            parts.append(b"Content-Length: %d\r\n" % (length if announced is None else announced))
+        if announced is not None and announced != length and not bodyless:
+            stays_open = stays_open and announced < length
+            length = min(announced, length)
+        if minor and not stays_open:
+            parts.append(b"Connection: close\r\n")
+        elif stays_open and not minor:
+            parts.append(b"Connection: keep-alive\r\n")
+        parts.append(b"\r\n")
+        self._open = stays_open
+        return b"".join(parts), 0 if bodyless else length
+
+
+@functools.lru_cache(256)
+def _is_field_name(name: str) -> bool:
+    return _TOKEN.fullmatch(name) is not None
+
+
+class _File:
+    """A part of a file that is being sent. It is closed when nobody holds it, a thread that still reads included."""
+
+    __slots__ = ("_descriptor", "_offset", "path")
+
+    def __init__(self, body: FileBody) -> None:
+        self.path: Path = body.path
+        self._descriptor = -1
+        self._descriptor = os.open(body.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._offset = body.offset
+
+    def __del__(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+
+    def read(self, count: int) -> bytes:
+        """The next bytes, up to `count`; none at the end of the file."""
+        piece = os.pread(self._descriptor, count, self._offset)
+        self._offset += len(piece)
+        return piece
+
+    def cached(self, count: int) -> bytes | None:
+        """The next `count` bytes if the system has them in memory; None if reading them would wait for a disk."""
+        if not hasattr(os, "RWF_NOWAIT"):  # Linux only
+            return None
+        buffer = bytearray(count)
+        try:
+            complete = os.preadv(self._descriptor, [buffer], self._offset, os.RWF_NOWAIT) == count
+        except OSError:  # not in memory, or a file system that cannot tell
+            return None
+        return bytes(buffer) if complete else None
+
+
+async def _content(method: str, response: Response) -> bytes | _File:
+    """What is to be sent of a response: its bytes, or its file, opened. Small files are read at once if they can be."""
+    body = response.body
+    if isinstance(body, bytes):
+        return body
+    if method == "HEAD" or response.drop:
+        return b""
+    if body.length <= _SMALL:
+        file = _File(body)
+        piece = file.cached(body.length)
+        return file if piece is None else piece
+    return await asyncio.get_running_loop().run_in_executor(None, _File, body)

@@ -1,0 +1,329 @@
+"""Listeners: HTTP and HTTPS on one port, a certificate for every name, any number of registries behind them.
+
+What a client is shows in its first byte: a TLS handshake record begins with 0x16, no HTTP method does. The bytes are
+only peeked at, so that whoever speaks with the client afterwards reads everything; the server name in the ClientHello
+says which certificate it gets, or that the registry it wants speaks no TLS.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import socket
+import ssl
+from collections.abc import Collection
+from types import TracebackType
+from typing import Final, NamedTuple, Protocol, Self
+
+from aiohttp.web import Server
+
+from fake_registry.client_hello import HANDSHAKE, HelloError, HelloReader
+from fake_registry.config import Host
+from fake_registry.exchange import Connection, Core, Exchanges
+from fake_registry.tls import CertificateAuthority, ServerContexts
+
+NO_TLS_HERE: Final = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n"
+"""The answer of a clear-text registry to a TLS handshake, as Go's server gives it: no TLS record, and the end."""
+
+_BACKLOG: Final = 1024
+_MAX_GREETINGS: Final = 1024
+_OUT_OF_FILES_PAUSE: Final = 0.5
+
+log = logging.getLogger(__name__)
+
+
+class Address(NamedTuple):
+    """Where a listener listens; as text ``host:port``, with brackets around IPv6."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+class Registries(Core, Protocol):
+    """A core that also says which hosts it has and how each of them is to be spoken with."""
+
+    def host(self, name: str) -> Host | None:
+        """The configuration of a host, if it has one."""
+        ...
+
+    def known_hosts(self) -> Collection[str]:
+        """The names of all hosts."""
+        ...
+
+
+def bind(host: str, port: int) -> list[socket.socket]:
+    """Sockets that listen on an address, one for each address of a host name; port 0 takes a free one, for all.
+
+    Raises:
+        OSError: the address is in use, not ours, or unknown.
+    """
+    sockets: list[socket.socket] = []
+    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    try:
+        for family, kind, protocol, _, address in dict.fromkeys(infos):
+            listener = socket.socket(family, kind, protocol)
+            sockets.append(listener)
+            listener.setblocking(False)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if family == socket.AF_INET6:
+                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+            listener.bind((address[0], sockets[0].getsockname()[1] if len(sockets) > 1 else port, *address[2:]))
+            listener.listen(_BACKLOG)
+    except BaseException:
+        for listener in sockets:
+            listener.close()
+        raise
+    return sockets
+
+
+class RegistryServer:
+    """Serves a registry core on any number of listeners. An asynchronous context manager that closes them.
+
+    `authority` signs the certificates (made when the first client needs one, if not given). Seconds: `greeting` is how
+    long a client may take to say what it wants, TLS handshake included; `idle` how long a connection may wait for the
+    next request, whole headers included; `grace` how long requests under way are waited for by `close`.
+    """
+
+    def __init__(
+        self,
+        core: Registries,
+        authority: CertificateAuthority | None = None,
+        *,
+        greeting: float = 10.0,
+        idle: float = 75.0,
+        grace: float = 5.0,
+    ) -> None:
+        self._core = core
+        self._certificates = _Certificates(core, authority)
+        self._greeting = greeting
+        self._idle = idle
+        self._grace = grace
+        self._manager: Server | None = None
+        self._listeners: set[socket.socket] = set()
+        self._greetings: dict[asyncio.Task[None], socket.socket] = {}
+        self._connections: set[Connection] = set()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def authority(self) -> CertificateAuthority:
+        """The authority that signs the certificates."""
+        return self._certificates.authority
+
+    async def start(self, host: str = "127.0.0.1", port: int = 0, *, serving: str | None = None) -> Address:
+        """Listens on an address (port 0: a free one), and says on which.
+
+        A host name is the address of one registry only where that is `serving`: then its scheme alone decides what the
+        listener speaks, even if another registry of the same name and another port speaks something else.
+
+        Raises:
+            OSError: the address is in use, not ours, or unknown.
+        """
+        return await self.listen(bind(host, port), serving=serving)
+
+    async def listen(self, listeners: list[socket.socket], *, serving: str | None = None) -> Address:
+        """Takes over sockets that listen already; the address is that of the first."""
+        loop = asyncio.get_running_loop()
+        if self._manager is None:
+            self._manager = Server(Exchanges(self._core))
+        for listener in listeners:
+            self._listeners.add(listener)
+            loop.add_reader(listener.fileno(), self._accept, listener, serving)
+        return Address(*listeners[0].getsockname()[:2])
+
+    async def close(self) -> None:
+        """Stops listening, lets requests under way finish within the grace time, and closes every connection."""
+        loop = asyncio.get_running_loop()
+        for listener in self._listeners:
+            loop.remove_reader(listener.fileno())
+            listener.close()
+        self._listeners.clear()
+        greetings = list(self._greetings)
+        for task in greetings:
+            task.cancel()
+        await asyncio.gather(*greetings, return_exceptions=True)
+        if self._manager is None:
+            return
+        self._manager.pre_shutdown()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(2 * self._grace):
+                await self._manager.shutdown(self._grace)
+        for connection in list(self._connections):
+            connection.cut()
+        self._manager = None
+
+    def _accept(self, listener: socket.socket, serving: str | None) -> None:
+        """Takes all clients that wait. Whatever they do next, the event loop is not kept waiting."""
+        loop = asyncio.get_running_loop()
+        for _ in range(_BACKLOG):
+            try:
+                client, _ = listener.accept()
+            except (BlockingIOError, InterruptedError, ConnectionAbortedError):
+                return
+            except OSError as error:
+                # Out of descriptors or memory: without a pause the loop would do nothing but fail here.
+                log.error("cannot accept connections: %s", error)  # noqa: TRY400 - no traceback for a full system
+                loop.remove_reader(listener.fileno())
+                loop.call_later(_OUT_OF_FILES_PAUSE, self._resume, listener, serving)
+                return
+            client.setblocking(False)
+            if len(self._greetings) >= _MAX_GREETINGS:
+                next(iter(self._greetings)).cancel()
+            task = loop.create_task(self._greet(client, serving))
+            self._greetings[task] = client
+            task.add_done_callback(self._greetings.pop)
+
+    def _resume(self, listener: socket.socket, serving: str | None) -> None:
+        if listener in self._listeners:
+            asyncio.get_running_loop().add_reader(listener.fileno(), self._accept, listener, serving)
+
+    async def _greet(self, client: socket.socket, serving: str | None) -> None:
+        """Finds out what a client wants and hands its connection on; closes it if that takes too long."""
+        handed_on = False
+        try:
+            async with asyncio.timeout(self._greeting):
+                hello = await _first_bytes(client)
+                if hello is None:
+                    await self._hand_on(client, None, None)
+                    handed_on = True
+                    return
+                name = hello.server_name
+                context = self._certificates.context(name, serving, client.getsockname()[0])
+                if context is None:
+                    await _refuse_tls(client)
+                    return
+                await self._hand_on(client, context, name)
+                handed_on = True
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            log.debug("connection given up: %s", error)
+        finally:
+            if not handed_on:
+                client.close()
+
+    async def _hand_on(self, client: socket.socket, context: ssl.SSLContext | None, name: str | None) -> None:
+        await asyncio.get_running_loop().connect_accepted_socket(
+            lambda: self._connection(secure=context is not None, sni=name),
+            client,
+            ssl=context,
+            ssl_handshake_timeout=None if context is None else self._greeting + 1,
+        )
+
+    def _connection(self, *, secure: bool, sni: str | None) -> Connection:
+        assert self._manager is not None
+        return Connection(self._manager, self._connections, secure=secure, sni=sni, keepalive_timeout=self._idle)
+
+
+class _Certificates:
+    """Which certificate a client gets."""
+
+    def __init__(self, core: Registries, authority: CertificateAuthority | None) -> None:
+        self._core = core
+        self._authority = authority
+        self._trusted: ServerContexts | None = None
+        self._untrusted: ServerContexts | None = None
+
+    @property
+    def authority(self) -> CertificateAuthority:
+        if self._authority is None:
+            self._authority = CertificateAuthority.create()
+        return self._authority
+
+    def context(self, name: str | None, serving: str | None, address: str) -> ssl.SSLContext | None:
+        """The context for a client that asked for `name` at our `address`; None where clear text only is spoken."""
+        scheme = self._scheme(name if serving is None else serving)
+        if scheme == "http":
+            return None
+        names = ("localhost", *dict.fromkeys(("127.0.0.1", "::1", address.partition("%")[0])))
+        if name is not None and name != "localhost":
+            names = (name,)
+        if scheme == "selfsigned":
+            if self._untrusted is None:
+                self._untrusted = ServerContexts(CertificateAuthority.create())
+            return self._untrusted.for_names(*names)
+        if self._trusted is None:
+            self._trusted = ServerContexts(self.authority)
+        return self._trusted.for_names(*names)
+
+    def _scheme(self, name: str | None) -> str | None:
+        """The scheme of the registry of that name; a server name has no port, so any port of it will do."""
+        if name is None:
+            return None
+        host = self._core.host(name)
+        if host is None:
+            with_port = (known for known in self._core.known_hosts() if known.rpartition(":")[0] == name)
+            host = next((found for found in map(self._core.host, with_port) if found is not None), None)
+        return None if host is None else host.scheme
+
+
+async def _first_bytes(client: socket.socket) -> HelloReader | None:
+    """Waits for a client's first byte, and if it begins a TLS handshake for the whole ClientHello; None for clear text.
+
+    Nothing is consumed. While bytes are missing the socket is told to report only when they are there, so that a
+    client that sends one at a time costs one look each.
+    """
+    reader = HelloReader()
+    seen = -1
+    try:
+        while True:
+            data = _peek(client, reader.needed)
+            if data is not None:
+                if data[:1] != bytes([HANDSHAKE]):
+                    return None
+                try:
+                    if reader.read(data):
+                        return reader
+                except HelloError:
+                    return reader
+                if len(data) <= seen:  # the client has closed, or the system reports early
+                    await asyncio.sleep(0.05)
+                seen = len(data)
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, reader.needed)
+            await _readable(client)
+    finally:
+        with contextlib.suppress(OSError):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
+
+
+def _peek(client: socket.socket, needed: int) -> bytes | None:
+    """What a client has sent; None if that is nothing yet, nothing at all (``b""``) if it has closed."""
+    try:
+        return client.recv(max(needed, 4096), socket.MSG_PEEK)
+    except (BlockingIOError, InterruptedError):
+        return None
+
+
+async def _readable(client: socket.socket) -> None:
+    loop = asyncio.get_running_loop()
+    readable = loop.create_future()
+
+    def wake() -> None:
+        if not readable.done():
+            readable.set_result(None)
+
+    loop.add_reader(client.fileno(), wake)
+    try:
+        await readable
+    finally:
+        loop.remove_reader(client.fileno())
+
+
+async def _refuse_tls(client: socket.socket) -> None:
+    """Answers a TLS handshake in clear text. The hello is read first: closing over unread bytes would be a reset."""
+    loop = asyncio.get_running_loop()
+    with contextlib.suppress(BlockingIOError):
+        while client.recv(65536):
+            pass
+    await loop.sock_sendall(client, NO_TLS_HERE)
+    client.shutdown(socket.SHUT_WR)
+    while await loop.sock_recv(client, 65536):
+        pass
