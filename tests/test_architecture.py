@@ -24,8 +24,9 @@ LAYERS = {
         {"pytest_plugin"},
     ),
     "mirror": (
-        {"clock", "errors", "gojson", "gotext", "hostport"},
-        {"reference"},
+        {"clock", "errors", "gotext", "hostport"},
+        {"gojson"},
+        {"kubejson", "reference"},
         {"v1"},
         {"importer", "store"},
         {"api"},
