@@ -139,8 +139,11 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
 
     ``layers`` are the layers of an image (oldest first as written), the blobs of an artifact or the blobSums of
     schema 1; ``children`` the manifests of an index; ``subject`` the manifest that this one refers to.
+    ``media_type`` is what the manifest says of itself, ``length`` how many bytes it has.
     """
 
+    length: int
+    media_type: str = ""
     config: Descriptor | None = None
     layers: tuple[Descriptor, ...] = ()
     children: tuple[Descriptor, ...] = ()
@@ -166,13 +169,15 @@ def manifest_links(data: bytes) -> Links:
     """
     document = _lenient_object(data)
     if document is None:
-        return Links()
+        return Links(length=len(data))
     config = _descriptor(document.get("config"))
     artifact_type = _text(document.get("artifacttype"))
     if not artifact_type and config is not None and not document.get("manifests"):
         artifact_type = config.media_type  # distribution spec, "Listing Referrers"
     layers = _descriptors(document.get("layers")) + _descriptors(document.get("blobs"))
     return Links(
+        length=len(data),
+        media_type=_text(document.get("mediatype")),
         config=config,
         layers=layers + _schema1_layers(document.get("fslayers")),
         children=_descriptors(document.get("manifests")),

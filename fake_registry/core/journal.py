@@ -55,6 +55,7 @@ class Journal:
         host: str,
         request: Request,
         status: int,
+        *,
         user: str = "",
         repository: str = "",
         note: str = "",

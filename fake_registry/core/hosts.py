@@ -1,0 +1,121 @@
+"""Virtual hosts: which registry a request is for."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl
+
+from fake_registry.config import Host, Hosts
+from fake_registry.core.auth import Authenticator, Tokens
+from fake_registry.core.messages import Request
+from fake_registry.core.scripted import ScriptedRoutes
+from fake_registry.fixtures import Tree, canonical_host
+
+_MAX_SPELLINGS: Final = 4096
+_DEFAULT_PORT: Final = {"http": ":80"}
+_PRINTABLE: Final = re.compile(r"[!#-\[\]-~]{1,300}")
+
+
+class VirtualHost:
+    """One faked registry: its canonical name, its configuration, its scripted routes and who may read it.
+
+    ``explicit`` is true for a host that the configuration names, false for one that is only a directory of the tree
+    (or nothing at all, whose repositories are then unknown).
+    """
+
+    __slots__ = ("authenticator", "config", "explicit", "name", "routes", "tls_only")
+
+    def __init__(self, name: str, config: Host, tokens: Tokens, *, explicit: bool) -> None:
+        self.name = name
+        self.config = config
+        self.explicit = explicit
+        self.tls_only = explicit and config.scheme in {"https", "selfsigned"}
+        self.routes = ScriptedRoutes(config.routes)
+        scheme = "http" if config.scheme == "http" else "https"
+        self.authenticator = None if config.auth is None else Authenticator(name, scheme, config.auth, tokens)
+
+
+class HostTable:
+    """All virtual hosts: those of the configuration, and every other directory of the tree as an https host."""
+
+    def __init__(self, tree: Tree, hosts: Hosts, tokens: Tokens) -> None:
+        self._tree = tree
+        self._tokens = tokens
+        self._configured: dict[str, VirtualHost] = {}
+        # Where a configuration names Docker Hub twice, its own name counts and not an alias.
+        for name in sorted(hosts, key=lambda spelled: canonical_host(spelled) != spelled.lower()):
+            canonical = canonical_host(name)
+            if canonical not in self._configured:
+                self._configured[canonical] = VirtualHost(canonical, hosts[name], tokens, explicit=True)
+        self._spellings: dict[str, VirtualHost] = {}
+
+    def configured(self) -> list[VirtualHost]:
+        """The hosts of the configuration."""
+        return list(self._configured.values())
+
+    def names(self) -> list[str]:
+        """All hosts that are configured or have a directory, in byte order."""
+        return sorted({*self._configured, *self._tree.hosts()})
+
+    def known(self, name: str) -> VirtualHost | None:
+        """The host that is configured or has a directory under this name (any case, any of Docker Hub's names, with
+        or without the default port of its scheme), or None."""
+        found = self._spellings.get(name)
+        if found is not None:
+            return found
+        canonical = canonical_host(name)
+        found = self._lookup(canonical) or self._without_port(canonical)
+        if found is not None:
+            if len(self._spellings) >= _MAX_SPELLINGS:
+                self._spellings.clear()
+            self._spellings[name] = found
+        return found
+
+    def of(self, request: Request) -> VirtualHost:
+        """The host of a request: ``?ns=``, else the Host header where it names a known host, else the name of the TLS
+        handshake, else the Host header as it is."""
+        if "ns=" in request.query:
+            namespace = namespace_of(request)
+            if namespace:
+                return self.known(namespace) or self._unknown(namespace)
+        return self._spellings.get(request.host) or self._of_connection(request)
+
+    def refuses_clear_text(self, request: Request) -> bool:
+        """Whether the Host header of a clear-text request names a host that is configured to speak TLS only."""
+        named = self.known(request.host)
+        return named is not None and named.tls_only
+
+    def _of_connection(self, request: Request) -> VirtualHost:
+        named = self.known(request.host)
+        if named is not None:
+            return named
+        name = request.sni or request.host
+        return self.known(name) or self._unknown(name)
+
+    def _lookup(self, canonical: str) -> VirtualHost | None:
+        configured = self._configured.get(canonical)
+        if configured is None and self._tree.has_host(canonical):
+            return VirtualHost(canonical, Host(), self._tokens, explicit=False)
+        return configured
+
+    def _without_port(self, canonical: str) -> VirtualHost | None:
+        """``quay.io:443`` is ``quay.io``, and ``plain.example.com:80`` is ``plain.example.com`` if that speaks http."""
+        name, colon, port = canonical.rpartition(":")
+        found = self._lookup(canonical_host(name)) if port in {"443", "80"} else None
+        if found is None or colon + port != _DEFAULT_PORT.get(found.config.scheme, ":443"):
+            return None
+        return found
+
+    def _unknown(self, name: str) -> VirtualHost:
+        """A host that has nothing yet. Its name goes into headers, so odd characters do not stay in it."""
+        shown = canonical_host(name) if _PRINTABLE.fullmatch(name) else "invalid"
+        return VirtualHost(shown, Host(), self._tokens, explicit=False)
+
+
+def namespace_of(request: Request) -> str:
+    """The upstream registry that a client of a mirror asks for: ``?ns=`` (distribution specification, "Registry
+    Proxying"), empty if none. It is a key to look up, never a place to connect to."""
+    if "ns=" not in request.query:
+        return ""
+    return next((value for key, value in parse_qsl(request.query) if key == "ns"), "")

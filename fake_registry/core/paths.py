@@ -1,0 +1,51 @@
+"""Paths of the registry API, taken apart.
+
+Source: distribution specification, "Endpoints". A path is looked at from its end, since names contain slashes.
+"""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+from urllib.parse import unquote
+
+BASE: Final = "/v2/"
+CATALOG: Final = "/v2/_catalog"
+TAGS: Final = "/v2/{name}/tags/list"
+MANIFEST: Final = "/v2/{name}/manifests/{reference}"
+BLOB: Final = "/v2/{name}/blobs/{digest}"
+UPLOADS: Final = "/v2/{name}/blobs/uploads/"
+UPLOAD: Final = "/v2/{name}/blobs/uploads/{session}"
+REFERRERS: Final = "/v2/{name}/referrers/{digest}"
+TOKEN: Final = "/token"
+
+_KINDS: Final = {"manifests": MANIFEST, "blobs": BLOB, "referrers": REFERRERS}
+
+
+class Target(NamedTuple):
+    """What a path names: its pattern, the repository and the reference, digest or session; empty where it has none."""
+
+    pattern: str
+    name: str = ""
+    argument: str = ""
+
+
+def parse_path(path: str) -> Target | None:
+    """Finds the pattern of a path that is still percent-encoded; None if it has none. Names are not checked."""
+    if "%" in path:
+        path = unquote(path)
+    head, _, argument = path.rpartition("/")
+    name, _, kind = head.rpartition("/")
+    if not name.startswith(BASE) or len(name) == len(BASE):
+        return _short(path)
+    pattern = _KINDS.get(kind)
+    if pattern is not None and argument:
+        return Target(pattern, name[4:], argument)
+    if kind == "tags" and argument == "list":
+        return Target(TAGS, name[4:])
+    if kind == "uploads" and name.endswith("/blobs") and len(name) > len("/v2/" + "/blobs"):
+        return Target(UPLOAD if argument else UPLOADS, name[4 : -len("/blobs")], argument)
+    return None
+
+
+def _short(path: str) -> Target | None:
+    return Target(path) if path in {BASE, CATALOG, TOKEN} else None

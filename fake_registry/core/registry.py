@@ -1,0 +1,170 @@
+"""The registry: a request goes in, a response comes out. No sockets."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Awaitable, Callable
+from typing import Final, Literal, NamedTuple
+from urllib.parse import unquote
+
+from fake_registry.config import Host, Hosts
+from fake_registry.core import blobs, errors, manifests, paths, referrers, tags
+from fake_registry.core.answers import without_body
+from fake_registry.core.auth import Access, Tokens
+from fake_registry.core.call import Call, Content
+from fake_registry.core.errors import API_VERSION, RegistryError
+from fake_registry.core.hosts import HostTable, VirtualHost, namespace_of
+from fake_registry.core.journal import Journal
+from fake_registry.core.messages import JSON, Request, Response
+from fake_registry.core.paths import Target, parse_path
+from fake_registry.errors import ContentError, TreeError
+from fake_registry.fixtures import Tree, is_repository_name
+
+Permission = Literal["enter", "pull", "catalog"]
+Handler = Callable[[Call], Awaitable[Response]]
+
+
+class Operation(NamedTuple):
+    """What one method does with one pattern of paths, and what it takes to be allowed to."""
+
+    method: str
+    pattern: str
+    permission: Permission
+    handler: Handler
+
+
+async def ping(call: Call) -> Response:
+    """``/v2/``: this is a registry, and you are let in."""
+    return Response(200, [("Content-Type", JSON), API_VERSION], b"{}")
+
+
+OPERATIONS: Final = (
+    Operation("GET", paths.BASE, "enter", ping),
+    Operation("GET", paths.CATALOG, "catalog", tags.catalog),
+    Operation("GET", paths.TAGS, "pull", tags.listing),
+    Operation("GET", paths.MANIFEST, "pull", manifests.get),
+    Operation("GET", paths.BLOB, "pull", blobs.get),
+    Operation("GET", paths.REFERRERS, "pull", referrers.listing),
+)
+"""All that the registry does. HEAD is done as GET, and its body left out."""
+
+_CLEAR_TEXT: Final = b"Client sent an HTTP request to an HTTPS server.\n"
+
+
+class RegistryCore:
+    """All the registries of a tree.
+
+    `hosts` configures some of them; every other directory of ``registries/`` is an https host without
+    authentication. `clock` gives seconds since 1970; `token_key` signs the tokens of the token endpoints
+    (random by default, so that tokens end with the core).
+    """
+
+    def __init__(
+        self,
+        tree: Tree,
+        hosts: Hosts | None = None,
+        *,
+        clock: Callable[[], float] = time.time,
+        journal: Journal | None = None,
+        token_key: bytes | None = None,
+    ) -> None:
+        self.tree = tree
+        self.journal = Journal() if journal is None else journal
+        self._clock = clock
+        self._content = Content(tree)
+        self._hosts = HostTable(tree, hosts or {}, Tokens(token_key or secrets.token_bytes(32), clock))
+        self._operations: dict[str, dict[str, Operation]] = {}
+        for operation in OPERATIONS:
+            methods = self._operations.setdefault(operation.pattern, {})
+            methods[operation.method] = operation
+            if operation.method == "GET":
+                methods["HEAD"] = operation
+
+    def known_hosts(self) -> list[str]:
+        """All hosts that are configured or have a directory, in byte order."""
+        return self._hosts.names()
+
+    def host(self, name: str) -> Host | None:
+        """The configuration of a host; None if it is not configured and has no directory."""
+        known = self._hosts.known(name)
+        return None if known is None else known.config
+
+    def host_of(self, request: Request) -> str:
+        """The canonical name of the host that a request is for: ``?ns=``, else the Host header where it names a known
+        host, else the name of the TLS handshake, else the Host header as it is."""
+        return self._hosts.of(request).name
+
+    def reset(self) -> None:
+        """Counts the answers of scripted routes from the start again."""
+        for host in self._hosts.configured():
+            host.routes.reset()
+
+    async def handle(self, request: Request) -> Response:
+        """Answers one request. Errors are answers, too; nothing is raised but by bugs."""
+        host = self._hosts.of(request)
+        user = repository = note = ""
+        response = self._refused(request, host) or (host.routes.answer(request) if host.routes else None)
+        if response is None:
+            target = parse_path(request.path)
+            call = Call(request, host, target or Target(""), self._content)
+            try:
+                response = await self._answer(call, target)
+            except RegistryError as error:
+                response, note = errors.error_response(error), error.note
+            except ContentError as error:
+                response, note = errors.error_response(errors.content_damaged(error.digest, str(error))), str(error)
+            except TreeError as error:
+                response, note = errors.error_response(errors.tree_broken(str(error))), str(error)
+            user, repository = call.user, call.target.name
+            if "ns=" in request.query and namespace_of(request):
+                response.headers.append(("OCI-Namespace", host.name))
+        if request.method == "HEAD":
+            response = without_body(response)
+        self.journal.add(
+            self._clock(), host.name, request, response.status, user=user, repository=repository, note=note
+        )
+        return response
+
+    def _refused(self, request: Request, host: VirtualHost) -> Response | None:
+        """What is no answer of the registry: nobody listens, or only TLS is spoken there (as Go's server says it)."""
+        if host.config.scheme == "down":
+            return Response(0, drop=True)
+        if not request.secure and self._hosts.refuses_clear_text(request):
+            return Response(400, [], _CLEAR_TEXT)
+        return None
+
+    async def _answer(self, call: Call, target: Target | None) -> Response:
+        """Authentication, then content."""
+        guard = call.host.authenticator
+        if target is not None and target.pattern == paths.TOKEN:
+            return self._token(call)
+        methods = {} if target is None else self._operations.get(target.pattern, {})
+        operation = methods.get(call.request.method)
+        if guard is not None and (target is not None or unquote(call.request.path).startswith(paths.BASE)):
+            call.user = guard.user(call.request, _needed(call, operation))
+        if target is None:
+            return errors.page_not_found()
+        if operation is None:
+            raise errors.unsupported(tuple(sorted(methods)))
+        return await operation.handler(call)
+
+    def _token(self, call: Call) -> Response:
+        guard = call.host.authenticator
+        if guard is None or not guard.has_tokens:
+            return errors.page_not_found()
+        if call.request.method not in {"GET", "HEAD"}:
+            raise errors.unsupported(("GET", "HEAD"))
+        response, call.user = guard.token(call.request)
+        return response
+
+
+def _needed(call: Call, operation: Operation | None) -> Access | None:
+    """What a request needs to be allowed; nothing in particular where its path names no repository that can be."""
+    if operation is None or operation.permission == "enter":
+        return None
+    if operation.permission == "catalog":
+        return Access("registry", "catalog", ["*"])
+    if not is_repository_name(call.target.name):
+        return None
+    return Access("repository", call.target.name, [operation.permission])
