@@ -317,9 +317,9 @@ def mirror_sets_of(document: Mapping[str, Any], kind: str | None = None) -> list
     Raises InputError, which names the object and the field.
     """
     read = _decode(document, _Object, kind or "mirror object", "")
-    if read.kind not in RULES or kind not in (None, read.kind):
-        raise InputError(f"kind: found {read.kind!r}, must be {kind or ' or '.join(RULES)}")
     name = read.metadata.name if read.metadata else ""
+    if read.kind not in RULES or kind not in (None, read.kind):
+        raise InputError(f"object {name!r}: kind: found {read.kind!r}, must be {kind or ' or '.join(RULES)}")
     rules_field = RULES[read.kind]
     listed = (read.spec or {}).get(rules_field)
     rules = _decode([] if listed is None else listed, list[_Rule], f"{read.kind} {name!r}", f"spec.{rules_field}")

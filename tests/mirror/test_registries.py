@@ -204,7 +204,7 @@ AT = "ImageDigestMirrorSet 'x': spec.imageDigestMirrors"
         (whole("idms", None), None),
         ({"kind": "ImageDigestMirrorSet", "metadata": None, "spec": None}, None),
         ({"kind": "ImageDigestMirrorSet"}, None),
-        ({"kind": "Image"}, "kind: found 'Image', must be ImageDigestMirrorSet"),
+        ({"kind": "Image"}, "object '': kind: found 'Image', must be ImageDigestMirrorSet"),
         ({}, "ImageDigestMirrorSet: Object missing required field `kind`"),
         ([], "ImageDigestMirrorSet: Expected `object`, got `array`"),
         (whole("idms", [{}]), f"{AT}[0]: Object missing required field `source`"),
