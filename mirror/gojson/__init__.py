@@ -12,7 +12,7 @@ mirror.gojson.errors.GoTypeError: json: cannot unmarshal string into Go struct f
 
 from __future__ import annotations
 
-from mirror.gojson.decoder import decode, decode_stream_value, unquote
+from mirror.gojson.decoder import decode, decode_stream, unquote
 from mirror.gojson.errors import GoJSONError, GoSyntaxError, GoTypeError
 from mirror.gojson.scanner import check_valid, quote_byte
 from mirror.gojson.shapes import (
@@ -66,7 +66,7 @@ __all__ = [
     "Uint64",
     "check_valid",
     "decode",
-    "decode_stream_value",
+    "decode_stream",
     "quote_byte",
     "unquote",
 ]

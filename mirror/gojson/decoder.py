@@ -33,7 +33,7 @@ from mirror.gojson.shapes import (
     TimeShape,
 )
 from mirror.gojson.strict import StrictLog
-from mirror.gotext import GoBase64Error, GoTimeError, decode_base64, parse_rfc3339
+from mirror.gotext import GoBase64Error, GoTimeError, decode_base64, go_text, parse_rfc3339, rfc3339
 
 # The text is known to be valid JSON when these are used.
 _SPACE: Final = re.compile(rb"[ \t\n\r]*+")
@@ -66,7 +66,7 @@ def decode(data: bytes, shape: Shape, *, strict: StrictLog | None = None) -> Any
     return _Decoder(data, strict).decode(shape)
 
 
-def decode_stream_value(data: bytes, shape: Shape) -> AnyValue:
+def decode_stream(data: bytes, shape: Shape) -> AnyValue:
     """Decodes the first JSON value of a text and ignores what follows, as ``json.Decoder`` does with a body.
 
     Raises:
@@ -87,9 +87,10 @@ def unquote(literal: bytes) -> str:
 
     Every invalid byte, and every half of a surrogate pair that is alone, becomes U+FFFD.
     """
-    text = literal.decode("utf-8", "surrogateescape")
-    if "\\" in text:
-        text = json.loads(f'"{text}"', strict=False)
+    text = go_text(literal)
+    if "\\" not in text:
+        return text
+    text = json.loads(f'"{text}"')
     return text if text.isascii() else _SURROGATES.sub("\ufffd", text)
 
 
@@ -173,7 +174,7 @@ class _Decoder:
         self.at = found.end()
         literal = found.group(1)
         try:  # time.Time does not unquote what stands between the quotes, metav1.Time does
-            return parse_rfc3339(unquote(literal) if shape.meta else literal)
+            return rfc3339(parse_rfc3339(unquote(literal) if shape.meta else literal))
         except GoTimeError as error:
             raise GoJSONError(str(error)) from None
 

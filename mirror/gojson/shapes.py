@@ -6,7 +6,7 @@ A shape carries the Go type as error texts print it. What decoding gives:
 `String`, `Bool`, `Float64`  str, bool, float
 `Int64`, `Int32`, …          int, within the range of the type
 `Bytes`                      bytes, from base64
-`Time`, `MetaTime`           aware datetime in UTC: ``time.Time`` and ``metav1.Time``, which refuse different things
+`Time`, `MetaTime`           str: RFC 3339 in UTC with whole seconds, as it is printed (``time.Time``, ``metav1.Time``)
 `Raw`                        bytes: the JSON text of the value as it stands (``json.RawMessage``)
 `Any`                        dict, list, str, bool, int, float or None
 `List`, `Map`, `Struct`      list; dict; dict with the fields that were set, under their own names
@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from typing import Any as AnyValue
 from typing import Final, Self
 
-from mirror.gotext import ZERO_TIME
+from mirror.gotext import ZERO_TEXT
 
 
 class Shape:
@@ -97,8 +97,8 @@ class TimeShape(Shape):
         super().__init__(go)
         self.meta = meta
 
-    def zero(self) -> AnyValue:
-        return ZERO_TIME
+    def zero(self) -> str:
+        return ZERO_TEXT
 
 
 class RawShape(Shape):
@@ -168,16 +168,19 @@ class Custom(Shape):
 
 
 class Text(Shape):
-    """A type with an ``UnmarshalText``: only strings fit, and ``null`` is passed over.
+    """A type with an ``UnmarshalText``, or a string type of its own: only strings fit, and ``null`` is passed over.
 
     `decode` may raise `GoJSONError`, which stops all decoding at once.
     """
 
     __slots__ = ("decode",)
 
-    def __init__(self, go: str, decode: Callable[[str], AnyValue]) -> None:
+    def __init__(self, go: str, decode: Callable[[str], AnyValue] = str) -> None:
         super().__init__(go)
         self.decode = decode
+
+    def zero(self) -> str:
+        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,23 +202,22 @@ class Struct(Shape):
     `go` is the type with its package, ``dockerpre012.DockerConfig``, or the whole text of an anonymous one.
     """
 
-    __slots__ = ("fields", "folded", "name")
+    __slots__ = ("exact", "fields", "folded", "name")
 
     def __init__(self, go: str, fields: Iterable[Field | tuple[str, Shape]], *, fold: bool = True) -> None:
         super().__init__(go)
         # reflect.Type.Name: without the package, and empty for an anonymous struct.
         self.name = "" if re.match(r"struct\b", go) else go.rpartition(".")[2]
-        self.fields: dict[str, Field] = {}
+        listed = [entry if isinstance(entry, Field) else Field(*entry) for entry in fields]
+        self.fields = tuple((field.name, field.shape) for field in listed)
+        self.exact = {field.name: field for field in listed}
         self.folded: dict[str, Field] = {}
-        for entry in fields:
-            field = entry if isinstance(entry, Field) else Field(*entry)
-            self.fields[field.name] = field
-            if fold:
-                self.folded.setdefault(fold_name(field.name), field)
+        for field in listed if fold else ():
+            self.folded.setdefault(fold_name(field.name), field)
 
     def find(self, key: str) -> Field | None:
         """The field that a key of a JSON object names."""
-        return self.fields.get(key) or (self.folded.get(fold_name(key)) if self.folded else None)
+        return self.exact.get(key) or (self.folded.get(fold_name(key)) if self.folded else None)
 
     def zero(self) -> dict[str, AnyValue]:
         return {}

@@ -21,6 +21,7 @@ _SHORT: Final = {
     '"': r"\"",
 }
 _SPECIAL: Final = re.compile(r"[^ !#-\[\]-~]")
+_SURROGATES: Final = re.compile("[\ud800-\udfff]")
 _HTML: Final = (
     (b"<", rb"\u003c"),
     (b">", rb"\u003e"),
@@ -55,6 +56,14 @@ def _escape(match: re.Match[str]) -> str:
     if is_printable(character):
         return character
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def go_text(data: bytes) -> str:
+    """A Go string as JSON carries it: every byte that is no UTF-8 becomes U+FFFD."""
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        return _SURROGATES.sub("\ufffd", data.decode("utf-8", "surrogateescape"))
 
 
 def html_escape(data: bytes) -> bytes:

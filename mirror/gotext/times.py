@@ -13,7 +13,10 @@ from typing import Final
 LAYOUT: Final = "2006-01-02T15:04:05Z07:00"
 
 ZERO_TIME: Final = datetime(1, 1, 1, tzinfo=UTC)
-"""Go's zero time, ``0001-01-01T00:00:00Z``."""
+"""Go's zero time."""
+
+ZERO_TEXT: Final = "0001-01-01T00:00:00Z"
+"""The zero time as `rfc3339` prints it."""
 
 _LATEST: Final = datetime.max.replace(tzinfo=UTC)
 _MONTH_DAYS: Final = (31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
