@@ -17,13 +17,15 @@ class TransportError(IsmirrorError):
 
     ``timeout`` is true for what Go calls a timeout or temporary error (dial and read timeouts): those are retried.
     ``hung_up`` is true when the connection was closed before the first byte of an answer: Go repeats such a request
-    once if the connection had been used before.
+    once if the connection had been used before. ``in_body`` is true when status and headers had come and reading the
+    body failed (``unexpected EOF``): such a text is not put behind the URL.
     """
 
-    def __init__(self, text: str, *, timeout: bool = False, hung_up: bool = False) -> None:
+    def __init__(self, text: str, *, timeout: bool = False, hung_up: bool = False, in_body: bool = False) -> None:
         super().__init__(text)
         self.timeout = timeout
         self.hung_up = hung_up
+        self.in_body = in_body
 
 
 class Answer:

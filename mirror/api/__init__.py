@@ -1,0 +1,1 @@
+"""``image.openshift.io/v1``: decoding, validation, strategies and the import flow, with no sockets."""

@@ -1,0 +1,114 @@
+"""Answers of the API that are not objects: ``metav1.Status`` with its codes (apimachinery ``api/errors``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from mirror.api.fields import FieldError, joined
+from mirror.errors import IsmirrorError
+from mirror.gotext import quote
+from mirror.v1.meta import Status, StatusCause, StatusDetails
+
+GROUP: Final = "image.openshift.io"
+
+
+class ApiFailure(IsmirrorError):
+    """A call that is refused; ``status`` is the whole answer."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status
+
+
+def _failure(code: int, reason: str, message: str, details: StatusDetails | None) -> ApiFailure:
+    status = Status(
+        kind="Status",
+        apiVersion="v1",
+        status="Failure",
+        message=message,
+        reason=reason,
+        details=details,
+        code=code,
+    )
+    return ApiFailure(status)
+
+
+def bad_request(message: str) -> ApiFailure:
+    return _failure(400, "BadRequest", message, None)
+
+
+def not_found(resource: str, name: str) -> ApiFailure:
+    """`resource` is what the message calls it: mostly a plural, for some answers a singular."""
+    details = StatusDetails(name=name, group=GROUP, kind=resource)
+    return _failure(404, "NotFound", f"{resource}.{GROUP} {quote(name)} not found", details)
+
+
+def path_not_found() -> ApiFailure:
+    return _failure(404, "NotFound", "the server could not find the requested resource", StatusDetails())
+
+
+def method_not_allowed() -> ApiFailure:
+    message = "the server does not allow this method on the requested resource"
+    return _failure(405, "MethodNotAllowed", message, StatusDetails())
+
+
+def not_acceptable() -> ApiFailure:
+    message = (
+        "406: Not Acceptable\n\nAvailable representations: "
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    )
+    return _failure(406, "NotAcceptable", message, StatusDetails())
+
+
+def unsupported_media_type() -> ApiFailure:
+    message = (
+        "the body of the request was in an unknown format - accepted media types include: "
+        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
+    )
+    return _failure(415, "UnsupportedMediaType", message, None)
+
+
+def too_large(limit: int) -> ApiFailure:
+    return _failure(413, "RequestEntityTooLarge", f"limit is {limit}", StatusDetails())
+
+
+def already_exists(resource: str, name: str) -> ApiFailure:
+    details = StatusDetails(name=name, group=GROUP, kind=resource)
+    return _failure(409, "AlreadyExists", f"{resource}.{GROUP} {quote(name)} already exists", details)
+
+
+def conflict(resource: str, name: str, problem: str) -> ApiFailure:
+    details = StatusDetails(name=name, group=GROUP, kind=resource)
+    message = f"Operation cannot be fulfilled on {resource}.{GROUP} {quote(name)}: {problem}"
+    return _failure(409, "Conflict", message, details)
+
+
+MODIFIED: Final = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def invalid(kind: str, name: str, errors: Sequence[FieldError], group: str = GROUP) -> ApiFailure:
+    """Every error is a cause; in the message equal texts stand once."""
+    details = StatusDetails(name=name, group=group, kind=kind, causes=[error.cause for error in errors])
+    return _failure(422, "Invalid", f"{kind}.{group} {quote(name)} is invalid: {joined(errors)}", details)
+
+
+def internal_error(message: str) -> ApiFailure:
+    details = StatusDetails(causes=[StatusCause(message=message)])
+    return _failure(500, "InternalError", f"Internal error occurred: {message}", details)
+
+
+def plain_error(message: str) -> ApiFailure:
+    """An error without a type of its own: message and code only."""
+    return ApiFailure(
+        Status(kind="Status", apiVersion="v1", status="Failure", message=message, code=500),
+    )
+
+
+def timed_out() -> ApiFailure:
+    message = "Timeout: request did not complete within requested timeout - context deadline exceeded"
+    return _failure(504, "Timeout", message, StatusDetails())
+
+
+def success(code: int = 0, details: StatusDetails | None = None) -> Status:
+    return Status(kind="Status", apiVersion="v1", status="Success", details=details, code=code)

@@ -1,0 +1,238 @@
+"""Validation of imports, streams, tags and images (openshift-apiserver ``apis/image/validation``)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+from mirror.api.fields import FieldError, forbidden, invalid, required
+from mirror.api.metadata import metadata_errors
+from mirror.importer.allowed import AllowedRegistries
+from mirror.reference import InvalidReference, Reference
+from mirror.v1.image import Image
+from mirror.v1.imagestream import LEGACY, LOCAL, PRESERVE_ORIGINAL, SOURCE, ImageStream, TagReference
+from mirror.v1.imagestreamimport import ImageImportSpec, ImageStreamImport, RepositoryImportSpec
+
+INSECURE_ANNOTATION: Final = "openshift.io/image.insecureRepository"
+_MODES: Final = frozenset({"", LEGACY, PRESERVE_ORIGINAL})
+_MODE_TEXT: Final = "invalid import mode, valid modes are '', 'Legacy', 'PreserveOriginal'"
+_MEDIA_TYPE: Final = re.compile(r" *([A-Za-z0-9][A-Za-z0-9!#$&^_-]{0,126})/([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}) *")
+_DIGEST: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
+
+
+def _parse_problem(name: str) -> str:
+    try:
+        Reference.parse(name)
+    except InvalidReference as error:
+        return str(error)
+    return ""
+
+
+# ImageStreamImport
+
+
+def import_errors(isi: ImageStreamImport) -> list[FieldError]:
+    """Images in order, the repository, emptiness, metadata."""
+    errors: list[FieldError] = []
+    for index, image in enumerate(isi.spec.images or ()):
+        errors += _image_spec_errors(image, f"spec.images[{index}]")
+    if isi.spec.repository is not None:
+        errors += _repository_spec_errors(isi.spec.repository, "spec.repository")
+    elif not isi.spec.images:
+        errors.append(invalid("spec.images", None, "you must specify at least one image or a repository import"))
+    errors += metadata_errors(isi.metadata, stream_name=True)
+    return errors
+
+
+def _image_spec_errors(spec: ImageImportSpec, field: str) -> Iterator[FieldError]:
+    if spec.from_.kind != "DockerImage":
+        yield invalid(f"{field}.from.kind", spec.from_.kind, "only DockerImage is supported")
+    if spec.to is not None and not spec.to.name:
+        yield invalid(f"{field}.to.name", "", "the name of the target tag must be specified")
+    name = spec.from_.name
+    if not name:
+        yield required(f"{field}.from.name")
+    elif name == "*":
+        return
+    elif problem := _parse_problem(name):
+        yield invalid(f"{field}.from.name", name, problem)
+    yield from _mode_errors(spec.importPolicy.importMode, field)
+
+
+def _repository_spec_errors(spec: RepositoryImportSpec, field: str) -> Iterator[FieldError]:
+    if spec.from_.kind != "DockerImage":
+        yield invalid(f"{field}.from.kind", spec.from_.kind, "only DockerImage is supported")
+    name = spec.from_.name
+    if not name:
+        yield required(f"{field}.from.name", "container image references require a name")
+    elif problem := _parse_problem(name):
+        yield invalid(f"{field}.from.name", name, problem)
+    else:
+        reference = Reference.parse(name)
+        if reference.tag or reference.id:
+            yield invalid(f"{field}.from.name", name, "you must specify an image repository, not a tag or ID")
+    yield from _mode_errors(spec.importPolicy.importMode, field)
+
+
+def _mode_errors(mode: str, field: str) -> Iterator[FieldError]:
+    if mode not in _MODES:
+        yield invalid(f"{field}.importPolicy.importMode", mode, _MODE_TEXT)
+
+
+def allowed_errors(isi: ImageStreamImport, allowed: AllowedRegistries) -> list[FieldError]:
+    """What the list of allowed registries refuses of an import: the repository first."""
+    errors = []
+    if isi.spec.repository is not None:
+        errors += _refused(isi.spec.repository, "spec.repository", allowed)
+    for index, image in enumerate(isi.spec.images or ()):
+        errors += _refused(image, f"spec.images[{index}]", allowed)
+    return errors
+
+
+def _refused(
+    spec: ImageImportSpec | RepositoryImportSpec, field: str, allowed: AllowedRegistries
+) -> Iterator[FieldError]:
+    problem = allowed.check_import(spec.from_.name, spec.importPolicy.insecure)
+    if problem is not None:
+        yield forbidden(f"{field}.from.name", problem)
+
+
+# ImageStream
+
+
+def stream_errors(stream: ImageStream, allowed: AllowedRegistries) -> list[FieldError]:
+    """All errors of a stream's metadata, spec and status; tags by name."""
+    meta = stream.metadata
+    errors = metadata_errors(meta, stream_name=True)
+    if len(f"{meta.namespace}/{meta.name}".encode()) > 255:
+        text = "'namespace/name' cannot be longer than 255 characters"
+        errors.append(invalid("metadata.name", meta.name, text))
+    insecure = (meta.annotations or {}).get(INSECURE_ANNOTATION) == "true"
+    if stream.spec.dockerImageRepository:
+        errors += _repository_errors(stream.spec.dockerImageRepository, allowed, insecure=insecure)
+    for tag in stream.spec.tags or ():
+        errors += tag_errors(tag, f"spec.tags[{tag.name}]", allowed, insecure=insecure)
+    errors += history_errors(stream, allowed, insecure=insecure)
+    return errors
+
+
+def _repository_errors(name: str, allowed: AllowedRegistries, *, insecure: bool) -> Iterator[FieldError]:
+    field = "spec.dockerImageRepository"
+    if problem := _parse_problem(name):
+        yield invalid(field, name, problem)
+        return
+    reference = Reference.parse(name)
+    if reference.tag:
+        yield invalid(field, name, "the repository name may not contain a tag")
+    if reference.id:
+        yield invalid(field, name, "the repository name may not contain an ID")
+    refused = allowed.check_pull_spec(name, insecure)
+    if refused is not None:
+        yield forbidden(field, refused)
+
+
+def tag_errors(
+    tag: TagReference, field: str, allowed: AllowedRegistries, *, insecure: bool = False
+) -> Iterator[FieldError]:
+    """What is wrong with one tag; `insecure` is what the stream's annotation says."""
+    source = tag.from_
+    if source is not None:
+        if not source.name:
+            yield required(f"{field}.from.name")
+        match source.kind:
+            case "DockerImage":
+                yield from _docker_image_errors(tag, field, allowed, insecure=insecure)
+            case "ImageStreamImage" | "ImageStreamTag":
+                if tag.importPolicy.scheduled:
+                    text = "only tags pointing to Docker repositories may be scheduled for background import"
+                    yield invalid(f"{field}.importPolicy.scheduled", True, text)
+            case _:
+                text = "valid values are 'DockerImage', 'ImageStreamImage', 'ImageStreamTag'"
+                yield required(f"{field}.from.kind", text)
+    if tag.referencePolicy.type not in (SOURCE, LOCAL):
+        text = f'valid values are "{SOURCE}", "{LOCAL}"'
+        yield invalid(f"{field}.referencePolicy.type", tag.referencePolicy.type, text)
+    yield from _mode_errors(tag.importPolicy.importMode, field)
+
+
+def _docker_image_errors(
+    tag: TagReference, field: str, allowed: AllowedRegistries, *, insecure: bool
+) -> Iterator[FieldError]:
+    assert tag.from_ is not None
+    name = tag.from_.name
+    if not name:
+        return
+    if problem := _parse_problem(name):
+        yield invalid(f"{field}.from.name", name, problem)
+        return
+    refused = allowed.check_pull_spec(name, insecure or tag.importPolicy.insecure)
+    if refused is not None:
+        yield forbidden(f"{field}.from.name", refused)
+
+
+def history_errors(
+    stream: ImageStream,
+    allowed: AllowedRegistries,
+    *,
+    insecure: bool,
+    known: Callable[[str], bool] = lambda _: False,
+) -> Iterator[FieldError]:
+    """What is wrong with the pull specs of a stream's history; those that are `known` are not looked at."""
+    policies = {tag.name: tag.importPolicy.insecure for tag in stream.spec.tags or ()}
+    for tag in stream.status.tags or ():
+        for index, event in enumerate(tag.items or ()):
+            reference = event.dockerImageReference
+            if known(reference):
+                continue
+            field = f"status.tags[{tag.tag}].items[{index}].dockerImageReference"
+            if not reference:
+                yield required(field)
+            elif problem := _parse_problem(reference):
+                yield invalid(field, reference, problem)
+            else:
+                refused = allowed.check_pull_spec(reference, insecure or policies.get(tag.tag, False))
+                if refused is not None:
+                    yield forbidden(field, refused)
+
+
+def pull_specs(stream: ImageStream) -> Iterable[str]:
+    """Every pull spec that a stream refers to, in its spec and its history."""
+    if stream.spec.dockerImageRepository:
+        yield stream.spec.dockerImageRepository
+    for tag in stream.spec.tags or ():
+        if tag.from_ is not None and tag.from_.kind == "DockerImage":
+            yield tag.from_.name
+    for events in stream.status.tags or ():
+        for event in events.items or ():
+            yield event.dockerImageReference
+
+
+# Image
+
+
+def image_errors(image: Image) -> list[FieldError]:
+    """All errors of an image object that is to be stored."""
+    errors = metadata_errors(image.metadata, stream_name=False, namespaced=False)
+    reference = image.dockerImageReference
+    if not reference:
+        errors.append(required("dockerImageReference"))
+    elif problem := _parse_problem(reference):
+        errors.append(invalid("dockerImageReference", reference, problem))
+    for index, entry in enumerate(image.dockerImageManifests or ()):
+        field = f"dockerImageManifests[{index}]"
+        if not _DIGEST.search(entry.digest):
+            text = "digest does not conform with OCI image specification"
+            errors.append(invalid(f"{field}.digest", entry.digest, text))
+        if not _MEDIA_TYPE.fullmatch(entry.mediaType):
+            errors.append(invalid(f"{field}.mediaType", entry.mediaType, "media type does not conform to RFC6838"))
+        if not entry.architecture:
+            errors.append(required(f"{field}.architecture"))
+        if not entry.os:
+            errors.append(required(f"{field}.os"))
+        if entry.manifestSize < 0:
+            errors.append(invalid(f"{field}.size", entry.manifestSize, "manifest size cannot be negative"))
+    if image.dockerImageManifests and image.dockerImageLayers:
+        text = "dockerImageLayers should not be set when dockerImageManifests is set"
+        errors.append(invalid("dockerImageLayers", "", text))
+    return errors

@@ -1,0 +1,70 @@
+"""From references to clients, with the pull secrets that go with them (library-go ``registryclient/client.go``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mirror.clock import Stopwatch
+from mirror.importer.authorization import Login
+from mirror.importer.client import RepositoryClient, RepositoryContext
+from mirror.importer.credentials import InvalidPullSecret, Keyring, Secret
+from mirror.importer.failures import ClientFailure, InvalidRepositoryName
+from mirror.importer.wire import Wire
+from mirror.reference import InvalidReference, Reference, valid_repository_name
+
+
+class Connector:
+    """Makes the clients of one pass. Repositories share nothing, not even those of one host.
+
+    Credentials are looked up once for a repository, by the first reference that comes.
+    """
+
+    def __init__(self, wire: Wire, secrets: Sequence[Secret], stopwatch: Stopwatch) -> None:
+        self._wire = wire
+        self._secrets = secrets
+        self._stopwatch = stopwatch
+        self._keyring: Keyring | None = None
+        self._contexts: dict[str, RepositoryContext] = {}
+        self._clients: dict[tuple[str, bool], RepositoryClient] = {}
+
+    def client(self, reference: Reference, *, insecure: bool) -> RepositoryClient:
+        """The client for the repository of a reference. Nothing is asked of the network yet.
+
+        Raises:
+            InvalidRepositoryName: the reference has no usable repository.
+            ClientFailure: a pull secret cannot be read, or the name is not one.
+        """
+        defaulted = reference.docker_client_defaults()
+        key = defaulted.as_repository().exact()
+        client = self._clients.get((key, insecure))
+        if client is None:
+            client = RepositoryClient(self._context(key, defaulted), insecure=insecure)
+            self._clients[key, insecure] = client
+        return client
+
+    def _context(self, key: str, defaulted: Reference) -> RepositoryContext:
+        context = self._contexts.get(key)
+        if context is None:
+            login = self._login(defaulted)
+            name = defaulted.repository_name()
+            if not valid_repository_name(name):
+                raise InvalidRepositoryName
+            host = defaulted.as_v2().registry
+            try:
+                Reference.parse(f"{'docker.io' if host == 'registry-1.docker.io' else host}/{name}")
+            except InvalidReference as error:
+                raise ClientFailure(str(error)) from None
+            context = RepositoryContext(self._wire, host, name, login, self._stopwatch)
+            self._contexts[key] = context
+        return context
+
+    def _login(self, defaulted: Reference) -> Login | None:
+        if not self._secrets:
+            return None
+        if self._keyring is None:
+            try:
+                self._keyring = Keyring.from_secrets(self._secrets)
+            except InvalidPullSecret as error:
+                raise ClientFailure(str(error)) from None
+        matches = self._keyring.lookup(defaulted.string())
+        return Login(matches[0].username, matches[0].password) if matches else None

@@ -1,0 +1,116 @@
+"""How an import can fail, before it becomes a status.
+
+ClientFailure
+ ├── UrlFailure           net/http's url.Error: ``Get "URL": TEXT``
+ ├── CodeFailure          one registry error code, with or without a message
+ ├── CodesFailure         the ``errors`` list of a registry's answer
+ ├── UnparsedFailure      a 4xx answer whose body is not the JSON of an error
+ ├── InvalidRepositoryName  a name that distribution does not take for a repository's
+ └── StatusFailure        a failure that is a ``metav1.Status`` already
+
+The kind matters twice: for retries (only the outermost kind is looked at) and for the mapping to statuses.
+Source: distribution ``registry/client/errors.go``, importer-go ``formatRepositoryError``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mirror.errors import IsmirrorError
+from mirror.v1.meta import Status
+
+
+class ClientFailure(IsmirrorError):
+    """A failure that is only its text."""
+
+    def has_code(self, code: str) -> bool:
+        """Whether this is a registry error of that code; a wrapped one does not count."""
+        del code
+        return False
+
+
+class UrlFailure(ClientFailure):
+    """A request that got no usable answer: transport errors, failed tokens, missing credentials, too many redirects."""
+
+    def __init__(self, method: str, url: str, text: str, *, timeout: bool = False) -> None:
+        super().__init__(f'{method[:1]}{method[1:].lower()} "{url}": {text}')
+        self.timeout = timeout
+
+
+STANDARD_MESSAGES = {
+    "UNKNOWN": "unknown error",
+    "UNSUPPORTED": "The operation is unsupported.",
+    "UNAUTHORIZED": "authentication required",
+    "DENIED": "requested access to the resource is denied",
+    "UNAVAILABLE": "service unavailable",
+    "TOOMANYREQUESTS": "too many requests",
+    "DIGEST_INVALID": "provided digest did not match uploaded content",
+    "SIZE_INVALID": "provided length did not match content length",
+    "RANGE_INVALID": "invalid content range",
+    "NAME_INVALID": "invalid repository name",
+    "TAG_INVALID": "manifest tag did not match URI",
+    "NAME_UNKNOWN": "repository name not known to registry",
+    "MANIFEST_UNKNOWN": "manifest unknown",
+    "MANIFEST_INVALID": "manifest invalid",
+    "MANIFEST_UNVERIFIED": "manifest failed signature verification",
+    "MANIFEST_BLOB_UNKNOWN": "blob unknown to registry",
+    "BLOB_UNKNOWN": "blob unknown to registry",
+    "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
+    "BLOB_UPLOAD_INVALID": "blob upload invalid",
+    "PAGINATION_NUMBER_INVALID": "invalid number of results requested",
+}
+"""The codes that the client knows, with their messages (distribution ``errcode`` and ``v2`` error registers)."""
+
+
+def code_text(code: str, message: str | None) -> str:
+    """The text of a registry error; a bare code (no message) is only the code in words."""
+    words = code.lower().replace("_", " ")
+    return words if message is None else f"{words}: {message}"
+
+
+class CodeFailure(ClientFailure):
+    """One registry error code; ``message`` is None for a bare code."""
+
+    def __init__(self, code: str, message: str | None) -> None:
+        super().__init__(code_text(code, message))
+        self.code = code
+
+    def has_code(self, code: str) -> bool:
+        return self.code == code
+
+
+class CodesFailure(ClientFailure):
+    """A list of failures as a registry's answer had them."""
+
+    def __init__(self, failures: Sequence[ClientFailure]) -> None:
+        if len(failures) == 1:
+            super().__init__(str(failures[0]))
+        else:
+            super().__init__("errors:\n" + "".join(f"{failure}\n" for failure in failures))
+        self.failures = tuple(failures)
+
+    def has_code(self, code: str) -> bool:
+        return any(failure.has_code(code) for failure in self.failures)
+
+
+class UnparsedFailure(ClientFailure):
+    """A 4xx answer without the JSON of an error; ``status`` is its HTTP status."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class InvalidRepositoryName(ClientFailure):
+    """A repository name without a repository in it. Its text is always the same."""
+
+    def __init__(self) -> None:
+        super().__init__("invalid reference format")
+
+
+class StatusFailure(ClientFailure):
+    """A failure whose status is decided. Its text, as an element of an aggregate, is the status's message."""
+
+    def __init__(self, status: Status) -> None:
+        super().__init__(status.message)
+        self.status = status

@@ -1,0 +1,96 @@
+"""Media types as Go's ``mime.ParseMediaType`` reads them."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Final
+
+from mirror.importer.failures import ClientFailure
+
+_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_TSPECIALS: Final = frozenset('()<>@,;:\\"/[]?=')
+_SPACE: Final = " \t\n\r"
+
+
+@lru_cache(maxsize=1024)
+def parse_media_type(value: str) -> str:
+    """The media type of a Content-Type value in lower case, parameters checked and dropped; empty for an empty value.
+
+    Raises:
+        ClientFailure: with Go's text, ``mime: …``.
+    """
+    if not value:
+        return ""
+    base, _, _ = value.partition(";")
+    media_type = base.strip(_SPACE).lower()
+    _check_media_type(media_type)
+    rest = value[len(base) :]
+    seen: set[str] = set()
+    while rest:
+        rest = rest.lstrip(_SPACE)
+        if not rest:
+            break
+        parsed = _parameter(rest)
+        if parsed is None:
+            if rest.strip(_SPACE) == ";":
+                return media_type
+            raise ClientFailure("mime: invalid media parameter")
+        name, rest = parsed
+        if name in seen:
+            raise ClientFailure("mime: duplicate parameter name")
+        seen.add(name)
+    return media_type
+
+
+def _check_media_type(text: str) -> None:
+    kind, rest = _token(text)
+    if not kind:
+        raise ClientFailure("mime: no media type")
+    if not rest:
+        return
+    if not rest.startswith("/"):
+        raise ClientFailure("mime: expected slash after first token")
+    subtype, rest = _token(rest[1:])
+    if not subtype:
+        raise ClientFailure("mime: expected token after slash")
+    if rest:
+        raise ClientFailure("mime: unexpected content after media subtype")
+
+
+def _token(text: str) -> tuple[str, str]:
+    end = next((i for i, char in enumerate(text) if char not in _TOKEN), len(text))
+    return text[:end], text[end:]
+
+
+def _parameter(text: str) -> tuple[str, str] | None:
+    """Reads ``; name=value``; the name in lower case and what follows, or None where Go gives up."""
+    if not text.startswith(";"):
+        return None
+    name, rest = _token(text[1:].lstrip(_SPACE))
+    if not name:
+        return None
+    rest = rest.lstrip(_SPACE)
+    if not rest.startswith("="):
+        return None
+    after = _value(rest[1:].lstrip(_SPACE))
+    return None if after is None else (name.lower(), after)
+
+
+def _value(text: str) -> str | None:
+    """Skips a parameter value; what follows it, or None when there is none."""
+    if not text:
+        return None
+    if text[0] != '"':
+        value, rest = _token(text)
+        return rest if value else None
+    i = 1
+    while i < len(text):
+        char = text[i]
+        if char == '"':
+            return text[i + 1 :]
+        if char == "\\" and i + 1 < len(text) and text[i + 1] in _TSPECIALS:
+            i += 1
+        elif char in "\r\n":
+            return None
+        i += 1
+    return None

@@ -1,0 +1,193 @@
+"""Bodies of registry answers: errors, tokens, tag lists, encoded content.
+
+Source: distribution client ``errors.go``, ``auth/session.go``, ``repository.go``, ``transport/http_reader.go``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from mirror import gojson
+from mirror.gotext import ZERO_TEXT, quote
+from mirror.importer.challenge import parse_challenges
+from mirror.importer.failures import (
+    STANDARD_MESSAGES,
+    ClientFailure,
+    CodeFailure,
+    CodesFailure,
+    UnparsedFailure,
+)
+from mirror.importer.transport import Answer
+from mirror.importer.wire import MAX_BODY, gunzip, inflate
+
+_DETAILS: Final = gojson.Struct(go="struct { Details string }", fields=[("details", gojson.String)])
+_ERROR: Final = gojson.Struct(
+    go="errcode.Error",
+    fields=[
+        ("code", gojson.Text("errcode.ErrorCode")),
+        ("message", gojson.String),
+        ("detail", gojson.Any),
+    ],
+)
+_ERRORS: Final = gojson.Struct(
+    go="struct { Errors []errcode.Error }", fields=[("Errors", gojson.List(_ERROR, go="[]errcode.Error"))]
+)
+_TAGS: Final = gojson.Struct(
+    go='struct { Tags []string "json:\\"tags\\"" }', fields=[("tags", gojson.List(gojson.String, go="[]string"))]
+)
+_TOKEN: Final = gojson.Struct(
+    go="auth.getTokenResponse",
+    fields=[
+        ("token", gojson.String),
+        ("access_token", gojson.String),
+        ("expires_in", gojson.Int),
+        ("issued_at", gojson.Time),
+        ("refresh_token", gojson.String),
+    ],
+)
+
+
+class _TagList(msgspec.Struct):
+    tags: list[str] | None = None
+
+
+_TAG_LIST: Final = msgspec.json.Decoder(_TagList)
+
+
+@dataclass(frozen=True, slots=True)
+class TokenResponse:
+    """A token; ``expires_in`` in seconds from ``issued_at`` (None: from now)."""
+
+    token: str
+    expires_in: int
+    issued_at: datetime | None
+
+
+def answer_failure(answer: Answer) -> ClientFailure:
+    """The failure that an answer outside 200 to 399 stands for."""
+    if not 400 <= answer.status <= 499:
+        status = f"{answer.status} {answer.reason}".rstrip()
+        return ClientFailure(f"received unexpected HTTP status: {status}")
+    failure = _body_failure(answer.status, answer.body)
+    if answer.status == 401:
+        challenged = _challenge_failure(answer)
+        if challenged is not None:
+            rest = failure.failures if isinstance(failure, CodesFailure) else (failure,)
+            return CodesFailure([challenged, *rest])
+        if isinstance(failure, UnparsedFailure):
+            return CodeFailure("UNAUTHORIZED", STANDARD_MESSAGES["UNAUTHORIZED"])
+    return failure
+
+
+def _challenge_failure(answer: Answer) -> ClientFailure | None:
+    """What the ``error`` parameter of a Bearer challenge says."""
+    for challenge in parse_challenges(answer.header_lines("www-authenticate")):
+        if challenge.scheme != "bearer":
+            continue
+        code = {"invalid_token": "UNAUTHORIZED", "insufficient_scope": "DENIED"}.get(
+            challenge.parameters.get("error", "")
+        )
+        if code is not None:
+            return CodeFailure(code, challenge.parameters.get("error_description") or STANDARD_MESSAGES[code])
+    return None
+
+
+def _body_failure(status: int, body: bytes) -> ClientFailure:
+    try:
+        details = gojson.decode(body, _DETAILS).get("details")
+    except gojson.GoJSONError:
+        details = None
+    if details:
+        code = {401: "UNAUTHORIZED", 403: "DENIED", 429: "TOOMANYREQUESTS"}.get(status, "UNKNOWN")
+        return CodeFailure(code, details)
+    parsing = f"error parsing HTTP {status} response body:"
+    try:
+        errors: list[dict[str, Any] | None] = gojson.decode(body, _ERRORS).get("Errors") or []
+    except gojson.GoJSONError as error:
+        return UnparsedFailure(f"{parsing} {error}: {quote(body)}", status)
+    if not errors:
+        text = f"{parsing} no error details found in HTTP response body: {quote(body)}"
+        return UnparsedFailure(text, status)
+    return CodesFailure([_code_failure(entry or {}) for entry in errors])
+
+
+def _code_failure(entry: dict[str, Any]) -> CodeFailure:
+    code = entry.get("code", "UNKNOWN")
+    if code not in STANDARD_MESSAGES:
+        code = "UNKNOWN"
+    message = entry.get("message", "")
+    bare = entry.get("detail") is None and message in ("", STANDARD_MESSAGES[code])
+    return CodeFailure(code, None if bare else message)
+
+
+def parse_token(body: bytes) -> TokenResponse:
+    """The answer of a token endpoint; ``access_token`` wins over ``token``.
+
+    Raises:
+        ClientFailure: it is not JSON of the right shape, or has no token.
+    """
+    try:
+        fields = gojson.decode_stream(body, _TOKEN)
+    except gojson.GoJSONError as error:
+        raise ClientFailure(f"unable to decode token response: {error}") from None
+    token = fields.get("access_token") or fields.get("token")
+    if not token:
+        raise ClientFailure("authorization server did not include a token in the response")
+    issued = fields.get("issued_at", ZERO_TEXT)
+    issued_at = None if issued == ZERO_TEXT else datetime.fromisoformat(issued)
+    return TokenResponse(token, fields.get("expires_in", 0), issued_at)
+
+
+def parse_tags(body: bytes) -> list[str]:
+    """The tags of one page.
+
+    Raises:
+        ClientFailure: with the text of Go's decoder.
+    """
+    try:
+        return _TAG_LIST.decode(body).tags or []
+    except msgspec.MsgspecError:
+        pass  # keys in another case, nulls in the list, or an error that needs Go's words
+    try:
+        tags = gojson.decode(body, _TAGS).get("tags") or []
+    except gojson.GoJSONError as error:
+        raise ClientFailure(str(error)) from None
+    return [tag or "" for tag in tags]
+
+
+def decode_content(answer: Answer) -> bytes:
+    """The body of a blob, decompressed as its Content-Encoding says.
+
+    Raises:
+        ClientFailure: an encoding that is not known, or data that does not decompress.
+    """
+    content = answer.body
+    encodings = answer.header("content-encoding").replace(",", " ").split()
+    for encoding in encodings:
+        match encoding:
+            case "gzip":
+                content = gunzip(content)
+            case "deflate":
+                content = inflate(content, -15)
+            case "zstd":
+                content = _unzstd(content)
+            case _:
+                raise ClientFailure(f"unsupported Content-Encoding algorithm: {encoding}")
+    return content
+
+
+def _unzstd(data: bytes) -> bytes:
+    import zstandard  # noqa: PLC0415 - only who meets a zstd answer pays for it
+
+    try:
+        with zstandard.ZstdDecompressor().stream_reader(data) as reader:
+            content = reader.read(MAX_BODY + 1)
+    except zstandard.ZstdError:
+        raise ClientFailure("magic number mismatch") from None
+    if len(content) > MAX_BODY:
+        raise ClientFailure(f"body of more than {MAX_BODY} bytes")
+    return content
