@@ -13,8 +13,11 @@ from mirror.gotext import quote
 
 BROKEN: Final = "net/http: HTTP/1.x transport connection broken: "
 UNEXPECTED_EOF: Final = "unexpected EOF"
+TOO_LONG: Final = "net/http: server response headers exceeded 10485760 bytes; aborted"
+LONG_HEAD: Final = 64 * 1024
+"""Bytes of an answer's beginning that are kept for `head_failure`."""
 
-_STATUS: Final = re.compile(rb"\+[0-9]{2}|-0[0-9]*|[0-9]{3}")
+_STATUS: Final = re.compile(rb"[0-9]{3}|\+[0-9]{2}|-00")
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
 _NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z -]*")
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
@@ -26,10 +29,11 @@ def head_failure(data: bytes) -> str:
     line, ended, rest = data.partition(b"\n")
     if ended:
         line = line.removesuffix(b"\r")
-    text = _status_line_failure(line)
-    if text is None:
-        text = _headers_failure(rest) if ended else UNEXPECTED_EOF
-    return text
+    text = _status_line_failure(line) or (_headers_failure(rest) if ended else UNEXPECTED_EOF)
+    if text is not None:
+        return text
+    # Go would have read it; our reader has narrower limits, in size above all.
+    return TOO_LONG if len(data) >= LONG_HEAD else f"malformed HTTP response {quote(line)}"
 
 
 def _status_line_failure(line: bytes) -> str | None:
@@ -44,7 +48,7 @@ def _status_line_failure(line: bytes) -> str | None:
     return None
 
 
-def _headers_failure(data: bytes) -> str:
+def _headers_failure(data: bytes) -> str | None:
     headers: dict[bytes, list[bytes]] = {}
     name = b""
     first = True
@@ -70,8 +74,8 @@ def _headers_failure(data: bytes) -> str:
         headers.setdefault(name, []).append(value.strip(b" \t"))
 
 
-def _framing_failure(headers: dict[bytes, list[bytes]]) -> str:
-    """What is wrong with how the body is delimited. If nothing is, the head was too long for the reader."""
+def _framing_failure(headers: dict[bytes, list[bytes]]) -> str | None:
+    """What is wrong with how the body is delimited."""
     codings = headers.get(b"transfer-encoding", [])
     if len(codings) > 1:
         return f"too many transfer encodings: [{' '.join(quote(coding) for coding in codings)}]"
@@ -84,7 +88,7 @@ def _framing_failure(headers: dict[bytes, list[bytes]]) -> str:
             return f"http: message cannot contain multiple Content-Length headers; got [{shown}]"
         if _LENGTH.fullmatch(lengths[0]) is None:
             return f"bad Content-Length {quote(lengths[0])}"
-    return "net/http: server response headers exceeded 10485760 bytes; aborted"
+    return None
 
 
 def _text(line: bytes) -> str:

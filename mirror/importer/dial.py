@@ -171,6 +171,8 @@ class Dialer:
         Raises:
             TransportError: the target does not exist or cannot be reached.
         """
+        if not target.is_ip and _DOMAIN_NAME.fullmatch(target.host) is None:
+            raise no_such_host(target.host)
         endpoint = None if self._hosts is None else self._hosts.find(target)
         if isinstance(endpoint, Refused):
             raise refused(target)
@@ -227,8 +229,6 @@ async def _look_up(host: str, port: int) -> list[_SocketAddress]:
     Raises:
         TransportError: there are none.
     """
-    if not is_ip(host) and _DOMAIN_NAME.fullmatch(host) is None:
-        raise no_such_host(host)
     loop = asyncio.get_running_loop()
     try:
         found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)

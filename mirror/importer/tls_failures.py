@@ -179,7 +179,7 @@ class CertificateCheck:
                 return None
         elif any(_matches(name, host) for name in dns):
             return None
-        if names is None and any(_matches(name, host) for name in _common_names(leaf)):
+        if names is None and any(_matches(name, host) for name in _common_names(leaf)[-1:]):
             return "x509: certificate relies on legacy Common Name field, use SANs instead"
         if is_ip(host) and not ips:
             return f"x509: cannot validate certificate for {host} because it doesn't contain any IP SANs"
@@ -276,11 +276,12 @@ def _signature_failure(certificate: x509.Certificate, issuer: x509.Certificate) 
     if not _may_sign(issuer):
         return "x509: invalid signature: parent certificate cannot sign this kind of certificate"
     key = issuer.public_key()
-    kind = {True: "RSA"}.get(isinstance(key, rsa.RSAPublicKey), "ECDSA")
     try:
         algorithm = certificate.signature_hash_algorithm
         if isinstance(algorithm, hashes.SHA1 | hashes.MD5):
-            return f"x509: cannot verify signature: insecure algorithm {algorithm.name.upper()}-{kind}"
+            name = algorithm.name.upper()
+            shown = f"{name}-RSA" if isinstance(key, rsa.RSAPublicKey) else f"ECDSA-{name}"
+            return f"x509: cannot verify signature: insecure algorithm {shown}"
         certificate.verify_directly_issued_by(issuer)
     except (InvalidSignature, ValueError, TypeError, UnsupportedAlgorithm):
         if isinstance(key, rsa.RSAPublicKey):

@@ -69,7 +69,7 @@ def _sent(tls: ssl.SSLObject) -> list[bytes]:
     if chain is not None:
         return list(chain())
     inner = getattr(tls, "_sslobj", None)
-    if hasattr(inner, "get_unverified_chain"):
+    if inner is not None and hasattr(inner, "get_unverified_chain"):
         return [ssl.PEM_cert_to_DER_cert(certificate.public_bytes()) for certificate in inner.get_unverified_chain()]
     leaf = tls.getpeercert(binary_form=True)
     return [leaf] if leaf else []
