@@ -29,6 +29,7 @@ _VALUE: Final = re.compile(_SCALAR + rb"|[\[{]")
 
 _STRING_START: Final = re.compile(_STRING.removesuffix(rb'"'))
 _HEX: Final = re.compile(rb"[0-9a-fA-F]*")
+_NUMBER_STARTS: Final = frozenset(b"-0123456789")
 _NUMBER_GOES_ON: Final = frozenset((b".", b"e", b"E"))
 
 _OBJECT: Final = ord("{")  # its closing bracket is two further, as that of an array
@@ -99,7 +100,7 @@ class _Scanner:
         if first in _BRACKETS:
             return self._enter(first)
         self.at = found.end()
-        if self.data[self.at : self.at + 1] in _NUMBER_GOES_ON:
+        if first in _NUMBER_STARTS and self.data[self.at : self.at + 1] in _NUMBER_GOES_ON:
             self._check_number(found.start())
         return self._after
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any as AnyValue
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mirror.gojson import (
@@ -81,6 +81,8 @@ SYNTAX = [
     ("404 page not found\n", "invalid character 'p' after top-level value"),
     ("{} {}", "invalid character '{' after top-level value"),
     ("nullx", "invalid character 'x' after top-level value"),
+    ('"a".', "invalid character '.' after top-level value"),
+    ("[truee]", "invalid character 'e' after array element"),
     ("{not json", "invalid character 'n' looking for beginning of object key string"),
     ("{'a'}", r"invalid character '\'' looking for beginning of object key string"),
     ('{"a":1,}', "invalid character '}' looking for beginning of object key string"),
@@ -322,6 +324,7 @@ PIECES = [
 PIECES += ["fal", "se", "null", "n", " ", "\n", "\x01", "\x80", "'", "é"]
 
 
+@settings(max_examples=1000)
 @given(st.lists(st.sampled_from(PIECES), max_size=25).map("".join))
 def test_scanner_agrees_with_the_byte_by_byte_one(text: str) -> None:
     data = text.encode("latin-1")
