@@ -11,13 +11,13 @@ import hmac
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import parse_qsl
 
 import msgspec
 
 from fake_registry.config import Auth
 from fake_registry.core import errors
 from fake_registry.core.messages import JSON, Request, Response
+from fake_registry.core.paths import parameters
 from fake_registry.fixtures import is_repository_name
 
 LIFETIME: Final = 300
@@ -180,7 +180,7 @@ def granted(query: str, *, anonymous: bool) -> list[Access]:
 
     Scopes come as several ``scope`` parameters or as one with spaces; those that are not understood give nothing.
     """
-    scopes = [scope for key, value in parse_qsl(query) if key == "scope" for scope in value.split()]
+    scopes = [scope for key, value in parameters(query) if key == "scope" for scope in value.split()]
     allowed = _ANONYMOUS_ACTIONS if anonymous else _USER_ACTIONS
     access = []
     for scope in scopes[:_MAX_SCOPES]:

@@ -49,9 +49,14 @@ def error_response(error: RegistryError) -> Response:
     """The answer that an error is, as JSON."""
     entry: dict[str, object] = {"code": error.code, "message": error.message}
     if error.detail is not None:
-        entry["detail"] = error.detail
+        entry["detail"] = {name: _as_json_takes_it(value) for name, value in error.detail.items()}
     headers = [("Content-Type", JSON), API_VERSION, *error.headers]
     return Response(error.status, headers, msgspec.json.encode({"errors": [entry]}))
+
+
+def _as_json_takes_it(text: str) -> str:
+    """Header lines that are not UTF-8 come with surrogates, which no JSON text can have."""
+    return text.encode("utf-8", "replace").decode()
 
 
 def page_not_found() -> Response:

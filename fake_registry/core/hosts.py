@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from typing import Final
-from urllib.parse import parse_qsl
 
 from fake_registry.config import Host, Hosts
 from fake_registry.core.auth import Authenticator, Tokens
 from fake_registry.core.messages import Request
+from fake_registry.core.paths import parameters
 from fake_registry.core.scripted import ScriptedRoutes
 from fake_registry.fixtures import Tree, canonical_host
 
@@ -118,4 +118,4 @@ def namespace_of(request: Request) -> str:
     Proxying"), empty if none. It is a key to look up, never a place to connect to."""
     if "ns=" not in request.query:
         return ""
-    return next((value for key, value in parse_qsl(request.query) if key == "ns"), "")
+    return next((value for key, value in parameters(request.query) if key == "ns"), "")

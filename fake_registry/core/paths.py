@@ -6,7 +6,7 @@ Source: distribution specification, "Endpoints". A path is looked at from its en
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from urllib.parse import unquote
+from urllib.parse import parse_qsl, unquote
 
 BASE: Final = "/v2/"
 CATALOG: Final = "/v2/_catalog"
@@ -17,6 +17,8 @@ UPLOADS: Final = "/v2/{name}/blobs/uploads/"
 UPLOAD: Final = "/v2/{name}/blobs/uploads/{session}"
 REFERRERS: Final = "/v2/{name}/referrers/{digest}"
 TOKEN: Final = "/token"
+BELOW: Final = "/v2/{unknown}"
+ELSEWHERE: Final = "{unknown}"
 
 _KINDS: Final = {"manifests": MANIFEST, "blobs": BLOB, "referrers": REFERRERS}
 
@@ -29,10 +31,10 @@ class Target(NamedTuple):
     argument: str = ""
 
 
-def parse_path(path: str) -> Target | None:
-    """Finds the pattern of a path that is still percent-encoded; None if it has none. Names are not checked."""
-    if "%" in path:
-        path = unquote(path)
+def parse_path(path: str) -> Target:
+    """Finds the pattern of a path that is still percent-encoded. Names are not checked."""
+    if "%" in path or not path.isascii():
+        path = unquote(path.encode("utf-8", "surrogateescape"))
     head, _, argument = path.rpartition("/")
     name, _, kind = head.rpartition("/")
     if not name.startswith(BASE) or len(name) == len(BASE):
@@ -44,8 +46,15 @@ def parse_path(path: str) -> Target | None:
         return Target(TAGS, name[4:])
     if kind == "uploads" and name.endswith("/blobs") and len(name) > len("/v2/" + "/blobs"):
         return Target(UPLOAD if argument else UPLOADS, name[4 : -len("/blobs")], argument)
-    return None
+    return Target(BELOW)
 
 
-def _short(path: str) -> Target | None:
-    return Target(path) if path in {BASE, CATALOG, TOKEN} else None
+def _short(path: str) -> Target:
+    if path in {BASE, CATALOG, TOKEN}:
+        return Target(path)
+    return Target(BELOW if path.startswith(BASE) else ELSEWHERE)
+
+
+def parameters(query: str) -> list[tuple[str, str]]:
+    """The parameters of a query, in order; what is not UTF-8 in them is replaced."""
+    return parse_qsl(query.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from urllib.parse import parse_qsl
-
 import msgspec
 
 from fake_registry.core import errors
 from fake_registry.core.call import Call, read_all
 from fake_registry.core.errors import API_VERSION
 from fake_registry.core.messages import Response
+from fake_registry.core.paths import parameters
 from fake_registry.fixtures import Referrer, Snapshot, is_repository_name
 from fake_registry.oci import OCI_INDEX, Descriptor, Index
 
@@ -22,7 +21,7 @@ async def listing(call: Call) -> Response:
     digest = call.digest()
     if not is_repository_name(call.target.name):
         raise errors.name_invalid(call.target.name)
-    wanted = next((value for key, value in parse_qsl(call.request.query) if key == "artifactType"), "")
+    wanted = next((value for key, value in parameters(call.request.query) if key == "artifactType"), "")
     snapshot = call.content.tree.snapshot(call.host.name, call.target.name)
     found = [] if snapshot is None else await _referrers(snapshot, digest)
     index = Index(

@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple
-from urllib.parse import unquote
 
 from fake_registry.config import Host, Hosts
 from fake_registry.core import blobs, errors, manifests, paths, referrers, tags
@@ -17,11 +16,13 @@ from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.hosts import HostTable, VirtualHost, namespace_of
 from fake_registry.core.journal import Journal
 from fake_registry.core.messages import JSON, Request, Response
-from fake_registry.core.paths import Target, parse_path
+from fake_registry.core.paths import parse_path
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Tree, is_repository_name
 
-Permission = Literal["enter", "pull", "catalog"]
+Permission = Literal["open", "enter", "pull", "catalog"]
+"""Nothing; to be let in at all; to read the repository; to read the list of repositories."""
+
 Handler = Callable[[Call], Awaitable[Response]]
 
 
@@ -39,7 +40,16 @@ async def ping(call: Call) -> Response:
     return Response(200, [("Content-Type", JSON), API_VERSION], b"{}")
 
 
+async def token(call: Call) -> Response:
+    """``/token``: the token endpoint of a host with bearer authentication."""
+    if call.host.authenticator is None:
+        return errors.page_not_found()
+    response, call.user = call.host.authenticator.token(call.request)
+    return response
+
+
 OPERATIONS: Final = (
+    Operation("GET", paths.TOKEN, "open", token),
     Operation("GET", paths.BASE, "enter", ping),
     Operation("GET", paths.CATALOG, "catalog", tags.catalog),
     Operation("GET", paths.TAGS, "pull", tags.listing),
@@ -49,6 +59,7 @@ OPERATIONS: Final = (
 )
 """All that the registry does. HEAD is done as GET, and its body left out."""
 
+_NOWHERE: Final = frozenset({paths.BELOW, paths.ELSEWHERE})
 _CLEAR_TEXT: Final = b"Client sent an HTTP request to an HTTPS server.\n"
 
 
@@ -106,10 +117,9 @@ class RegistryCore:
         user = repository = note = ""
         response = self._refused(request, host) or (host.routes.answer(request) if host.routes else None)
         if response is None:
-            target = parse_path(request.path)
-            call = Call(request, host, target or Target(""), self._content)
+            call = Call(request, host, parse_path(request.path), self._content)
             try:
-                response = await self._answer(call, target)
+                response = await self._answer(call)
             except RegistryError as error:
                 response, note = errors.error_response(error), error.note
             except ContentError as error:
@@ -134,34 +144,24 @@ class RegistryCore:
             return Response(400, [], _CLEAR_TEXT)
         return None
 
-    async def _answer(self, call: Call, target: Target | None) -> Response:
+    async def _answer(self, call: Call) -> Response:
         """Authentication, then content."""
         guard = call.host.authenticator
-        if target is not None and target.pattern == paths.TOKEN:
-            return self._token(call)
-        methods = {} if target is None else self._operations.get(target.pattern, {})
+        pattern = call.target.pattern
+        methods = self._operations.get(pattern, {})
         operation = methods.get(call.request.method)
-        if guard is not None and (target is not None or unquote(call.request.path).startswith(paths.BASE)):
+        if guard is not None and pattern.startswith(paths.BASE):
             call.user = guard.user(call.request, _needed(call, operation))
-        if target is None:
+        if pattern in _NOWHERE or (pattern == paths.TOKEN and (guard is None or not guard.has_tokens)):
             return errors.page_not_found()
         if operation is None:
             raise errors.unsupported(tuple(sorted(methods)))
         return await operation.handler(call)
 
-    def _token(self, call: Call) -> Response:
-        guard = call.host.authenticator
-        if guard is None or not guard.has_tokens:
-            return errors.page_not_found()
-        if call.request.method not in {"GET", "HEAD"}:
-            raise errors.unsupported(("GET", "HEAD"))
-        response, call.user = guard.token(call.request)
-        return response
-
 
 def _needed(call: Call, operation: Operation | None) -> Access | None:
     """What a request needs to be allowed; nothing in particular where its path names no repository that can be."""
-    if operation is None or operation.permission == "enter":
+    if operation is None or operation.permission in {"enter", "open"}:
         return None
     if operation.permission == "catalog":
         return Access("registry", "catalog", ["*"])

@@ -7,7 +7,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Final, NamedTuple
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import urlencode
 
 import msgspec
 
@@ -16,6 +16,7 @@ from fake_registry.core.call import Call
 from fake_registry.core.errors import API_VERSION
 from fake_registry.core.hosts import namespace_of
 from fake_registry.core.messages import JSON, Response
+from fake_registry.core.paths import parameters
 
 _COUNT: Final = re.compile(r"[+]?[0-9]{1,19}")
 _MAX_COUNT: Final = (1 << 63) - 1
@@ -38,7 +39,7 @@ class Page(NamedTuple):
 async def listing(call: Call) -> Response:
     """``/v2/NAME/tags/list``: tags in byte order; ``n`` of the request wins over the host's page size."""
     snapshot = call.snapshot()
-    page = _page(call, call.host.config.page)
+    page = _page(call, call.host.config.page or None)
     names, more = page.of(snapshot.tag_names)
     return _list(call, page, {"name": call.target.name, "tags": names}, names if more else ())
 
@@ -56,7 +57,7 @@ def _page(call: Call, default: int | None) -> Page:
     if not query:
         return Page(default, "")
     asked: dict[str, str] = {}
-    for key, value in parse_qsl(query):
+    for key, value in parameters(query):
         asked.setdefault(key, value)
     count = asked.get("n")
     if count is None:
