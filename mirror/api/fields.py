@@ -11,7 +11,7 @@ from mirror.gotext import aggregate, quote
 from mirror.v1.meta import StatusCause
 
 Kind = Literal["Invalid", "Required", "Forbidden", "NotSupported", "NotFound", "Duplicate", "TooLong", "Internal"]
-Value = str | int | bool | None | dict[str, str]
+Value = str | int | bool | None | dict[str, str] | list[dict[str, str | int]]
 
 _WORDS: Final[dict[Kind, tuple[str, str]]] = {
     "Invalid": ("FieldValueInvalid", "Invalid value"),

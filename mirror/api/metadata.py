@@ -95,7 +95,8 @@ def _qualified_name_errors(text: str) -> Iterator[str]:
     example = f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
     parts = text.split("/")
     if len(parts) > 2:
-        yield f"a qualified name {_CHARACTERS} {example} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        prefixed = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
+        yield f"a qualified name {_CHARACTERS} {example} {prefixed}"
         return
     if len(parts) == 2:
         prefix = parts[0]
@@ -105,7 +106,8 @@ def _qualified_name_errors(text: str) -> Iterator[str]:
             yield "prefix part must be no more than 253 bytes"
         elif not _SUBDOMAIN_PATTERN.fullmatch(prefix):
             yield (
-                "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', "
+                "prefix part a lowercase RFC 1123 subdomain must consist of lower case alphanumeric "
+                "characters, '-' or '.', "
                 "and must start and end with an alphanumeric character "
                 f"(e.g. 'example.com', regex used for validation is '{_SUBDOMAIN}')"
             )

@@ -82,7 +82,7 @@ def _mode_errors(mode: str, field: str) -> Iterator[FieldError]:
 
 def allowed_errors(isi: ImageStreamImport, allowed: AllowedRegistries) -> list[FieldError]:
     """What the list of allowed registries refuses of an import: the repository first."""
-    errors = []
+    errors: list[FieldError] = []
     if isi.spec.repository is not None:
         errors += _refused(isi.spec.repository, "spec.repository", allowed)
     for index, image in enumerate(isi.spec.images or ()):
@@ -234,5 +234,8 @@ def image_errors(image: Image) -> list[FieldError]:
             errors.append(invalid(f"{field}.size", entry.manifestSize, "manifest size cannot be negative"))
     if image.dockerImageManifests and image.dockerImageLayers:
         text = "dockerImageLayers should not be set when dockerImageManifests is set"
-        errors.append(invalid("dockerImageLayers", "", text))
+        shown: list[dict[str, str | int]] = [
+            {"Name": one.name, "LayerSize": one.size, "MediaType": one.mediaType} for one in image.dockerImageLayers
+        ]
+        errors.append(invalid("dockerImageLayers", shown, text))
     return errors

@@ -31,7 +31,7 @@ class Login:
 
     def basic(self) -> tuple[str, str]:
         """The header of basic authentication."""
-        text = b64encode(f"{self.username}:{self.password}".encode()).decode()
+        text = b64encode(f"{self.username}:{self.password}".encode("utf-8", "surrogateescape")).decode()
         return ("authorization", f"Basic {text}")
 
 
@@ -123,7 +123,7 @@ class Authorization:
         if self._login is not None and self._login.usable:
             query.append(("account", self._login.username))
         query.sort(key=lambda item: item[0])
-        return Url(parts.scheme, parts.netloc, f"{parts.path}?{urlencode(query)}")
+        return Url(parts.scheme, parts.netloc, f"{parts.path}?{urlencode(query, errors='surrogateescape')}")
 
 
 def _ping_key(url: Url, path: str) -> str:

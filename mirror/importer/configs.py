@@ -1,8 +1,8 @@
 """Image configs, and the ``dockerImageMetadata`` that is made of them.
 
-A config is decoded twice by the real importer, into two shapes: the first ("pre-0.12") knows the fields that are kept, the
-second also some that are dropped, whose types count all the same. Source: imageutil ``helpers.go``, docker10 and
-dockerpre012 types.
+A config is decoded twice by the real importer, into two shapes: the first ("pre-0.12") knows the fields that are
+kept, the second also some that are dropped, whose types count all the same. Source: imageutil ``helpers.go``,
+docker10 and dockerpre012 types.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from mirror.importer.client import RepositoryClient, RepositoryContext
 from mirror.importer.credentials import InvalidPullSecret, Keyring, Secret
 from mirror.importer.failures import ClientFailure, InvalidRepositoryName
 from mirror.importer.wire import Wire
-from mirror.reference import InvalidReference, Reference, valid_repository_name
+from mirror.reference import INVALID_FORMAT, InvalidReference, Reference, check_repository_name
 
 
 class Connector:
@@ -47,8 +47,10 @@ class Connector:
         if context is None:
             login = self._login(defaulted)
             name = defaulted.repository_name()
-            if not valid_repository_name(name):
-                raise InvalidRepositoryName
+            try:
+                check_repository_name(name)
+            except InvalidReference as error:
+                raise (InvalidRepositoryName if str(error) == INVALID_FORMAT else ClientFailure)(str(error)) from None
             host = defaulted.as_v2().registry
             try:
                 Reference.parse(f"{'docker.io' if host == 'registry-1.docker.io' else host}/{name}")

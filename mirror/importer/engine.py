@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 import msgspec
@@ -257,7 +258,7 @@ class Importer:
                 job.failure = failure
         planned = [(group, job) for group, job in jobs if job.plan is not None]
         if self._concurrency > 1 and len(planned) > 1:
-            await _gather([lambda g=group, j=job: self._fetch_job(g, j) for group, job in planned], self._concurrency)
+            await _gather([partial(self._fetch_job, group, job) for group, job in planned], self._concurrency)
         else:
             for group, job in planned:
                 await self._fetch_job(group, job)
@@ -495,6 +496,9 @@ async def _gather(work: Sequence[Callable[[], Coroutine[Any, Any, None]]], concu
         for start in pending:
             await start()
 
-    async with asyncio.TaskGroup() as tasks:
-        for _ in range(min(concurrency, len(work))):
-            tasks.create_task(worker())
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for _ in range(min(concurrency, len(work))):
+                tasks.create_task(worker())
+    except ExceptionGroup as group:
+        raise group.exceptions[0] from None

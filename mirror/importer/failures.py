@@ -102,10 +102,7 @@ class UnparsedFailure(ClientFailure):
 
 
 class InvalidRepositoryName(ClientFailure):
-    """A repository name without a repository in it. Its text is always the same."""
-
-    def __init__(self) -> None:
-        super().__init__("invalid reference format")
+    """A name without a usable repository in it."""
 
 
 class StatusFailure(ClientFailure):

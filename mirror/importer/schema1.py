@@ -123,12 +123,12 @@ def _key_problem(key: dict[str, Any]) -> str:
         return 'decoding JWK Public Key JSON data: unable to determine key type: "kty" is missing'
     match kind:
         case "EC":
-            needed, what = ("crv", "x", "y"), "EC"
+            needed = ["crv", "x", "y"]
         case "RSA":
-            needed, what = ("n", "e"), "RSA"
+            needed = ["n", "e"]
         case _:
             return f"JWK Public Key type not supported: {kind!r}\n".replace("'", '"')
     for name in needed:
         if not isinstance(key.get(name), str):
-            return f"JWK {what} Public Key: {name!r} value not specified".replace("'", '"')
+            return f"JWK {kind} Public Key: {name!r} value not specified".replace("'", '"')
     return ""

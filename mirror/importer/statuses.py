@@ -1,4 +1,4 @@
-"""From failures to ``metav1.Status`` (importer.go ``formatRepositoryError``, ``formatPingError``, ``imageImportStatus``)."""
+"""From failures to ``metav1.Status`` (importer.go ``formatRepositoryError``, ``formatPingError``)."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from mirror.v1.meta import V1, ObjectMeta, Time, always, nullable
+from mirror.v1.meta import V1, ListMeta, ObjectMeta, Time, always, nullable
 
 EMPTY_METADATA: Final = msgspec.Raw(
     b'{"kind":"DockerImage","apiVersion":"image.openshift.io/1.0","Id":"","Created":null,"ContainerConfig":{}}'
@@ -90,3 +90,10 @@ class Image(V1):
     dockerImageManifestMediaType: str = ""
     dockerImageConfig: str = ""
     dockerImageManifests: list[ImageManifest] | None = None
+
+
+class ImageList(V1):
+    kind: str = ""
+    apiVersion: str = ""
+    metadata: ListMeta = always(ListMeta)
+    items: list[Image] = always(list[Image])

@@ -108,3 +108,10 @@ class ImageStreamImage(V1):
     apiVersion: str = ""
     metadata: ObjectMeta = always(ObjectMeta)
     image: Image = always(Image)
+
+
+class ImageStreamTagList(V1):
+    kind: str = ""
+    apiVersion: str = ""
+    metadata: ListMeta = always(ListMeta)
+    items: list[ImageStreamTag] = always(list[ImageStreamTag])

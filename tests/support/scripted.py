@@ -21,6 +21,8 @@ class ScriptedTransport:
         self._guards: dict[tuple[str, str], tuple[str, dict[str, Any]]] = {}
         for route in routes or ():
             key = (route["method"], route["url"])
+            if key in self._routes:
+                continue  # the first of equal routes answers
             self._routes[key] = list(route["responses"])
             if route.get("requireAuthorization"):
                 self._guards[key] = (route["requireAuthorization"], route["unauthorizedResponse"])

@@ -1,0 +1,100 @@
+"""From the body of a write to a typed object, with the server's refusals (apiserver ``endpoints/handlers``)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Generic, TypeVar
+
+from mirror import kubejson
+from mirror.api import failures
+from mirror.api.fields import FieldError
+from mirror.api.kinds import SCHEME, is_registered
+from mirror.api.messages import ApiRequest
+from mirror.gojson import GoJSONError
+from mirror.gotext import quote
+from mirror.v1.meta import V1
+
+T = TypeVar("T", bound=V1)
+
+API_VERSION: Final = "image.openshift.io/v1"
+MAX_BODY: Final = 3 * 1024 * 1024
+"""The real server's limit on request bodies."""
+
+_JSON_TYPES: Final = frozenset({"", "application/json"})
+_YAML_TYPES: Final = frozenset({"application/yaml", "application/x-yaml", "text/yaml"})
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedBody(Generic[T]):
+    """An object, and the warnings that go into the answer's headers, whatever the answer is."""
+
+    value: T
+    warnings: list[str]
+
+
+def decode_body(request: ApiRequest, kind: str, type_: type[T], options: str = "CreateOptions") -> DecodedBody[T]:
+    """Decodes the body as an object of `kind`.
+
+    Raises:
+        ApiFailure: 400, 413, 415 or 422.
+    """
+    validation = request.parameter("fieldValidation")
+    if validation not in ("", "Ignore", "Strict", "Warn"):
+        detail = 'supported values: "", "Ignore", "Strict", "Warn"'
+        error = FieldError("NotSupported", "fieldValidation", validation, detail)
+        raise failures.invalid(options, "", [error], "meta.k8s.io")
+    data = _json_body(request, kind)
+    version = _check_kind(data, kind)
+    try:
+        decoded = kubejson.decode_object(data, type_, go_name=kind)
+    except GoJSONError as error:
+        raise failures.bad_request(f"{_cannot(kind, version, kind)}: {error}") from None
+    problems = [] if validation == "Ignore" else decoded.problems
+    if problems and validation == "Strict":
+        text = ", ".join(problems)
+        raise failures.bad_request(f"{_cannot(kind, version, kind)}: strict decoding error: {text}")
+    return DecodedBody(decoded.value, problems)
+
+
+def _json_body(request: ApiRequest, kind: str) -> bytes:
+    if len(request.body) > MAX_BODY:
+        raise failures.too_large(MAX_BODY)
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if content_type in _JSON_TYPES:
+        return request.body
+    if content_type in _YAML_TYPES:
+        try:
+            return kubejson.yaml_to_json(request.body)
+        except ValueError as error:
+            raise failures.bad_request(_unrecognized(kind, str(error))) from None
+    raise failures.unsupported_media_type()
+
+
+def _unrecognized(kind: str, text: str) -> str:
+    return f"the object provided is unrecognized (must be of type {kind}): {text}"
+
+
+def _cannot(kind: str, version: str, wanted: str) -> str:
+    return f"{kind} in version {quote(version)} cannot be handled as a {wanted}"
+
+
+def _check_kind(data: bytes, wanted: str) -> str:
+    """The version of the body, whose kind and version may be missing.
+
+    Raises:
+        ApiFailure: 400.
+    """
+    try:
+        api_version, kind = kubejson.peek_type_meta(data)
+    except ValueError as error:
+        raise failures.bad_request(_unrecognized(wanted, str(error))) from None
+    api_version = api_version or API_VERSION
+    kind = kind or wanted
+    version = api_version.rpartition("/")[2]
+    if not is_registered(api_version, kind):
+        problem = f"no kind {quote(kind)} is registered for version {quote(api_version)} in scheme {quote(SCHEME)}"
+        raise failures.bad_request(f"{_cannot(kind, version, wanted)}: {problem}")
+    if kind != wanted:
+        problem = f"converting (v1.{kind}) to (image.{wanted}): unknown conversion"
+        raise failures.bad_request(f"{_cannot(kind, version, wanted)}: {problem}")
+    return version

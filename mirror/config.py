@@ -1,0 +1,145 @@
+"""Configuration files: what cluster there is and what registries it sees.
+
+One format for scenarios, ``--policy`` and ``--config``: YAML or JSON with the parts ``cluster``, ``hosts`` and ``server``.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+
+import msgspec
+from msgspec import Meta
+
+from fake_registry.config import Hosts
+from mirror.errors import InputError
+from mirror.importer.allowed import AllowedRegistry
+from mirror.v1.imagestream import LEGACY
+
+T = TypeVar("T")
+
+MAX_FILE: Final = 64 * 1024 * 1024
+INTERNAL_REGISTRY: Final = "image-registry.openshift-image-registry.svc:5000"
+
+
+class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the cluster's configuration says about imports. Every field may be left out."""
+
+    maxImagesBulkImportedPerRepository: Annotated[
+        int, Meta(description="Tags of one repository that are imported at once; -1: no limit, 0: the default of 50.")
+    ] = 50
+    allowedRegistriesForImport: Annotated[
+        list[AllowedRegistry], Meta(description="Registries that may be imported from; empty: all.")
+    ] = []
+    denyCreateImages: Annotated[
+        bool, Meta(description="The user may not create images, so the list of allowed registries applies.")
+    ] = False
+    insecureRegistries: Annotated[list[str], Meta(description="registrySources.insecureRegistries")] = []
+    blockedRegistries: Annotated[list[str], Meta(description="registrySources.blockedRegistries")] = []
+    icsp: Annotated[list[dict[str, Any]], Meta(description="Whole ImageContentSourcePolicy objects.")] = []
+    idms: Annotated[list[dict[str, Any]], Meta(description="Whole ImageDigestMirrorSet objects.")] = []
+    itms: Annotated[list[dict[str, Any]], Meta(description="Whole ImageTagMirrorSet objects.")] = []
+    secrets: Annotated[
+        list[dict[str, Any]],
+        Meta(description="Pull secrets, whole Secret objects; without metadata.namespace they are of every namespace."),
+    ] = []
+    internalRegistryHostname: str = INTERNAL_REGISTRY
+    externalRegistryHostnames: list[str] = []
+    imageStreamImportMode: Annotated[
+        Literal["", "Legacy", "PreserveOriginal"], Meta(description="The import mode of specs that have none.")
+    ] = LEGACY  # type: ignore[assignment]
+    architecture: Annotated[
+        str, Meta(description="Of the control plane: what Legacy mode prefers in an index, in Go's names.")
+    ] = "amd64"
+    pace: Annotated[
+        Literal["none", "real"],
+        Meta(description="real: two images a second, three at once, counted on the clock of the import."),
+    ] = "none"
+
+
+class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What only servers have."""
+
+    registry: Annotated[str, Meta(description="Address of the registry, host:port; port 0: a free one.")] = ""
+    tlsDir: Annotated[str, Meta(description="Directory that keeps the CA from run to run.")] = ""
+    requireReferences: Annotated[
+        bool, Meta(description="Refuse manifests that refer to absent blobs (MANIFEST_BLOB_UNKNOWN).")
+    ] = False
+
+
+class Config(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A policy or configuration file. Without ``hosts`` every directory of the tree is a host."""
+
+    cluster: ClusterConfig = ClusterConfig()
+    hosts: Hosts | None = None
+    server: ServerConfig = ServerConfig()
+
+
+def load_config(path: Path) -> Config:
+    """Reads a policy or configuration file.
+
+    Raises:
+        InputError: it cannot be read, or something in it is not as it should be; names file and field.
+    """
+    return decode_document(read_file(path), Config, str(path))
+
+
+def read_file(path: Path) -> bytes:
+    """The content of an input file, bounded.
+
+    Raises:
+        InputError: it cannot be read or is too large.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_FILE + 1)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
+    if len(content) > MAX_FILE:
+        raise InputError(f"{path}: larger than {MAX_FILE} bytes")
+    return content
+
+
+def decode_document(content: bytes, type_: type[T], name: str) -> T:
+    """Decodes one YAML or JSON document.
+
+    Raises:
+        InputError: names the file (`name`), the field and what is wrong.
+    """
+    from mirror.kubejson import yaml_to_json  # noqa: PLC0415 - YAML is only read where there is some
+
+    try:
+        data = content if content.lstrip()[:1] == b"{" and _is_json(content) else yaml_to_json(content)
+    except ValueError as error:
+        raise InputError(f"{name}: {_one_line(str(error))}") from None
+    if data.strip() in (b"", b"null"):
+        data = b"{}"
+    try:
+        return msgspec.json.decode(data, type=type_)
+    except msgspec.ValidationError as error:
+        raise InputError(f"{name}: {describe(error)}") from None
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+_AT: Final = re.compile(r" - at `(?:key in )?\$?\.?(.*)`$", re.DOTALL)
+
+
+def describe(error: msgspec.ValidationError) -> str:
+    """What a validation found, as ``field: problem``."""
+    text = str(error)
+    match = _AT.search(text)
+    where = match[1] if match else ""
+    problem = _AT.sub("", text)
+    return _one_line(f"{where}: {problem}" if where else problem)
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
