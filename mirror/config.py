@@ -107,18 +107,22 @@ def decode_document(content: bytes, type_: type[T], name: str) -> T:
     Raises:
         InputError: names the file (`name`), the field and what is wrong.
     """
-    from mirror.kubejson import yaml_to_json  # noqa: PLC0415 - YAML is only read where there is some
-
-    try:
-        data = content if content.lstrip()[:1] == b"{" and _is_json(content) else yaml_to_json(content)
-    except ValueError as error:
-        raise InputError(f"{name}: {_one_line(str(error))}") from None
+    data = content if content.lstrip()[:1] == b"{" and _is_json(content) else _yaml_to_json(content, name)
     if data.strip() in (b"", b"null"):
         data = b"{}"
     try:
         return msgspec.json.decode(data, type=type_)
     except msgspec.ValidationError as error:
         raise InputError(f"{name}: {describe(error)}") from None
+
+
+def _yaml_to_json(content: bytes, name: str) -> bytes:
+    from mirror.kubejson import yaml_to_json  # noqa: PLC0415 - YAML is only loaded where there is some
+
+    try:
+        return yaml_to_json(content)
+    except ValueError as error:
+        raise InputError(f"{name}: {_one_line(str(error))}") from None
 
 
 def _is_json(content: bytes) -> bool:

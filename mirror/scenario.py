@@ -1,0 +1,250 @@
+"""Scenario files: which registries exist, what policy the cluster has, what is asked and what must be answered."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import Meta
+
+from fake_registry.config import Hosts
+from fake_registry.core.registry import RegistryCore
+from fake_registry.fixtures import Tree
+from mirror.api.app import ImageApi
+from mirror.api.cluster import Cluster
+from mirror.api.messages import JSON, ApiRequest, ApiResponse
+from mirror.clock import ManualClock, NamedUids
+from mirror.config import ClusterConfig, decode_document, read_file
+from mirror.importer.transport import Transport
+
+START: Final = datetime(2026, 1, 1, tzinfo=UTC)
+"""Where the clock of a scenario stands unless the user says otherwise: every run gives the same bytes."""
+
+TransportKind = Literal["embedded", "http"]
+
+
+class Expect(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a step must be answered."""
+
+    status: int
+    body: Annotated[
+        Any,
+        Meta(
+            description="Compared as JSON; one that is not JSON is written {'<text>': '…'}. In strings <time>, <uid>, "
+            "<rv>, <addr> and <continue> stand for what differs from run to run."
+        ),
+    ] = None
+    contentType: Annotated[str | None, Meta(description="Without parameters; absent: application/json.")] = None
+    warnings: Annotated[list[str] | None, Meta(description="The Warning headers; absent: any.")] = None
+
+
+class Step(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One request to the API server."""
+
+    method: str = "GET"
+    path: str
+    headers: dict[str, str] = {}
+    body: Annotated[Any, Meta(description="Sent as JSON.")] = msgspec.UNSET
+    raw: Annotated[str | msgspec.UnsetType, Meta(description="Sent as it is, in place of body.")] = msgspec.UNSET
+    expect: Expect | None = None
+
+
+class Scenario(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A whole file."""
+
+    description: str = ""
+    cluster: ClusterConfig = ClusterConfig()
+    hosts: Annotated[Hosts, Meta(description="The registries; to the importer an unlisted host does not exist.")] = {}
+    steps: list[Step]
+    requests: Annotated[list[Any], Meta(description="Informative: what a real importer asked of the registries.")] = []
+
+
+class StepResult(msgspec.Struct, frozen=True):
+    """The answer to one step; a body that is not JSON is ``{"<text>": …}``."""
+
+    status: int
+    body: Any
+    warnings: list[str]
+    contentType: str
+
+
+def load_scenario(path: Path) -> Scenario:
+    """Reads a scenario file.
+
+    Raises:
+        InputError: it cannot be read, or something in it is not as it should be; names file and field.
+    """
+    return decode_document(read_file(path), Scenario, str(path))
+
+
+async def play(
+    scenario: Scenario, tree: Tree, kind: TransportKind = "embedded", start: datetime = START, concurrency: int = 8
+) -> list[StepResult]:
+    """Plays all steps in order, on an empty API server.
+
+    `kind` says what lies between importer and registries: nothing, or real sockets and TLS.
+    """
+    clock = ManualClock(start)
+    core = RegistryCore(tree, scenario.hosts, clock=lambda: clock.now().timestamp())
+    async with _transport(scenario, core, kind, concurrency) as transport:
+        api = ImageApi(Cluster(scenario.cluster, transport, clock, NamedUids()))
+        return [_result(await api.handle(request_of(step))) for step in scenario.steps]
+
+
+@asynccontextmanager
+async def _transport(
+    scenario: Scenario, core: RegistryCore, kind: TransportKind, concurrency: int
+) -> AsyncIterator[Transport]:
+    if kind == "embedded":
+        from mirror.importer.embedded_transport import EmbeddedTransport  # noqa: PLC0415
+
+        yield EmbeddedTransport(core, scenario.hosts)
+        return
+    from fake_registry.server import RegistryServer  # noqa: PLC0415 - sockets only where they are asked for
+    from mirror.importer.dial import Endpoint, Refused  # noqa: PLC0415
+    from mirror.importer.http_transport import HttpTransport  # noqa: PLC0415
+
+    async with RegistryServer(core) as server:
+        address = await server.start("127.0.0.1", 0)
+        resolve: dict[str, Endpoint] = {
+            name: Refused() if host.scheme == "down" else (address.host, address.port)
+            for name, host in scenario.hosts.items()
+        }
+        async with HttpTransport(
+            resolve=resolve,
+            ca=server.authority.ca_pem,
+            addresses="fixed",
+            concurrency=1 if order_matters(scenario.hosts) else concurrency,
+        ) as transport:
+            yield transport
+
+
+def order_matters(hosts: Hosts) -> bool:
+    """Whether the answers of some host depend on the order of the requests: then they go out one by one."""
+    return any(route.times >= 0 or route.close for host in hosts.values() for route in host.routes)
+
+
+def request_of(step: Step) -> ApiRequest:
+    """The request of a step, JSON in and out unless its headers say otherwise."""
+    headers = {"content-type": JSON, "accept": JSON}
+    headers |= {name.lower(): value for name, value in step.headers.items()}
+    path, _, query = step.path.partition("?")
+    if isinstance(step.raw, str):
+        body = step.raw.encode()
+    else:
+        body = b"" if step.body is msgspec.UNSET else msgspec.json.encode(step.body)
+    return ApiRequest(step.method, path, query, headers, body)
+
+
+def _result(response: ApiResponse) -> StepResult:
+    content_type = ";".join(response.header_lines("content-type")).partition(";")[0].strip()
+    try:
+        body = json.loads(response.body)
+    except ValueError:
+        body = {"<text>": response.body.decode("utf-8", "replace")}
+    return StepResult(response.status, body, response.header_lines("warning"), content_type)
+
+
+# Comparing
+
+_PLACEHOLDERS: Final[Mapping[str, str]] = {
+    "<time>": r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)",
+    "<uid>": r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}",
+    "<rv>": r"\d+",
+    "<addr>": r"(?:\d{1,3}(?:\.\d{1,3}){3}|\[[0-9a-fA-F:]+\]):\d+",
+    "<continue>": r"[A-Za-z0-9_=-]+",
+}
+_PLACEHOLDER: Final = re.compile("|".join(_PLACEHOLDERS))
+_IGNORED: Final = "managedFields"
+
+
+def differences(expected: Expect, actual: StepResult) -> list[str]:
+    """What is not as it must be, a line each: where, what was expected, what there was."""
+    found = []
+    if actual.status != expected.status:
+        found.append(f"status: expected {expected.status}, got {actual.status}")
+    content_type = expected.contentType or JSON
+    if actual.contentType != content_type:
+        found.append(f"contentType: expected {content_type}, got {actual.contentType}")
+    if expected.warnings is not None and actual.warnings != expected.warnings:
+        found.append(f"warnings: expected {expected.warnings}, got {actual.warnings}")
+    _compare("body", expected.body, actual.body, found)
+    return found
+
+
+def _compare(where: str, expected: Any, actual: Any, found: list[str]) -> None:
+    if isinstance(expected, dict) and isinstance(actual, dict):
+        for key in [*expected, *(key for key in actual if key not in expected)]:
+            if key == _IGNORED:
+                continue
+            if key not in actual:
+                found.append(f"{where}.{key}: expected {_shown(expected[key])}, got nothing")
+            elif key not in expected:
+                found.append(f"{where}.{key}: expected nothing, got {_shown(actual[key])}")
+            else:
+                _compare(f"{where}.{key}", expected[key], actual[key], found)
+    elif isinstance(expected, list) and isinstance(actual, list):
+        if len(expected) != len(actual):
+            found.append(f"{where}: expected {len(expected)} elements, got {len(actual)}")
+        for index, (one, other) in enumerate(zip(expected, actual, strict=False)):
+            _compare(f"{where}[{index}]", one, other, found)
+    elif type(expected) is not type(actual) or not _equal(expected, actual):
+        found.append(f"{where}: expected {_shown(expected)}, got {_shown(actual)}")
+
+
+def _equal(expected: Any, actual: Any) -> bool:
+    if not isinstance(expected, str) or not _PLACEHOLDER.search(expected):
+        return bool(expected == actual)
+    pattern, end = "", 0
+    for match in _PLACEHOLDER.finditer(expected):
+        pattern += re.escape(expected[end : match.start()]) + f"(?:{_PLACEHOLDERS[match[0]]})"
+        end = match.end()
+    return re.fullmatch(pattern + re.escape(expected[end:]), actual, re.DOTALL) is not None
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) <= 400 else f"{text[:400]}…"
+
+
+# Recording
+
+
+def recorded(results: list[StepResult], scenario: Scenario) -> Scenario:
+    """The scenario with the answers as what is expected; what differs from run to run becomes a placeholder."""
+    steps = []
+    for step, result in zip(scenario.steps, results, strict=True):
+        expect = Expect(
+            status=result.status,
+            body=_generalised(result.body, ""),
+            contentType=None if result.contentType == JSON else result.contentType,
+            warnings=result.warnings or None,
+        )
+        steps.append(msgspec.structs.replace(step, expect=expect))
+    return msgspec.structs.replace(scenario, steps=steps)
+
+
+_VOLATILE: Final[Mapping[str, str]] = {"uid": "<uid>", "resourceVersion": "<rv>", "continue": "<continue>"}
+_TIMES: Final = frozenset(
+    {"creationTimestamp", "created", "lastTransitionTime", "openshift.io/image.dockerRepositoryCheck"}
+)
+
+
+def _generalised(value: Any, key: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _generalised(item, name) for name, item in value.items() if name != _IGNORED}
+    if isinstance(value, list):
+        return [_generalised(item, "") for item in value]
+    if not isinstance(value, str):
+        return value
+    if key in _VOLATILE and value:
+        return _VOLATILE[key]
+    if key in _TIMES and re.fullmatch(_PLACEHOLDERS["<time>"], value):
+        return "<time>"
+    return re.sub(r'(the image stream was updated from )"\d+" to "\d+"', r'\1"<rv>" to "<rv>"', value)
