@@ -20,10 +20,10 @@ from typing import Final
 
 import msgspec
 
+from mirror.config import decode_document, read_file
 from mirror.errors import InputError
 from mirror.seed.synth import ImageSpec, Template
 
-_MAX_BYTES: Final = 16 << 20
 _AGE_STEP: Final = timedelta(days=1)
 
 
@@ -66,14 +66,4 @@ def load_recipe(path: Path) -> Recipe:
     Raises:
         InputError: a file that cannot be read, or that is not a recipe.
     """
-    try:
-        with path.open("rb") as file:
-            text = file.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
-    if len(text) > _MAX_BYTES:
-        raise InputError(f"{path}: larger than {_MAX_BYTES >> 20} MiB")
-    try:
-        return msgspec.yaml.decode(text, type=Recipe)
-    except msgspec.DecodeError as error:
-        raise InputError(f"{path}: {' '.join(str(error).split())}") from None
+    return decode_document(read_file(path), Recipe, str(path))
