@@ -17,18 +17,20 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "fake_registry": (
         {"errors"},
-        {"client_hello", "config", "oci"},
+        {"client_hello", "config", "oci", "tls"},
         {"fixtures"},
         {"core"},
+        {"exchange"},
         {"server"},
         {"pytest_plugin"},
     ),
     "mirror": (
         {"clock", "errors", "gotext", "hostport"},
-        {"gojson"},
-        {"kubejson", "reference"},
+        {"gojson", "reference"},
+        {"kubejson"},
         {"v1"},
         {"importer", "store"},
+        {"config"},
         {"api"},
         {"scenario", "seed"},
         {"cli"},

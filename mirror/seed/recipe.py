@@ -49,7 +49,7 @@ class Repository(Template, frozen=True, kw_only=True, forbid_unknown_fields=True
                 template["created"] = self.created - age * _AGE_STEP
             except OverflowError:
                 raise InputError(
-                    f"created of {self.image}: {self.created:%F} is too early for {age} older images"
+                    f"created of {self.image}: {self.created.date()} is too early for {age} older images"
                 ) from None
             yield ImageSpec(name=self.image, version=tags[-1], **template), tags
 
