@@ -1,6 +1,7 @@
 """Configuration files: what cluster there is and what registries it sees.
 
-One format for scenarios, ``--policy`` and ``--config``: YAML or JSON with the parts ``cluster``, ``hosts`` and ``server``.
+One format for scenarios, ``--policy`` and ``--config``: YAML or JSON with the parts ``cluster``, ``hosts`` and
+``server``.
 """
 
 from __future__ import annotations

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import Meta
@@ -21,12 +20,10 @@ from mirror.api.cluster import Cluster
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
 from mirror.clock import ManualClock, NamedUids
 from mirror.config import ClusterConfig, decode_document, read_file
-from mirror.importer.transport import Transport
+from mirror.session import TransportKind, open_transport
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """Where the clock of a scenario stands unless the user says otherwise: every run gives the same bytes."""
-
-TransportKind = Literal["embedded", "http"]
 
 
 class Expect(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -92,42 +89,9 @@ async def play(
     """
     clock = ManualClock(start)
     core = RegistryCore(tree, scenario.hosts, clock=lambda: clock.now().timestamp())
-    async with _transport(scenario, core, kind, concurrency) as transport:
+    async with open_transport(core, scenario.hosts, kind, concurrency=concurrency) as transport:
         api = ImageApi(Cluster(scenario.cluster, transport, clock, NamedUids()))
         return [_result(await api.handle(request_of(step))) for step in scenario.steps]
-
-
-@asynccontextmanager
-async def _transport(
-    scenario: Scenario, core: RegistryCore, kind: TransportKind, concurrency: int
-) -> AsyncIterator[Transport]:
-    if kind == "embedded":
-        from mirror.importer.embedded_transport import EmbeddedTransport  # noqa: PLC0415
-
-        yield EmbeddedTransport(core, scenario.hosts)
-        return
-    from fake_registry.server import RegistryServer  # noqa: PLC0415 - sockets only where they are asked for
-    from mirror.importer.dial import Endpoint, Refused  # noqa: PLC0415
-    from mirror.importer.http_transport import HttpTransport  # noqa: PLC0415
-
-    async with RegistryServer(core) as server:
-        address = await server.start("127.0.0.1", 0)
-        resolve: dict[str, Endpoint] = {
-            name: Refused() if host.scheme == "down" else (address.host, address.port)
-            for name, host in scenario.hosts.items()
-        }
-        async with HttpTransport(
-            resolve=resolve,
-            ca=server.authority.ca_pem,
-            addresses="fixed",
-            concurrency=1 if order_matters(scenario.hosts) else concurrency,
-        ) as transport:
-            yield transport
-
-
-def order_matters(hosts: Hosts) -> bool:
-    """Whether the answers of some host depend on the order of the requests: then they go out one by one."""
-    return any(route.times >= 0 or route.close for host in hosts.values() for route in host.routes)
 
 
 def request_of(step: Step) -> ApiRequest:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from mirror import kubejson
 from mirror.api import failures
 from mirror.api.fields import FieldError
 from mirror.api.kinds import SCHEME, is_registered
 from mirror.api.messages import ApiRequest
 from mirror.gojson import GoJSONError
 from mirror.gotext import quote
+from mirror.kubejson import decode_object, peek_type_meta, yaml_to_json
 from mirror.v1.meta import V1
 
 T = TypeVar("T", bound=V1)
@@ -46,7 +46,7 @@ def decode_body(request: ApiRequest, kind: str, type_: type[T], options: str = "
     data = _json_body(request, kind)
     version = _check_kind(data, kind)
     try:
-        decoded = kubejson.decode_object(data, type_, go_name=kind)
+        decoded = decode_object(data, type_, go_name=kind)
     except GoJSONError as error:
         raise failures.bad_request(f"{_cannot(kind, version, kind)}: {error}") from None
     problems = [] if validation == "Ignore" else decoded.problems
@@ -64,7 +64,7 @@ def _json_body(request: ApiRequest, kind: str) -> bytes:
         return request.body
     if content_type in _YAML_TYPES:
         try:
-            return kubejson.yaml_to_json(request.body)
+            return yaml_to_json(request.body)
         except ValueError as error:
             raise failures.bad_request(_unrecognized(kind, str(error))) from None
     raise failures.unsupported_media_type()
@@ -85,7 +85,7 @@ def _check_kind(data: bytes, wanted: str) -> str:
         ApiFailure: 400.
     """
     try:
-        api_version, kind = kubejson.peek_type_meta(data)
+        api_version, kind = peek_type_meta(data)
     except ValueError as error:
         raise failures.bad_request(_unrecognized(wanted, str(error))) from None
     api_version = api_version or API_VERSION

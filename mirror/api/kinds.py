@@ -49,7 +49,8 @@ _KINDS: Final[dict[str, str]] = {
         "BrokerTemplateInstance BrokerTemplateInstanceList Template TemplateInstance TemplateInstanceList TemplateList"
     ),
     "rbac.authorization.k8s.io/v1": (
-        "ClusterRole ClusterRoleBinding ClusterRoleBindingList ClusterRoleList Role RoleBinding RoleBindingList RoleList"
+        "ClusterRole ClusterRoleBinding ClusterRoleBindingList ClusterRoleList Role RoleBinding "
+        "RoleBindingList RoleList"
     ),
     "networking.k8s.io/v1": "Ingress IngressClass IngressClassList IngressList NetworkPolicy NetworkPolicyList",
 }

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.options import DataOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table, printable
 
 if TYPE_CHECKING:
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from mirror.seed.listing import Description
 
 app = typer.Typer(help="Looks after a fixture tree.", no_args_is_help=True)
-
-DataOption = Annotated[str, typer.Option("--data", metavar="TREE", help="The directory of the fixture tree.")]
 
 
 @app.command(epilog="Example: ismirror data ls quay.io/example/web --data data/tree")

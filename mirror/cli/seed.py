@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from mirror.cli.data import DataOption
+from mirror.cli.options import DataOption
 
 app = typer.Typer(help="Fills a fixture tree.", no_args_is_help=True)
 

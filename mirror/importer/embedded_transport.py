@@ -1,7 +1,7 @@
 """The transport without sockets: it calls a registry core in the same process.
 
-What a socket would have refused is refused here with the same words: hosts that do not exist or are down, TLS where only
-clear text is spoken, certificates that nobody trusts.
+What a socket would have refused is refused here with the same words: hosts that do not exist or are down, TLS where
+only clear text is spoken, certificates that nobody trusts.
 """
 
 from __future__ import annotations

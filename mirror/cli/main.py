@@ -1,0 +1,84 @@
+"""``ismirror``: the commands, and the one place where errors become lines and exit codes.
+
+The modules of the commands are light: what a command needs it imports when it runs.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from mirror.cli import data, scenario, seed
+from mirror.cli.import_ import import_
+from mirror.cli.registry import registry
+from mirror.cli.schema import schema
+
+app = typer.Typer(
+    name="ismirror",
+    help="An offline container registry and OpenShift image-import simulator.",
+    epilog="Example: ismirror import spec.yaml --data tree",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"ismirror {version('ismirror')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on standard error.")] = False,
+) -> None:
+    """An offline container registry and OpenShift image-import simulator."""
+    del version
+    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
+    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+
+
+app.command("registry")(registry)
+app.command("import", epilog="Example: ismirror import data/specs/web.yaml --data data/tree")(import_)
+app.add_typer(scenario.app, name="scenario")
+app.add_typer(seed.app, name="seed")
+app.add_typer(data.app, name="data")
+app.command("schema", epilog="Example: ismirror schema scenario")(schema)
+
+
+def main() -> None:
+    """Runs the command line: exit code 2 and one line for what cannot be used, never a traceback."""
+    from fake_registry.errors import FakeRegistryError
+    from mirror.errors import IsmirrorError
+
+    try:
+        app()
+    except (IsmirrorError, FakeRegistryError) as error:
+        _stop(str(error))
+    except BrokenPipeError:
+        # whoever read our output has gone; nothing more is to be said, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(141)
+    except OSError as error:
+        _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+
+
+def _stop(problem: str) -> None:
+    sys.stderr.write(f"ismirror: error: {' '.join(problem.split())}\n")
+    sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,44 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DataOption = Annotated[str, typer.Option("--data", metavar="TREE", help="The directory of the fixture tree.")]
+TransportOption = Annotated[
+    str,
+    typer.Option(
+        metavar="embedded|http", help="What lies between importer and registries: nothing, or sockets and TLS."
+    ),
+]
+NowOption = Annotated[
+    str | None,
+    typer.Option(
+        "--now",
+        metavar="TIME",
+        help="Fixes the clock (RFC 3339): the same run then gives the same bytes. SOURCE_DATE_EPOCH does it, too.",
+    ),
+]
+ConcurrencyOption = Annotated[
+    int, typer.Option(min=1, max=1024, metavar="N", help="Requests under way at once; results never depend on it.")
+]
+PolicyOption = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="The cluster's configuration and the hosts: see 'ismirror schema policy'."),
+]
+
+
+def transport_kind(text: str) -> str:
+    """Checks the value of ``--transport``.
+
+    Raises:
+        InputError: it is none.
+    """
+    from mirror.errors import InputError
+
+    if text not in ("embedded", "http"):
+        raise InputError(f"--transport: {text!r} is not one of embedded, http")
+    return text

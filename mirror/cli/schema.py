@@ -1,0 +1,32 @@
+"""``ismirror schema``: the JSON Schema of the files that people write."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from mirror.cli.output import Format, OutputOption, print_document
+
+
+class FileFormat(StrEnum):
+    """The file formats that have a schema."""
+
+    SCENARIO = "scenario"
+    POLICY = "policy"
+
+
+def schema(
+    file_format: Annotated[FileFormat, typer.Argument(metavar="scenario|policy", help="Which format.")],
+    output: OutputOption = Format.JSON,
+) -> None:
+    """Prints the JSON Schema of scenario files or of policy and configuration files."""
+    import msgspec
+
+    from mirror.config import Config
+    from mirror.scenario import Scenario
+
+    type_: type[Any] = Scenario if file_format is FileFormat.SCENARIO else Config
+    document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(type_)}
+    print_document(document, Format.JSON if output is Format.TABLE else output)

@@ -1,0 +1,117 @@
+"""Running files of scenarios: play them all, write down what was answered, report."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import msgspec
+import yaml
+
+from fake_registry.fixtures import Tree
+from mirror.errors import InputError
+from mirror.scenario import Scenario, StepResult, differences, load_scenario, play, recorded
+from mirror.session import CONCURRENCY, TransportKind
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A scenario file that was played: the answers, and for each step that differs what differs."""
+
+    file: str
+    scenario: Scenario
+    results: list[StepResult]
+    differences: list[tuple[int, list[str]]]
+
+    @property
+    def passed(self) -> bool:
+        """Whether every answer was as expected."""
+        return not self.differences
+
+
+async def play_files(
+    files: Sequence[str], data: str, kind: TransportKind, start: datetime, *, concurrency: int = CONCURRENCY
+) -> list[Played]:
+    """Plays scenario files one after the other; all of them are read first.
+
+    Raises:
+        InputError: a file cannot be used.
+        TreeError: `data` is no fixture tree.
+    """
+    scenarios = [(file, load_scenario(Path(file))) for file in files]
+    tree = Tree.open(data)
+    played = []
+    for file, scenario in scenarios:
+        try:
+            results = await play(scenario, tree, kind, start, concurrency)
+        except InputError as error:
+            raise InputError(f"{file}: {error}") from None
+        found = [
+            (index, lines)
+            for index, (step, result) in enumerate(zip(scenario.steps, results, strict=True))
+            if step.expect is not None and (lines := differences(step.expect, result))
+        ]
+        played.append(Played(file, scenario, results, found))
+    return played
+
+
+def record_files(played: Sequence[Played]) -> None:
+    """Writes the answers into the files, as what is expected from now on; files that would not change stay untouched.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    for one in played:
+        path = Path(one.file)
+        document = msgspec.json.decode(msgspec.json.encode(recorded(one.results, one.scenario)))
+        text = _written(document, as_json=path.suffix == ".json")
+        try:
+            if path.read_text(encoding="utf-8") != text:
+                _replace(path, text)
+        except OSError as error:
+            raise InputError(f"{path}: {error.strerror or error}") from None
+
+
+def _written(document: object, *, as_json: bool) -> str:
+    if as_json:
+        return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
+    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
+
+
+def _replace(path: Path, text: str) -> None:
+    """Puts a file in the place of another, whole or not at all."""
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary = Path(file.name)
+    temporary.chmod(path.stat().st_mode & 0o777)
+    temporary.replace(path)
+
+
+def junit_report(played: Sequence[Played], path: Path) -> None:
+    """Writes a JUnit XML report: a test suite a file, a test case a step.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    root = ET.Element("testsuites", name="ismirror scenario run")
+    for one in played:
+        failing = dict(one.differences)
+        suite = ET.SubElement(root, "testsuite", name=one.file, tests=str(len(one.results)), failures=str(len(failing)))
+        for index, step in enumerate(one.scenario.steps):
+            case = ET.SubElement(
+                suite, "testcase", classname=one.file, name=f"step {index + 1}: {step.method} {step.path}"
+            )
+            if index in failing:
+                problem = ET.SubElement(case, "failure", message=failing[index][0])
+                problem.text = "\n".join(failing[index])
+    try:
+        path.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None

@@ -1,0 +1,251 @@
+"""Files of ImageStreamImports: read, run in order against one cluster, summed up."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from mirror.api.app import GROUP_PATH, ImageApi
+from mirror.api.messages import JSON, ApiRequest
+from mirror.config import MAX_FILE, read_file
+from mirror.errors import InputError
+from mirror.gotext import go_text
+from mirror.kubejson import peek_type_meta, yaml_to_json
+from mirror.reference import InvalidReference, Reference
+
+API_VERSION: Final = "image.openshift.io/v1"
+KIND: Final = "ImageStreamImport"
+_SEPARATOR: Final = re.compile(rb"^---(?:[ \t].*)?\r?$", re.MULTILINE)
+_NAME: Final = re.compile(r"[^a-z0-9._-]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """One ImageStreamImport as it is sent: where it was read, the namespace it goes to, its JSON."""
+
+    source: str
+    namespace: str
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the API said: the object or the refusal as ready JSON, and the warnings about its fields."""
+
+    spec: Spec
+    status: int
+    body: bytes
+    warnings: list[str]
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The answer as plain data."""
+        decoded: dict[str, Any] = msgspec.json.decode(self.body)
+        return decoded
+
+
+def read_specs(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[Spec]:
+    """The ImageStreamImports of files, ``-`` being standard input; files may hold several documents and Lists.
+
+    `namespace` is for objects that name none.
+
+    Raises:
+        InputError: a file cannot be read or holds something else; names file, document and what is wrong.
+    """
+    specs = []
+    for path in paths:
+        content = stdin.read(MAX_FILE + 1) if path == "-" else read_file(Path(path))
+        name = "standard input" if path == "-" else path
+        found = list(_specs(content, name, namespace))
+        if not found:
+            raise InputError(f"{name}: no {KIND} in it")
+        specs += found
+    return specs
+
+
+def _specs(content: bytes, name: str, namespace: str) -> Iterator[Spec]:
+    for index, document in enumerate(_documents(content, name)):
+        where = name if index == 0 else f"{name}, document {index + 1}"
+        yield from _from_document(document, where, namespace)
+
+
+def _documents(content: bytes, name: str) -> Iterator[bytes]:
+    """The documents of a file as JSON texts; a JSON file is taken as it stands, so that nothing in it is lost."""
+    if content.lstrip()[:1] == b"{" and _is_json(content):
+        yield content
+        return
+    for part in _SEPARATOR.split(content):
+        try:
+            data = yaml_to_json(part)
+        except ValueError as error:
+            raise InputError(f"{name}: {' '.join(str(error).split())}") from None
+        if data.strip() != b"null":
+            yield data
+
+
+def _is_json(content: bytes) -> bool:
+    try:
+        msgspec.json.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return False
+    return True
+
+
+def _from_document(data: bytes, where: str, namespace: str) -> Iterator[Spec]:
+    try:
+        api_version, kind = peek_type_meta(data)
+    except ValueError as error:
+        raise InputError(f"{where}: {error}; expected an object of kind {KIND}") from None
+    if kind in ("List", f"{KIND}List"):
+        for index, item in enumerate(_items(data, where)):
+            yield from _from_document(bytes(item), f"{where}, items[{index}]", namespace)
+        return
+    if kind not in ("", KIND):
+        raise InputError(f"{where}: kind: {kind} is not {KIND}")
+    if api_version not in ("", API_VERSION):
+        raise InputError(f"{where}: apiVersion: {api_version} is not {API_VERSION}")
+    yield Spec(where, _namespace(data) or namespace, data)
+
+
+class _List(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+
+
+class _Meta(msgspec.Struct):
+    namespace: str | None = None
+
+
+class _Object(msgspec.Struct):
+    metadata: _Meta | None = None
+
+
+def _items(data: bytes, where: str) -> list[msgspec.Raw]:
+    try:
+        return msgspec.json.decode(data, type=_List).items
+    except msgspec.ValidationError:
+        raise InputError(f"{where}: items: expected a list of objects of kind {KIND}") from None
+
+
+def _namespace(data: bytes) -> str:
+    try:
+        meta = msgspec.json.decode(data, type=_Object).metadata
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return ""  # what is wrong with it is for the API to say
+    return (meta.namespace or "") if meta is not None else ""
+
+
+def spec_of_image(image: str, namespace: str, *, everything: bool, insecure: bool, mode: str) -> Spec:
+    """An import of one image, or of all tags of its repository, into a stream that is named after the repository.
+
+    Raises:
+        InputError: the image is not a pull spec.
+    """
+    try:
+        reference = Reference.parse(image)
+    except InvalidReference as error:
+        raise InputError(f"--from: {image!r}: {error}") from None
+    if not reference.name:
+        raise InputError(f"--from: {image!r} names a registry but no repository, such as {reference.registry}/app")
+    policy: dict[str, Any] = {"importPolicy": {"insecure": insecure, "importMode": mode}}
+    source = {"kind": "DockerImage", "name": image}
+    spec: dict[str, Any] = {"import": True}
+    if everything:
+        spec["repository"] = {"from": source, **policy}
+    else:
+        spec["images"] = [{"from": source, "to": {"name": reference.tag or "latest"}, **policy}]
+    name = _NAME.sub("-", reference.name.rpartition("/")[2])
+    document = {"kind": KIND, "apiVersion": API_VERSION, "metadata": {"name": name}, "spec": spec}
+    return Spec("--from", namespace, msgspec.json.encode(document))
+
+
+async def run_specs(api: ImageApi, specs: Iterable[Spec]) -> list[Answer]:
+    """Sends all specs to one API server, in order."""
+    answers = []
+    for spec in specs:
+        path = f"{GROUP_PATH}/namespaces/{spec.namespace}/imagestreamimports"
+        response = await api.handle(ApiRequest("POST", path, "", {"content-type": JSON, "accept": JSON}, spec.body))
+        warnings = [_warning(line) for line in response.header_lines("warning")]
+        answers.append(Answer(spec, response.status, response.body, warnings))
+    return answers
+
+
+def _warning(line: str) -> str:
+    """The text of a Warning header: ``299 - "…"``."""
+    return line.partition('"')[2].removesuffix('"').replace('\\"', '"').replace("\\\\", "\\")
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What became of one tag, for people: ``problem`` is empty where it was imported."""
+
+    stream: str
+    tag: str
+    digest: str
+    size: int | None
+    platform: str
+    problem: str
+
+
+def rows_of(answers: Sequence[Answer]) -> Iterator[Row]:
+    """One row for each image of each answer; one for a refusal or a repository that could not be listed."""
+    for answer in answers:
+        document = answer.document
+        meta = document.get("metadata", {})
+        stream = f"{answer.spec.namespace}/{meta.get('name', '') if document.get('kind') == KIND else ''}"
+        if document.get("kind") != KIND:
+            stream = answer.spec.namespace + "/" + _name(answer.spec.body)
+            yield Row(stream, "", "", None, "", _problem(document))
+            continue
+        yield from _repository_rows(stream, document)
+        images = document["spec"].get("images", [])
+        for spec, result in zip(images, document["status"].get("images", []), strict=True):
+            name = spec.get("to", {}).get("name", "") or spec["from"].get("name", "")
+            yield _row(stream, name, result)
+
+
+def _repository_rows(stream: str, document: dict[str, Any]) -> Iterator[Row]:
+    repository = document["status"].get("repository")
+    if repository is None:
+        return
+    images = repository.get("images", [])
+    for result in images:
+        yield _row(stream, result.get("tag", ""), result)
+    if not images and repository["status"].get("status") != "Success":
+        yield Row(stream, document["spec"]["repository"]["from"]["name"], "", None, "", _problem(repository["status"]))
+
+
+def additional_tags(answers: Sequence[Answer]) -> Iterator[tuple[str, list[str]]]:
+    """Streams with the tags of their repository that were over the limit."""
+    for answer in answers:
+        document = answer.document
+        tags = document.get("status", {}).get("repository", {}).get("additionalTags") if document.get("spec") else None
+        if tags:
+            yield f"{answer.spec.namespace}/{document['metadata']['name']}", tags
+
+
+def _row(stream: str, tag: str, result: dict[str, Any]) -> Row:
+    image = result.get("image")
+    if result["status"].get("status") != "Success" or image is None:
+        return Row(stream, tag, "", None, "", _problem(result["status"]))
+    metadata = image["dockerImageMetadata"]
+    manifests = image.get("dockerImageManifests", [])
+    platforms = [
+        "/".join(part for part in (one["os"], one["architecture"], one.get("variant", "")) if part) for one in manifests
+    ]
+    platform = ",".join(platforms) or metadata.get("Architecture", "")
+    return Row(stream, tag, image["metadata"]["name"], metadata.get("Size"), platform, "")
+
+
+def _problem(status: dict[str, Any]) -> str:
+    reason, message = status.get("reason", ""), status.get("message", "")
+    return f"{reason}: {message}" if reason and message else reason or message or "not imported"
+
+
+def _name(body: bytes) -> str:
+    match = re.search(rb'"name"[ \t\r\n]*:[ \t\r\n]*"([^"\\]{0,100})"', body)
+    return go_text(match[1]) if match else ""
