@@ -126,9 +126,9 @@ class _Builder:
         if isinstance(event, yaml.CollectionStartEvent):
             self._decoded += 1
             value: Any = {} if isinstance(event, yaml.MappingStartEvent) else []
-            self._stack.append(self._anchor(event, _Node(event.start_mark.line, value)))
+            self._stack.append(self._anchor(event, _Node(_line(event.start_mark), value)))
             if len(self._stack) > _MAX_DEPTH:
-                where = f"line {event.start_mark.line + 1}: " if event.start_mark.line else ""
+                where = f"line {_line(event.start_mark) + 1}: " if _line(event.start_mark) else ""
                 raise YamlValueError(f"yaml: {where}exceeded max depth of {_MAX_DEPTH}")
             return None
         if isinstance(event, yaml.CollectionEndEvent):
@@ -150,7 +150,7 @@ class _Builder:
         return node
 
     def _scalar(self, event: Any) -> _Node:
-        node = _Node(event.start_mark.line, open=False)
+        node = _Node(_line(event.start_mark), open=False)
         tag, plain = event.tag or "", event.implicit[0]
         if event.value == "<<" and (plain or tag == MERGE) and self._key_comes_next():
             node.merge = True
@@ -175,7 +175,7 @@ class _Builder:
         self._aliased += target.weight
         if self._aliased > 100 and self._decoded > 1000 and self._aliased / self._decoded > _allowed(self._decoded):
             self._fail("document contains excessive aliasing")
-        return _Node(event.start_mark.line, target.value, 1 + target.weight, open=False, alias=event.anchor)
+        return _Node(_line(event.start_mark), target.value, 1 + target.weight, open=False, alias=event.anchor)
 
     def _finish(self, node: _Node) -> _Node:
         """Gives a complete node to what contains it."""
@@ -351,9 +351,10 @@ def _short_float(number: float) -> str:
         single = struct.pack("f", number)
     except OverflowError:
         single = struct.pack("f", math.copysign(math.inf, number))
-    if math.isinf(struct.unpack("f", single)[0]):
+    rounded: float = struct.unpack("f", single)[0]
+    if math.isinf(rounded):
         return ".inf" if number > 0 else "-.inf"
-    return _general(next(text for text in _lengthening(number) if struct.pack("f", float(text)) == single))
+    return _general(next(text for text in _lengthening(rounded) if struct.pack("f", float(text)) == single))
 
 
 def _go_float(number: float) -> str:
