@@ -44,6 +44,7 @@ MAX_MANIFEST: Final = 8 << 20
 
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX: Final = re.compile(r"[0-9a-f]+")
+_HASHES: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 
 
 def parse_digest(text: str) -> tuple[str, str]:
@@ -74,7 +75,7 @@ def compute_digest(data: bytes, algorithm: str = "sha256") -> str:
     """
     if algorithm not in _HEX_LENGTHS:
         raise DigestError(f"digest algorithm {algorithm!r} is not one of {', '.join(_HEX_LENGTHS)}")
-    return f"{algorithm}:{hashlib.new(algorithm, data).hexdigest()}"
+    return f"{algorithm}:{_HASHES[algorithm](data).hexdigest()}"
 
 
 def matches_digest(data: bytes, digest: str) -> bool:

@@ -24,16 +24,22 @@ _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 
 
-def head_failure(data: bytes) -> str:
-    """What Go says of an answer that begins with `data` and could not be read; the connection may have ended there."""
+def head_failure(data: bytes) -> str | None:
+    """What Go says of an answer that begins with `data`; the connection may have ended there.
+
+    None if Go finds nothing wrong with status and headers.
+    """
     line, ended, rest = data.partition(b"\n")
     if ended:
         line = line.removesuffix(b"\r")
-    text = _status_line_failure(line) or (_headers_failure(rest) if ended else UNEXPECTED_EOF)
-    if text is not None:
-        return text
-    # Go would have read it; our reader has narrower limits, in size above all.
-    return TOO_LONG if len(data) >= LONG_HEAD else f"malformed HTTP response {quote(line)}"
+    return _status_line_failure(line) or (_headers_failure(rest) if ended else UNEXPECTED_EOF)
+
+
+def chunk_failure(message: str) -> str | None:
+    """What Go says of a chunked body of which aiohttp's reader says `message`; None if that is about something else."""
+    if "chunk size" in message:
+        return "invalid byte in chunk length"
+    return "malformed chunked encoding" if "chunk" in message.lower() else None
 
 
 def _status_line_failure(line: bytes) -> str | None:

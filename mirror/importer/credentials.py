@@ -23,7 +23,7 @@ EXCLUDE_ANNOTATION: Final = "openshift.io/image.excludeSecret"
 HUB_KEY: Final = "index.docker.io"
 
 
-class InvalidPullSecret(IsmirrorError):  # noqa: N818  # named for what was found, like InvalidReference
+class InvalidPullSecret(IsmirrorError):  # named for what was found, like InvalidReference
     """A pull secret that cannot be read, which makes every import of the namespace fail. The text is the real one's."""
 
     def __init__(self, text: str, secret_name: str) -> None:

@@ -11,7 +11,7 @@ import ipaddress
 import os
 import re
 import socket
-from collections.abc import Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
@@ -133,11 +133,31 @@ def errno_text(error: OSError) -> str:
     return os.strerror(error.errno).lower() if error.errno else "EOF"
 
 
+class SocketAddress(NamedTuple):
+    """An address as the socket module has it."""
+
+    family: int
+    address: tuple[Any, ...]
+
+    def __str__(self) -> str:
+        return join_host_port(self.address[0], str(self.address[1]))
+
+
+Lookup = Callable[[str, int], Awaitable[Sequence[SocketAddress]]]
+"""Gives the addresses of a host name or IP address, best first; raises socket.gaierror as the resolver does."""
+
+
+async def system_lookup(host: str, port: int) -> Sequence[SocketAddress]:
+    """Asks the system's resolver."""
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [SocketAddress(family, address) for family, _, _, _, address in dict.fromkeys(found)]
+
+
 class Dialer:
     """Connects to targets.
 
-    With `hosts` only those exist; with `via` everything else is at that one address; without both, names are looked up
-    by the system. `timeout` (seconds) bounds an attempt to connect to a target, all its addresses together.
+    With `hosts` only those exist; with `via` everything else is at that one address; without both, `lookup` finds
+    them. `timeout` (seconds) bounds an attempt to connect to a target, all its addresses together.
     """
 
     def __init__(
@@ -147,7 +167,9 @@ class Dialer:
         via: tuple[str, int] | None = None,
         addresses: Addresses = "real",
         timeout: float = 30.0,
+        lookup: Lookup = system_lookup,
     ) -> None:
+        self._lookup = lookup
         self._hosts = hosts
         self._via = via
         self._fixed = addresses == "fixed"
@@ -180,10 +202,13 @@ class Dialer:
             if self._hosts is not None and self._via is None:
                 raise unlisted(target)
             endpoint = self._via or target
-        addresses = await _look_up(*endpoint)
+        try:
+            addresses = await self._lookup(*endpoint)
+        except socket.gaierror as error:
+            raise _lookup_error(endpoint[0], error) from None
         return await self._connect(addresses, target)
 
-    async def _connect(self, addresses: Sequence[_SocketAddress], target: Target) -> socket.socket:
+    async def _connect(self, addresses: Sequence[SocketAddress], target: Target) -> socket.socket:
         """Tries all addresses; those of the other family than the first's start a little later, as RFC 6555 has it."""
         primary = [address for address in addresses if address.family == addresses[0].family]
         fallback = [address for address in addresses if address.family != addresses[0].family]
@@ -191,7 +216,7 @@ class Dialer:
             return await self._try_each(primary, target)
         return await _race(self._try_each(primary, target), self._try_each(fallback, target))
 
-    async def _try_each(self, addresses: Sequence[_SocketAddress], target: Target) -> socket.socket:
+    async def _try_each(self, addresses: Sequence[SocketAddress], target: Target) -> socket.socket:
         """One after the other; the first failure is the one that is reported."""
         loop = asyncio.get_running_loop()
         deadline = loop.time() + self._timeout
@@ -206,7 +231,7 @@ class Dialer:
         assert failure is not None
         raise failure
 
-    def _dial_error(self, error: OSError, address: _SocketAddress, target: Target) -> TransportError:
+    def _dial_error(self, error: OSError, address: SocketAddress, target: Target) -> TransportError:
         shown = join_host_port(FIXED_ADDRESS, str(target.port)) if self._fixed else str(address)
         if error.errno is None:
             return TransportError(f"dial tcp {shown}: i/o timeout", timeout=True)
@@ -215,34 +240,13 @@ class Dialer:
         return TransportError(text, timeout=error.errno in _TEMPORARY)
 
 
-class _SocketAddress(NamedTuple):
-    family: int
-    address: tuple[Any, ...]
-
-    def __str__(self) -> str:
-        return join_host_port(self.address[0], str(self.address[1]))
+def _lookup_error(host: str, error: socket.gaierror) -> TransportError:
+    if error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}:
+        return no_such_host(host)
+    return TransportError(f"dial tcp: lookup {host}: {error.strerror}", timeout=error.errno == socket.EAI_AGAIN)
 
 
-async def _look_up(host: str, port: int) -> list[_SocketAddress]:
-    """The addresses of a host, best first.
-
-    Raises:
-        TransportError: there are none.
-    """
-    loop = asyncio.get_running_loop()
-    try:
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except socket.gaierror as error:
-        if error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}:
-            raise no_such_host(host) from None
-        text = f"dial tcp: lookup {host}: {error.strerror}"
-        raise TransportError(text, timeout=error.errno == socket.EAI_AGAIN) from None
-    except UnicodeError:
-        raise no_such_host(host) from None
-    return [_SocketAddress(family, address) for family, _, _, _, address in dict.fromkeys(found)]
-
-
-async def _attempt(address: _SocketAddress, seconds: float) -> socket.socket:
+async def _attempt(address: SocketAddress, seconds: float) -> socket.socket:
     client = socket.socket(address.family, socket.SOCK_STREAM)
     try:
         client.setblocking(False)

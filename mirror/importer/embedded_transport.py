@@ -32,7 +32,7 @@ class EmbeddedTransport:
             self._listed = HostList(
                 {name: Refused() if host.scheme == "down" else _LISTED for name, host in hosts.items()}
             )
-        self._targets: dict[tuple[str, str], Target] = {}
+        self._targets: dict[tuple[str, str], tuple[Target, str | None]] = {}
 
     async def send(
         self,
@@ -47,7 +47,7 @@ class EmbeddedTransport:
     ) -> Answer:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
         del timeout  # nothing here takes time
-        where = self._target(scheme, host)
+        where, sni = self._target(scheme, host)
         if scheme == "https":
             self._check_tls(self._host(host, where), insecure=insecure)
         else:
@@ -61,7 +61,7 @@ class EmbeddedTransport:
                 host=host,
                 headers=joined(tuple(headers)),
                 secure=scheme == "https",
-                sni=None if where.is_ip or scheme == "http" else where.host,
+                sni=sni,
             )
         )
         if response.drop:
@@ -74,11 +74,14 @@ class EmbeddedTransport:
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    def _target(self, scheme: str, host: str) -> Target:
-        target = self._targets.get((scheme, host))
-        if target is None:
-            target = self._targets[scheme, host] = parse_target(scheme, host)
-        return target
+    def _target(self, scheme: str, host: str) -> tuple[Target, str | None]:
+        """Whom a URL means, and the server name that a TLS handshake would send."""
+        found = self._targets.get((scheme, host))
+        if found is None:
+            target = parse_target(scheme, host)
+            sni = None if scheme == "http" or target.is_ip else target.host
+            found = self._targets[scheme, host] = (target, sni)
+        return found
 
     def _host(self, authority: str, target: Target) -> Host:
         """The configuration of a host that exists.

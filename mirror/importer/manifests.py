@@ -199,6 +199,8 @@ def _has_plain_keys(content: bytes) -> bool:
     """Whether the fast path reads these keys as Go would: none in another case, none of the objects twice."""
     if not content.isascii() and any(letter in content for letter in _FOLDED_LETTERS):
         return False
+    if content.replace(b"mediaType", b"").replace(b"schemaVersion", b"").islower():
+        return content.count(b'"config"') <= 1 and content.count(b'"manifests"') <= 1
     lowered = content.lower()
     if any(lowered.count(low) != content.count(key) for key, low in _KEYS):
         return False

@@ -1,0 +1,227 @@
+"""aiohttp's connections, made and watched by us: what fails gets the text that Go has for it.
+
+Connecting is done here, because texts depend on how far it got: name, address, handshake, certificate. Requests,
+responses and streams are aiohttp's own with their failures translated.
+Source: net/http ``transport.go`` (dialConn, readLoop, mapRoundTripError).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import socket
+import ssl
+from typing import TYPE_CHECKING, Any, Final
+
+from aiohttp import (
+    BaseConnector,
+    ClientError,
+    ClientPayloadError,
+    ClientRequest,
+    ClientResponse,
+    ClientTimeout,
+)
+from aiohttp.client_proto import ResponseHandler
+
+from mirror.clock import Clock
+from mirror.importer.answer_failures import BROKEN, LONG_HEAD, TOO_LONG, UNEXPECTED_EOF, chunk_failure, head_failure
+from mirror.importer.dial import Dialer, Target, errno_text
+from mirror.importer.tls_failures import certificate_failure, openssl_alert, record_failure
+from mirror.importer.tls_probe import probe
+from mirror.importer.transport import TransportError
+
+if TYPE_CHECKING:
+    from aiohttp import StreamReader
+    from aiohttp.connector import Connection
+    from aiohttp.tracing import Trace
+
+_IDLE: Final = 90.0
+_HANDSHAKE_TIMEOUT: Final = "net/http: TLS handshake timeout"
+_RESETS: Final = frozenset({errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPIPE})
+
+
+class Connector(BaseConnector):
+    """aiohttp's pool of connections, which are made here."""
+
+    def __init__(
+        self,
+        dialer: Dialer,
+        verifying: ssl.SSLContext,
+        clock: Clock,
+        *,
+        handshake_timeout: float,
+        limit_per_host: int,
+    ) -> None:
+        super().__init__(limit=0, limit_per_host=limit_per_host, keepalive_timeout=_IDLE)
+        self._dialer = dialer
+        self._verifying = verifying
+        self._clock = clock
+        self._handshake_timeout = handshake_timeout
+
+    async def _create_connection(
+        self, req: ClientRequest, traces: list[Trace], timeout: ClientTimeout
+    ) -> ResponseHandler:
+        assert req.server_hostname is not None
+        assert req.port is not None
+        target = Target(req.server_hostname, req.port)
+        client = await self._dialer.dial(target)
+        try:
+            if req.is_ssl():
+                assert isinstance(req.ssl, ssl.SSLContext)
+                return await self._secured(client, target, req.ssl)
+            return await self._connected(client, target)
+        except BaseException:
+            client.close()
+            raise
+
+    async def _connected(
+        self, client: socket.socket, target: Target, context: ssl.SSLContext | None = None
+    ) -> ResponseHandler:
+        _, stream = await self._loop.create_connection(
+            lambda: AnswerStream(self._loop, self._dialer, target),
+            sock=client,
+            ssl=context,
+            server_hostname=None if context is None else target.host,
+            # Ours comes first: asyncio's says nothing that tells it from other failures.
+            ssl_handshake_timeout=None if context is None else self._handshake_timeout + 60,
+        )
+        return stream
+
+    async def _secured(self, client: socket.socket, target: Target, context: ssl.SSLContext) -> ResponseHandler:
+        reset = self._dialer.reset_text(target, client)
+        try:
+            async with asyncio.timeout(self._handshake_timeout):
+                return await self._connected(client, target, context)
+        except ssl.SSLError as error:
+            text = openssl_alert(error) or _end_text(error) or await self._explained(target)
+            raise TransportError(text) from None
+        except OSError as error:
+            if isinstance(error, TimeoutError) and error.errno is None:
+                raise TransportError(_HANDSHAKE_TIMEOUT, timeout=True) from None
+            raise TransportError(_lost_text(error, reset)) from None
+
+    async def _explained(self, target: Target) -> str:
+        """Why a handshake failed, found out by another one that accepts everything."""
+        try:
+            async with asyncio.timeout(self._handshake_timeout):
+                findings = await probe(await self._dialer.dial(target), target.host)
+        except TimeoutError:
+            return _HANDSHAKE_TIMEOUT
+        except TransportError as error:
+            return str(error)
+        text = record_failure(findings.first_bytes)
+        if text is None and findings.certificates:
+            roots = self._verifying.get_ca_certs(binary_form=True)
+            text = certificate_failure(findings.certificates, roots, target.host, self._clock.now())
+        return text or "remote error: tls: handshake failure"
+
+
+class AnswerStream(ResponseHandler):
+    """aiohttp's reader of answers, which also remembers how an answer began and how the connection ended."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, dialer: Dialer, target: Target) -> None:
+        super().__init__(loop)
+        self._dialer = dialer
+        self._target = target
+        self._head = b""
+        self._ended: BaseException | None = None
+        self._over: asyncio.Future[None] = loop.create_future()
+        self._reset = ""
+        self._content: StreamReader | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._reset = self._dialer.reset_text(self._target, transport)
+        super().connection_made(transport)
+
+    def set_response_params(self, **params: Any) -> None:
+        self._head = b""
+        self._content = None
+        super().set_response_params(**params)
+
+    def set_content(self, content: StreamReader) -> None:
+        """From here on it is the body that is read."""
+        self._content = content
+
+    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
+        super().set_exception(exc, *(() if exc_cause is None else (exc_cause,)))
+        # aiohttp forgets whoever waits for a body that has turned out to be malformed.
+        if self._content is not None and not self._content.is_eof() and self._content.exception() is None:
+            self._content.set_exception(ClientPayloadError(str(exc)))
+
+    def data_received(self, data: bytes) -> None:
+        if len(self._head) < LONG_HEAD:
+            self._head = self._head + data if self._head else data
+        super().data_received(data)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self._ended = EOFError() if exc is None else exc
+        if not self._over.done():
+            self._over.set_result(None)
+        super().connection_lost(exc)
+
+    async def head_failure(self, error: BaseException) -> TransportError:
+        """Why there are no status and headers. `error` is what aiohttp made of it."""
+        if self._ended is None and not self.is_connected():
+            # The connection is being closed: the reason is about to be known.
+            await asyncio.wait([self._over], timeout=1)
+        if not self._head:
+            ended = error if self._ended is None else self._ended
+            return TransportError(_lost_text(ended, self._reset), hung_up=True)
+        if self._ended is None or isinstance(self._ended, EOFError):
+            text = head_failure(self._head)
+            if text is None and chunk_failure(str(error)) is not None:
+                return self.body_failure(error)
+            # What Go would have read has outgrown the narrower limits of our reader.
+            return TransportError(BROKEN + (text or TOO_LONG))
+        return TransportError(BROKEN + _lost_text(self._ended, self._reset))
+
+    def body_failure(self, error: BaseException) -> TransportError:
+        """Why the body is not complete."""
+        text = chunk_failure(str(error))
+        if text is None:
+            text = UNEXPECTED_EOF if self._ended is None else _lost_text(self._ended, self._reset)
+        return TransportError(UNEXPECTED_EOF if text == "EOF" else text, in_body=True)
+
+
+class Request(ClientRequest):
+    """aiohttp's request, whose failures are ours."""
+
+    async def send(self, conn: Connection) -> ClientResponse:
+        stream = conn.protocol
+        try:
+            return await super().send(conn)
+        except (ClientError, OSError) as error:
+            assert isinstance(stream, AnswerStream)
+            raise await stream.head_failure(error) from None
+
+
+class Response(ClientResponse):
+    """aiohttp's response, whose failures are ours."""
+
+    stream: AnswerStream
+
+    async def start(self, connection: Connection) -> ClientResponse:
+        stream = connection.protocol
+        assert isinstance(stream, AnswerStream)
+        self.stream = stream
+        try:
+            started = await super().start(connection)
+        except (ClientError, OSError) as error:
+            raise await stream.head_failure(error) from None
+        stream.set_content(self.content)
+        return started
+
+
+def _end_text(error: BaseException) -> str | None:
+    """``EOF`` where OpenSSL says that the peer is gone."""
+    return "EOF" if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError | EOFError) else None
+
+
+def _lost_text(error: BaseException, reset: str) -> str:
+    """How a connection ended: an alert, the end of the data, or a system error with the addresses of both ends."""
+    alert = openssl_alert(error)
+    if alert is not None:
+        return alert
+    if isinstance(error, OSError) and not isinstance(error, ssl.SSLError) and error.errno in _RESETS:
+        return f"{reset}: {errno_text(error)}"
+    return "EOF"
