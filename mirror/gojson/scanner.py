@@ -20,9 +20,20 @@ _NUMBER: Final = rb"-?+(?:0|[1-9][0-9]*+)(?:\.[0-9]++)?+(?:[eE][+-]?+[0-9]++)?+"
 _SCALAR: Final = rb"(?:" + _STRING + rb"|" + _NUMBER + rb"|true|false|null)"
 _WS: Final = rb"[ \t\n\r]*+"
 
-# Runs of what is simple are taken in one step: members and elements without nesting, each with its comma.
-_MEMBERS: Final = re.compile(rb"(?:" + _WS + _STRING + _WS + rb":" + _WS + _SCALAR + _WS + rb",)*+")
-_ELEMENTS: Final = re.compile(rb"(?:" + _WS + _SCALAR + _WS + rb",)*+")
+
+def _nest(value: bytes) -> bytes:
+    """Matches what `value` matches, and the containers that hold nothing else."""
+    member = _STRING + _WS + rb":" + _WS + value + _WS
+    members = member + rb"(?:," + _WS + member + rb")*+"
+    elements = value + _WS + rb"(?:," + _WS + value + _WS + rb")*+"
+    return rb"(?:" + value + rb"|\{" + _WS + rb"(?:" + members + rb")?+\}|\[" + _WS + rb"(?:" + elements + rb")?+\])"
+
+
+# Runs of what is simple are taken in one step: members and elements with little nesting, each with its comma.
+_NESTED: Final = 2
+_SIMPLE: Final = _nest(_nest(_SCALAR))
+_MEMBERS: Final = re.compile(rb"(?:" + _WS + _STRING + _WS + rb":" + _WS + _SIMPLE + _WS + rb",)*+")
+_ELEMENTS: Final = re.compile(rb"(?:" + _WS + _SIMPLE + _WS + rb",)*+")
 _SPACE: Final = re.compile(_WS)
 _KEY: Final = re.compile(_STRING)
 _VALUE: Final = re.compile(_SCALAR + rb"|[\[{]")
@@ -134,7 +145,8 @@ class _Scanner:
 
     def _members(self) -> _Step:
         """Simple members, and the key and colon of the first that is not simple or not followed by a comma."""
-        self.at = _skip(_MEMBERS, self.data, self.at)
+        if len(self.open) <= MAX_DEPTH - _NESTED:
+            self.at = _skip(_MEMBERS, self.data, self.at)
         if self._space() != _QUOTE:
             raise _unexpected(self.data, self.at, "looking for beginning of object key string")
         self._key()
@@ -144,7 +156,8 @@ class _Scanner:
         return self._value
 
     def _elements(self) -> _Step:
-        self.at = _skip(_ELEMENTS, self.data, self.at)
+        if len(self.open) <= MAX_DEPTH - _NESTED:
+            self.at = _skip(_ELEMENTS, self.data, self.at)
         return self._value
 
     def _key(self) -> None:

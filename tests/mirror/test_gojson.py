@@ -155,6 +155,13 @@ def test_depth(opening: str) -> None:
         check_valid((opening * (deepest + 1)).encode())
 
 
+def test_depth_of_what_is_taken_in_one_step() -> None:
+    check_valid(b"[" * 9_998 + b'[[1],{"a":2}],[[3]]' + b"]" * 9_998)
+    for last in (b"[[[1]]],1", b'{"a":{"b":{}}}', b'[{"a":[]}],'):
+        with pytest.raises(GoSyntaxError, match="exceeded max depth"):
+            check_valid(b"[" * 9_998 + b"[[1]]," + last + b"]" * 9_998)
+
+
 @pytest.mark.parametrize(
     "text",
     [
