@@ -201,8 +201,8 @@ def _client_context(ca: bytes | None, *, verify: bool = True) -> ssl.SSLContext:
         context.load_default_certs()
         return context
     try:
-        context.load_verify_locations(cadata=ca.decode("ascii"))
-    except (ssl.SSLError, UnicodeDecodeError):
+        context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))  # bundles have comments in all languages
+    except (ssl.SSLError, ValueError):
         raise InputError("the trusted authorities are no certificates in PEM format") from None
     return context
 

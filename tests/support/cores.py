@@ -1,0 +1,33 @@
+"""A registry core of a few lines: answers by path, and remembers what it was asked."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fake_registry.config import Host, Hosts
+from fake_registry.core.messages import Request, Response
+
+Answering = Callable[[Request], Response | Awaitable[Response]]
+
+
+class TinyCore:
+    """Answers with what `answer` gives; a mapping of hosts as configuration."""
+
+    def __init__(self, answer: Answering, hosts: Hosts | None = None) -> None:
+        self._answer = answer
+        self._hosts = hosts or {}
+        self.requests: list[Request] = []
+
+    def host(self, name: str) -> Host | None:
+        """The configuration of a host."""
+        return self._hosts.get(name)
+
+    def known_hosts(self) -> list[str]:
+        """The names of all hosts."""
+        return list(self._hosts)
+
+    async def handle(self, request: Request) -> Response:
+        """One answer."""
+        self.requests.append(request)
+        answer = self._answer(request)
+        return answer if isinstance(answer, Response) else await answer
