@@ -11,7 +11,7 @@ from mirror.api.kinds import SCHEME, is_registered
 from mirror.api.messages import ApiRequest
 from mirror.gojson import GoJSONError
 from mirror.gotext import quote
-from mirror.kubejson import decode_object, peek_type_meta, yaml_to_json
+from mirror.kubejson import YamlError, convert_yaml, decode_object, peek_type_meta, summary
 from mirror.v1.meta import V1
 
 T = TypeVar("T", bound=V1)
@@ -43,30 +43,31 @@ def decode_body(request: ApiRequest, kind: str, type_: type[T], options: str = "
         detail = 'supported values: "", "Ignore", "Strict", "Warn"'
         error = FieldError("NotSupported", "fieldValidation", validation, detail)
         raise failures.invalid(options, "", [error], "meta.k8s.io")
-    data = _json_body(request, kind)
-    version = _check_kind(data, kind)
+    data, problems = _json_body(request, kind)
+    version = _check_kind(data, request.body, kind)
     try:
         decoded = decode_object(data, type_, go_name=kind)
     except GoJSONError as error:
         raise failures.bad_request(f"{_cannot(kind, version, kind)}: {error}") from None
-    problems = [] if validation == "Ignore" else decoded.problems
+    problems = [] if validation == "Ignore" else [*problems, *decoded.problems]
     if problems and validation == "Strict":
         text = ", ".join(problems)
         raise failures.bad_request(f"{_cannot(kind, version, kind)}: strict decoding error: {text}")
     return DecodedBody(decoded.value, problems)
 
 
-def _json_body(request: ApiRequest, kind: str) -> bytes:
+def _json_body(request: ApiRequest, kind: str) -> tuple[bytes, list[str]]:
+    """The body as JSON, and what strict decoding finds wrong with it before that."""
     if len(request.body) > MAX_BODY:
         raise failures.too_large(MAX_BODY)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type in _JSON_TYPES:
-        return request.body
+        return request.body, []
     if content_type in _YAML_TYPES:
         try:
-            return yaml_to_json(request.body)
-        except ValueError as error:
-            raise failures.bad_request(_unrecognized(kind, str(error))) from None
+            return convert_yaml(request.body)
+        except YamlError as error:
+            raise failures.bad_request(_unrecognized(kind, f"{error.problem} ({summary(request.body)})")) from None
     raise failures.unsupported_media_type()
 
 
@@ -78,14 +79,14 @@ def _cannot(kind: str, version: str, wanted: str) -> str:
     return f"{kind} in version {quote(version)} cannot be handled as a {wanted}"
 
 
-def _check_kind(data: bytes, wanted: str) -> str:
+def _check_kind(data: bytes, body: bytes, wanted: str) -> str:
     """The version of the body, whose kind and version may be missing.
 
     Raises:
         ApiFailure: 400.
     """
     try:
-        api_version, kind = peek_type_meta(data)
+        api_version, kind = peek_type_meta(data, body)
     except ValueError as error:
         raise failures.bad_request(_unrecognized(wanted, str(error))) from None
     api_version = api_version or API_VERSION

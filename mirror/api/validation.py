@@ -63,8 +63,7 @@ def _image_spec_errors(spec: ImageImportSpec, field: str) -> Iterator[FieldError
 def _repository_spec_errors(spec: RepositoryImportSpec, field: str) -> Iterator[FieldError]:
     if spec.from_.kind != "DockerImage":
         yield invalid(f"{field}.from.kind", spec.from_.kind, "only DockerImage is supported")
-    name = spec.from_.name
-    if not name:
+    elif not (name := spec.from_.name):
         yield required(f"{field}.from.name", "container image references require a name")
     elif problem := _parse_problem(name):
         yield invalid(f"{field}.from.name", name, problem)

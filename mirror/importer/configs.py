@@ -51,20 +51,34 @@ _CONTAINER_FIELDS: Final[list[tuple[str, gojson.Shape]]] = [
     ("OnBuild", _STRINGS),
     ("Labels", _LABELS),
 ]
-_CONTAINER: Final = gojson.Struct(go="docker10.DockerConfig", fields=_CONTAINER_FIELDS)
-_IMAGE_FIELDS: Final[list[tuple[str, gojson.Shape]]] = [
-    ("id", gojson.String),
-    ("parent", gojson.String),
-    ("comment", gojson.String),
-    ("created", gojson.MetaTime),
-    ("container", gojson.String),
-    ("container_config", _CONTAINER),
-    ("docker_version", gojson.String),
-    ("author", gojson.String),
-    ("config", gojson.Pointer(_CONTAINER)),
-    ("architecture", gojson.String),
-]
-_FIRST_PASS: Final = gojson.Struct(go="dockerpre012.DockerImage", fields=[*_IMAGE_FIELDS, ("size", gojson.Int64)])
+
+
+def _image_fields(package: str, time: gojson.Shape) -> list[tuple[str, gojson.Shape]]:
+    """The fields that both passes know; they differ in the packages of their types and in that of the time."""
+    container = gojson.Struct(go=f"{package}.DockerConfig", fields=_CONTAINER_FIELDS)
+    return [
+        ("id", gojson.String),
+        ("parent", gojson.String),
+        ("comment", gojson.String),
+        ("created", time),
+        ("container", gojson.String),
+        ("container_config", container),
+        ("docker_version", gojson.String),
+        ("author", gojson.String),
+        ("config", gojson.Pointer(container)),
+        ("architecture", gojson.String),
+        ("size", gojson.Int64),
+    ]
+
+
+_FIRST_PASS: Final = gojson.Struct(
+    go="dockerpre012.DockerImage",
+    fields=[
+        gojson.Field("kind", gojson.String, via=("TypeMeta",)),
+        gojson.Field("apiVersion", gojson.String, via=("TypeMeta",)),
+        *_image_fields("dockerpre012", gojson.MetaTime),
+    ],
+)
 _HISTORY: Final = gojson.Struct(
     go="docker10.DockerConfigHistory",
     fields=[
@@ -81,8 +95,7 @@ _ROOTFS: Final = gojson.Struct(
 _SECOND_PASS: Final = gojson.Struct(
     go="docker10.DockerImageConfig",
     fields=[
-        *((name, gojson.Time if name == "created" else shape) for name, shape in _IMAGE_FIELDS),
-        ("size", gojson.Int64),
+        *_image_fields("docker10", gojson.Time),
         ("rootfs", gojson.Pointer(_ROOTFS)),
         ("history", gojson.List(_HISTORY, go="[]docker10.DockerConfigHistory")),
         ("os", gojson.String),
@@ -166,7 +179,7 @@ _KEYS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NUMBERS: Final = ("Memory", "MemorySwap", "CpuShares")
 
 _TOP_NAMES: Final = frozenset(name for name, _ in _SECOND_PASS.fields)
-_CONTAINER_NAMES: Final = frozenset(name for name, _ in _CONTAINER.fields)
+_CONTAINER_NAMES: Final = frozenset(name for name, _ in _CONTAINER_FIELDS)
 _FOLDED: Final = frozenset(name.lower() for name in _TOP_NAMES | _CONTAINER_NAMES)
 # Keys of today's configs that are known to be dropped: looked up before anything is folded.
 _DROPPED: Final = frozenset({"variant", "Healthcheck", "StopSignal", "Shell", "ArgsEscaped", "StopTimeout"})

@@ -124,7 +124,7 @@ _DESCRIPTOR: Final = gojson.Struct(
 _ENTRY: Final = gojson.Struct(
     go="manifestlist.ManifestDescriptor",
     fields=[
-        *_DESCRIPTOR_FIELDS,
+        *(gojson.Field(name, shape, via=("Descriptor",)) for name, shape in _DESCRIPTOR_FIELDS),
         (
             "platform",
             gojson.Struct(go="manifestlist.PlatformSpec", fields=[*_PLATFORM_FIELDS, ("features", _STRING_LIST)]),
