@@ -12,12 +12,9 @@ from mirror.api import failures
 from mirror.api.cluster import Cluster
 from mirror.api.decoding import API_VERSION
 from mirror.api.failures import ApiFailure
-from mirror.api.images import ImageResource
-from mirror.api.imports import ImportResource
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
-from mirror.api.routing import Call, Handler, Route, WarnedFailure
-from mirror.api.streams import StreamResource
-from mirror.api.tags import StreamImageResource, StreamTagResource
+from mirror.api.routes import image_routes
+from mirror.api.routing import Call, Handler, Route, Verb, Verbs, WarnedFailure
 from mirror.gotext import html_escape
 
 GROUP_PATH: Final = f"/apis/{API_VERSION}"
@@ -29,7 +26,7 @@ class ImageApi:
 
     def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self._routes = _routes(cluster)
+        self._routes = image_routes(cluster)
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answers a request; refusals are answers, too."""
@@ -39,6 +36,7 @@ class ImageApi:
             _check_accept(request)
             handler, call = self._route(request)
             reply = await handler(call)
+            assert reply.value is not None
             value, status, warnings = reply.value, reply.status, reply.warnings
         except ApiFailure as failure:
             value, status = failure.status, failure.status.code
@@ -62,15 +60,31 @@ class ImageApi:
         if len(parts) > 2 and parts[0] == "namespaces":
             namespace, parts = parts[1], parts[2:]
         route = self._routes.get(parts[0])
-        if route is None or len(parts) > 2 or (namespace and not route.namespaced) or not all(parts):
+        if route is None or (namespace and not route.namespaced) or not all(parts):
             raise failures.path_not_found()
-        verbs = route.item if len(parts) == 2 else (route.collection if namespace else route.everywhere)
-        if not verbs or (len(parts) == 2 and route.namespaced and not namespace):
+        verbs, names = _verbs(route, parts[1:], namespaced=bool(namespace))
+        if not verbs:
             raise failures.path_not_found()
-        handler = verbs.get(request.method)
+        verb = names.get(request.method)
+        handler = None if verb is None else verbs.get(verb)
         if handler is None:
             raise failures.method_not_allowed()
-        return handler, Call(namespace, parts[1] if len(parts) == 2 else "", request)
+        return handler, Call(namespace, parts[1] if len(parts) > 1 else "", request)
+
+
+_ITEM_VERBS: Final[dict[str, Verb]] = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
+_COLLECTION_VERBS: Final[dict[str, Verb]] = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+
+
+def _verbs(route: Route, below: list[str], *, namespaced: bool) -> tuple[Verbs, dict[str, Verb]]:
+    """What can be done at a path below a resource, and what each method means there."""
+    if not below:
+        return route.collection if namespaced else route.everywhere, _COLLECTION_VERBS
+    if route.namespaced and not namespaced:
+        return {}, _ITEM_VERBS
+    if len(below) == 1:
+        return route.item, _ITEM_VERBS
+    return route.subresources.get(below[1], {}) if len(below) == 2 else {}, _ITEM_VERBS
 
 
 def _check_accept(request: ApiRequest) -> None:
@@ -82,23 +96,3 @@ def _check_accept(request: ApiRequest) -> None:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
-
-
-def _routes(cluster: Cluster) -> dict[str, Route]:
-    imports = ImportResource(cluster)
-    streams = StreamResource(cluster)
-    tags = StreamTagResource(cluster)
-    stream_images = StreamImageResource(cluster)
-    images = ImageResource(cluster)
-    return {
-        "imagestreamimports": Route(True, {"POST": imports.create}, {}, {}),
-        "imagestreams": Route(
-            True,
-            {"GET": streams.list, "POST": streams.create},
-            {"GET": streams.list},
-            {"GET": streams.get, "DELETE": streams.delete},
-        ),
-        "imagestreamtags": Route(True, {"GET": tags.list}, {"GET": tags.list}, {"GET": tags.get}),
-        "imagestreamimages": Route(True, {}, {}, {"GET": stream_images.get}),
-        "images": Route(False, {}, {"GET": images.list}, {"GET": images.get}),
-    }

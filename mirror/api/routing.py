@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal
 
 import msgspec
 
 from mirror.api.failures import ApiFailure
 from mirror.api.messages import ApiRequest
 from mirror.errors import IsmirrorError
+
+Verb = Literal["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"]
+EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +26,24 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What a handler gives: an object with the status code of the answer and warnings for its headers."""
+class WatchEvent:
+    """One event of a watch: an object, or for ERROR a Status."""
 
-    value: msgspec.Struct
+    type: EventType
+    object: msgspec.Struct
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler gives: an object with the status code of the answer and warnings for its headers.
+
+    A watch gives `events` instead, and no value.
+    """
+
+    value: msgspec.Struct | None = None
     status: int = 200
     warnings: tuple[str, ...] = ()
+    events: AsyncIterator[WatchEvent] | None = None
 
 
 class WarnedFailure(IsmirrorError):
@@ -40,13 +56,18 @@ class WarnedFailure(IsmirrorError):
 
 
 Handler = Callable[[Call], Awaitable[Reply]]
+Verbs = Mapping[Verb, Handler]
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """What can be done with a resource: verbs on the collection of a namespace, on that of all, on one object."""
+    """What can be done with a resource: on the collection of a namespace, on that of all, on one object, below it.
+
+    A resource that is not namespaced has its collection under ``everywhere``.
+    """
 
     namespaced: bool
-    collection: dict[str, Handler]
-    everywhere: dict[str, Handler]
-    item: dict[str, Handler]
+    collection: Verbs = field(default_factory=dict)
+    everywhere: Verbs = field(default_factory=dict)
+    item: Verbs = field(default_factory=dict)
+    subresources: Mapping[str, Verbs] = field(default_factory=dict)
