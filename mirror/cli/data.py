@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table, printable
 
@@ -91,7 +92,7 @@ def verify(data: DataOption, output: OutputOption = Format.TABLE) -> None:
         for problem in problems:
             typer.echo(printable(str(problem)))
     wrong = sum(not problem.harmless for problem in problems)
-    typer.echo(f"{data}: {wrong or 'no'} problem{'' if wrong == 1 else 's'}", err=True)
+    note(f"{data}: {wrong or 'no'} problem{'' if wrong == 1 else 's'}")
     if wrong:
         raise typer.Exit(1)
 

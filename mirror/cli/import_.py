@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.notes import note
 from mirror.cli.options import ConcurrencyOption, NowOption, PolicyOption, TransportOption, transport_kind
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 
@@ -133,7 +134,7 @@ def _show(answers: list[Answer], output: Format) -> None:
 
     for answer in answers:
         for warning in answer.warnings:
-            typer.echo(f"{answer.spec.source}: warning: {warning}", err=True)
+            note(f"{answer.spec.source}: warning: {warning}")
     rows = list(rows_of(answers))
     failed = sum(bool(row.problem) for row in rows)
     if output is Format.TABLE:
@@ -143,7 +144,7 @@ def _show(answers: list[Answer], output: Format) -> None:
     else:
         items = [answer.document for answer in answers]
         print_document({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}, output)
-    typer.echo(f"{len(rows) - failed} of {len(rows)} imported", err=True)
+    note(f"{len(rows) - failed} of {len(rows)} imported")
     if failed:
         raise typer.Exit(1)
 

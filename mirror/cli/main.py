@@ -5,7 +5,6 @@ The modules of the commands are light: what a command needs it imports when it r
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from typing import Annotated
@@ -14,6 +13,7 @@ import typer
 
 from mirror.cli import data, scenario, seed
 from mirror.cli.import_ import import_
+from mirror.cli.notes import hoisted, set_up
 from mirror.cli.registry import registry
 from mirror.cli.schema import schema
 
@@ -46,8 +46,7 @@ def _root(
 ) -> None:
     """An offline container registry and OpenShift image-import simulator."""
     del version
-    level = logging.DEBUG if verbose else logging.ERROR if quiet else logging.WARNING
-    logging.basicConfig(level=level, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    set_up(verbose=verbose, quiet=quiet)
 
 
 app.command("registry")(registry)
@@ -64,7 +63,7 @@ def main() -> None:
     from mirror.errors import IsmirrorError
 
     try:
-        app()
+        app(args=hoisted(sys.argv[1:]))
     except (IsmirrorError, FakeRegistryError) as error:
         _stop(str(error))
     except BrokenPipeError:

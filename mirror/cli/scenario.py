@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.notes import note
 from mirror.cli.options import ConcurrencyOption, DataOption, NowOption, TransportOption, transport_kind
 from mirror.cli.output import Format, OutputOption, print_document, printable
 
@@ -77,10 +78,10 @@ def _report(played: list[Played], *, quiet: bool) -> int:
             typer.echo(f"{'ok  ' if one.passed else 'FAIL'}  {one.file}")
         for step, found in one.differences:
             request = one.scenario.steps[step]
-            typer.echo(f"{one.file}: step {step + 1}: {request.method} {request.path}", err=True)
+            note(f"{one.file}: step {step + 1}: {request.method} {request.path}")
             for line in found[:SHOWN]:
-                typer.echo(f"    {printable(line)}", err=True)
+                note(f"    {printable(line)}")
             if len(found) > SHOWN:
-                typer.echo(f"    and {len(found) - SHOWN} more", err=True)
-    typer.echo(f"{len(played) - failed} of {len(played)} scenarios as expected", err=True)
+                note(f"    and {len(found) - SHOWN} more")
+    note(f"{len(played) - failed} of {len(played)} scenarios as expected")
     return failed

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 
 app = typer.Typer(help="Fills a fixture tree.", no_args_is_help=True)
@@ -48,9 +49,9 @@ def synth(
     tree = Tree.open(data, create=True)
     if wanted is not None:
         count = plant_recipe(tree, wanted)
-        typer.echo(f"{data}: {count} images of {recipe}", err=True)
+        note(f"{data}: {count} images of {recipe}")
     refused = plant_pull_specs(tree, image or (), platform or MULTI_ARCH)
     for one in refused:
-        typer.echo(f"{one.pull_spec}: {one.reason}", err=True)
+        note(f"{one.pull_spec}: {one.reason}")
     if refused:
         raise typer.Exit(1)
