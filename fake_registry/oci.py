@@ -44,6 +44,13 @@ MAX_MANIFEST: Final = 8 << 20
 
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX: Final = re.compile(r"[0-9a-f]+")
+
+_USUAL_KEYS: Final = frozenset(
+    {"schemaVersion", "mediaType", "artifactType", "config", "layers", "manifests", "blobs", "subject", "annotations"}
+    | {"fsLayers", "blobSum", "history", "signatures", "name", "tag", "architecture"}
+    | {"digest", "size", "urls", "platform", "data"}
+)
+_SPELLINGS: Final = {key.lower(): key for key in _USUAL_KEYS}
 _HASHES: Final = {"sha256": hashlib.sha256, "sha384": hashlib.sha384, "sha512": hashlib.sha512}
 
 
@@ -172,15 +179,15 @@ def manifest_links(data: bytes) -> Links:
     if document is None:
         return Links(length=len(data))
     config = _descriptor(document.get("config"))
-    artifact_type = _text(document.get("artifacttype"))
+    artifact_type = _text(document.get("artifactType"))
     if not artifact_type and config is not None and not document.get("manifests"):
         artifact_type = config.media_type  # distribution spec, "Listing Referrers"
     layers = _descriptors(document.get("layers")) + _descriptors(document.get("blobs"))
     return Links(
         length=len(data),
-        media_type=_text(document.get("mediatype")),
+        media_type=_text(document.get("mediaType")),
         config=config,
-        layers=layers + _schema1_layers(document.get("fslayers")),
+        layers=layers + _schema1_layers(document.get("fsLayers")),
         children=_descriptors(document.get("manifests")),
         subject=_descriptor(document.get("subject")),
         artifact_type=artifact_type,
@@ -189,14 +196,14 @@ def manifest_links(data: bytes) -> Links:
 
 
 def _lenient_object(data: bytes) -> dict[str, Any] | None:
-    """The JSON object in `data` with keys in lower case, or None."""
+    """The JSON object in `data`, or None."""
     if len(data) > MAX_MANIFEST:
         return None
     try:
         document = msgspec.json.decode(data)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         document = _lenient_json(data)
-    return _lower_keys(document) if isinstance(document, dict) else None
+    return _fields(document) if isinstance(document, dict) else None
 
 
 def _lenient_json(data: bytes) -> Any:
@@ -207,8 +214,11 @@ def _lenient_json(data: bytes) -> Any:
         return None
 
 
-def _lower_keys(value: dict[Any, Any]) -> dict[str, Any]:
-    return {str(key).lower(): item for key, item in value.items()}
+def _fields(value: dict[str, Any]) -> dict[str, Any]:
+    """A JSON object under the usual spelling of its keys. Nearly all have that: those cost next to nothing."""
+    if _USUAL_KEYS.issuperset(value):
+        return value
+    return {_SPELLINGS.get(key.lower(), key): item for key, item in value.items()}
 
 
 def _text(value: Any) -> str:
@@ -224,17 +234,17 @@ def _annotations(value: Any) -> dict[str, str] | None:
 def _descriptor(value: Any) -> Descriptor | None:
     if not isinstance(value, dict):
         return None
-    fields = _lower_keys(value)
+    fields = _fields(value)
     digest = _text(fields.get("digest"))
     if not is_digest(digest):
         return None
     size = fields.get("size")
     known = isinstance(size, int) and not isinstance(size, bool) and 0 <= size < 1 << 63
     return Descriptor(
-        media_type=_text(fields.get("mediatype")),
+        media_type=_text(fields.get("mediaType")),
         digest=digest,
         size=size if known else -1,  # type: ignore[arg-type]
-        artifact_type=_text(fields.get("artifacttype")),
+        artifact_type=_text(fields.get("artifactType")),
     )
 
 
@@ -248,7 +258,7 @@ def _schema1_layers(value: Any) -> tuple[Descriptor, ...]:
     """The layers of a schema 1 manifest: it says their digests only, and the newest comes first."""
     if not isinstance(value, list):
         return ()
-    sums = [_text(_lower_keys(item).get("blobsum")) for item in value if isinstance(item, dict)]
+    sums = [_text(_fields(item).get("blobSum")) for item in value if isinstance(item, dict)]
     return tuple(Descriptor(media_type=DOCKER_SCHEMA1_LAYER, digest=digest) for digest in sums if is_digest(digest))
 
 

@@ -310,12 +310,13 @@ class TestRefusals:
         with pytest.raises(TreeError, match=r"tag .*: expected a letter, digit or _"):
             tree.put_manifest(HOST, "app", image(), OCI_MANIFEST, tag)
 
-    def test_broken_index_is_not_overwritten(self, tree: Tree) -> None:
+    @pytest.mark.parametrize("text", ["{broken", '{"manifests":[],"unknown":1e999}'])
+    def test_broken_index_is_not_overwritten(self, tree: Tree, text: str) -> None:
         path = write_index(tree.root, "app", [])
-        path.write_text("{broken")
+        path.write_text(text)
         with pytest.raises(TreeError, match=r"app/index\.json: "):
             put_image(tree, "app", "v1")
-        assert path.read_text() == "{broken"
+        assert path.read_text() == text
 
     @pytest.mark.parametrize(
         "linked", ["blobs", "blobs/sha256", "registries", "registries/quay.io", "registries/quay.io/app"]
