@@ -6,6 +6,7 @@ A line ``...`` stands for any lines. Commands that are expected to exit with som
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -93,3 +94,36 @@ def test_links_lead_somewhere() -> None:
         if not link[1].startswith(("https://", "http://")) and not (page.parent / link[1]).exists()
     ]
     assert not wrong, "\n".join(wrong)
+
+
+def test_make_run_runs(sandbox: Path) -> None:
+    environment = os.environ | {"PATH": f"{sandbox / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        ["sh", "data/run.sh", "out"],
+        cwd=sandbox,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=110,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "29 of 29 imported" in done.stderr
+    assert "0 of 6 imported" in done.stderr
+    statuses = json.loads((sandbox / "out" / "statuses.json").read_text())
+    assert [item["metadata"]["name"] for item in statuses["items"]] == [
+        "app",
+        "cli",
+        "docker-hub",
+        "httpd",
+        "vendor",
+        "web-all",
+        "web",
+    ]
+    assert len(json.loads((sandbox / "out" / "failing.json").read_text())["items"]) == 2
+    assert sorted(path.name for path in (sandbox / "out").iterdir()) == [
+        "failing.json",
+        "registry.log",
+        "statuses.json",
+        "tls",
+    ]
