@@ -20,7 +20,10 @@ _ANSWER_BYTES: Final = 64 << 20
 
 
 class Content:
-    """The tree, the answers that were made from it, and the check that large files get before they are served."""
+    """The tree, the answers that were made from it, and the check that large files get before they are served.
+
+    Manifests and small blobs are read where they are asked for, once; a thread would cost more than the read.
+    """
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree

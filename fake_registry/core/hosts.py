@@ -64,13 +64,17 @@ class HostTable:
         found = self._spellings.get(name)
         if found is not None:
             return found
-        canonical = canonical_host(name)
-        found = self._lookup(canonical) or self._without_port(canonical)
+        found = self.look_up(name)
         if found is not None:
             if len(self._spellings) >= _MAX_SPELLINGS:
                 self._spellings.clear()
             self._spellings[name] = found
         return found
+
+    def look_up(self, name: str) -> VirtualHost | None:
+        """As `known`, but looks at the tree: a directory that went away is noticed."""
+        canonical = canonical_host(name)
+        return self._lookup(canonical) or self._without_port(canonical)
 
     def of(self, request: Request) -> VirtualHost:
         """The host of a request: ``?ns=``, else the Host header where it names a known host, else the name of the TLS
@@ -108,8 +112,8 @@ class HostTable:
         return found
 
     def _unknown(self, name: str) -> VirtualHost:
-        """A host that has nothing yet. Its name goes into headers, so odd characters do not stay in it."""
-        shown = canonical_host(name) if _PRINTABLE.fullmatch(name) else "invalid"
+        """A host that has nothing yet. Its name goes into headers, so one with odd characters has none."""
+        shown = canonical_host(name) if _PRINTABLE.fullmatch(name) else ""
         return VirtualHost(shown, Host(), self._tokens, explicit=False)
 
 

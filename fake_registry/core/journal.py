@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
 from fake_registry.core.messages import Request
+
+_MAX_TEXT: Final = 2048
+"""Characters of the longest target or header that is kept whole."""
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
@@ -68,14 +72,14 @@ class Journal:
                 time=time,
                 host=host,
                 method=request.method,
-                target=request.target,
+                target=request.target[:_MAX_TEXT],
                 status=status,
                 user=user,
                 repository=repository,
                 note=note,
-                accept=headers.get("accept", ""),
+                accept=headers.get("accept", "")[:_MAX_TEXT],
                 authorization=_scheme(headers.get("authorization", "")),
-                user_agent=headers.get("user-agent", ""),
+                user_agent=headers.get("user-agent", "")[:_MAX_TEXT],
             )
         )
 

@@ -98,7 +98,7 @@ class RegistryCore:
 
     def host(self, name: str) -> Host | None:
         """The configuration of a host; None if it is not configured and has no directory."""
-        known = self._hosts.known(name)
+        known = self._hosts.look_up(name)
         return None if known is None else known.config
 
     def host_of(self, request: Request) -> str:
@@ -127,7 +127,7 @@ class RegistryCore:
             except TreeError as error:
                 response, note = errors.error_response(errors.tree_broken(str(error))), str(error)
             user, repository = call.user, call.target.name
-            if "ns=" in request.query and namespace_of(request):
+            if host.name and namespace_of(request):
                 response.headers.append(("OCI-Namespace", host.name))
         if request.method == "HEAD":
             response = without_body(response)

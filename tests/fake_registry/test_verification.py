@@ -146,6 +146,12 @@ class TestVerification:
         assert problem.expected
         assert not problem.what.startswith(APP)
 
+    def test_broken_memory(self, tree: Tree) -> None:
+        put_image(tree, "app", "v1")
+        (tree.root / APP / ".repository.json").write_text("[]")
+        os.utime(tree.root / APP / "index.json", (1, 1))
+        assert kinds_and_files(tree) == [("unreadable", f"{APP}/.repository.json")]
+
     def test_broken_sizes(self, tree: Tree) -> None:
         (tree.root / "blobs" / "sizes.json").write_text("[]")
         assert kinds_and_files(tree) == [("unreadable", "blobs/sizes.json")]
