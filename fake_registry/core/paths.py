@@ -34,7 +34,7 @@ class Target(NamedTuple):
 def parse_path(path: str) -> Target:
     """Finds the pattern of a path that is still percent-encoded. Names are not checked."""
     if "%" in path or not path.isascii():
-        path = unquote(path.encode("utf-8", "surrogateescape"))
+        path = unquote(path.encode("utf-8", "replace"))
     head, _, argument = path.rpartition("/")
     name, _, kind = head.rpartition("/")
     if not name.startswith(BASE) or len(name) == len(BASE):
@@ -57,4 +57,4 @@ def _short(path: str) -> Target:
 
 def parameters(query: str) -> list[tuple[str, str]]:
     """The parameters of a query, in order; what is not UTF-8 in them is replaced."""
-    return parse_qsl(query.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    return parse_qsl(query.encode("utf-8", "replace").decode())

@@ -38,7 +38,7 @@ NAMES = st.from_regex(r"[a-z]{1,3}(/(manifests|blobs|tags|list|uploads|referrers
         ("/%762/app/manifests/latest", Target(MANIFEST, "app", "latest")),
         ("/v2/app/manifests/a%2Fb", Target(BELOW)),
         ("/v2/app/manifests/%ff", Target(MANIFEST, "app", "\ufffd")),
-        ("/v2/app/manifests/\udcff", Target(MANIFEST, "app", "\ufffd")),
+        ("/v2/app/manifests/\udcff", Target(MANIFEST, "app", "?")),
         ("/v2/app/tags/list", Target(TAGS, "app")),
         ("/v2/app/referrers/sha256:x", Target(REFERRERS, "app", "sha256:x")),
         ("/v2/app/blobs/uploads/", Target(UPLOADS, "app")),
@@ -71,7 +71,7 @@ def test_a_name_may_contain_words_of_the_grammar(name: str, argument: str) -> No
     assert parse_path(f"/v2/{name}/tags/list") == Target(TAGS, name)
 
 
-@given(st.text())
+@given(st.text(st.characters(codec=None)))
 def test_any_text_is_a_path(text: str) -> None:
     for path in (text, f"/v2/{text}", f"/v2/{text}/manifests/x", f"/v2/a/manifests/{text}"):
         target = parse_path(path)
@@ -80,4 +80,4 @@ def test_any_text_is_a_path(text: str) -> None:
 
 
 def test_parameters() -> None:
-    assert parameters("a=1&b=%C3%A9&a=2&c=&d&e=\udcff") == [("a", "1"), ("b", "é"), ("a", "2"), ("e", "\ufffd")]
+    assert parameters("a=1&b=%C3%A9&a=2&c=&d&e=\udcff") == [("a", "1"), ("b", "é"), ("a", "2"), ("e", "?")]

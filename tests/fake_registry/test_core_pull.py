@@ -166,6 +166,17 @@ class TestErrors:
         tree.put_blob(layer)
         assert (await ask(core, path)).status == 200
 
+    async def test_layer_that_goes_away_while_it_is_checked(
+        self, core: RegistryCore, tree: Tree, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        layer = b"x" * (2 << 20)
+        put_image(tree, "large", "v1", layers=[layer])
+        verify, path = tree.store.verify, Path(tree.store.path(compute_digest(layer)))
+        monkeypatch.setattr(tree.store, "verify", lambda file, digest: (path.unlink(), verify(file, digest))[1])
+        response = await ask(core, f"/v2/large/blobs/{compute_digest(layer)}")
+        assert response.status == 500
+        assert error(response)["detail"]["reason"].endswith("No such file or directory; expected a readable file")
+
 
 class TestManifests:
     async def test_by_tag_and_digest(self, core: RegistryCore, tree: Tree) -> None:
