@@ -47,7 +47,7 @@ check: setup
 	$(BIN)/mypy
 
 bench: setup
-	$(BIN)/python benchmarks/run.py
+	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock:
 	echo 'hatchling>=1.25' | uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \

@@ -52,6 +52,6 @@ def synth(
         note(f"{data}: {count} images of {recipe}")
     refused = plant_pull_specs(tree, image or (), platform or MULTI_ARCH)
     for one in refused:
-        note(f"{one.pull_spec}: {one.reason}")
+        typer.echo(f"{one.pull_spec}: {one.reason}", err=True)
     if refused:
         raise typer.Exit(1)

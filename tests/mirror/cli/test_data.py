@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from fake_registry.errors import TreeError
 from mirror.cli.data import app
 from mirror.errors import InputError
+from support.command import ismirror
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = str(ROOT / "data" / "tree")
@@ -139,9 +140,8 @@ def test_a_directory_with_other_things_is_refused(run: Run, tmp_path: Path) -> N
 
 
 def test_verify_is_content_with_the_sample(run: Run) -> None:
-    result = run("verify")
-    assert (result.exit_code, result.stdout) == (0, "")
-    assert result.stderr == f"{SAMPLE}: no problems\n"
+    assert ismirror("data", "verify", "--data", SAMPLE) == (0, "", f"{SAMPLE}: no problems\n")
+    assert ismirror("data", "verify", "--data", SAMPLE, "-q") == (0, "", "")
     assert run("verify", "-o", "json").stdout == "[]\n"
 
 
