@@ -15,10 +15,13 @@ import time
 from collections.abc import AsyncIterator
 from email.utils import formatdate
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from aiohttp.http_exceptions import LineTooLong
-from aiohttp.web import BaseRequest, RequestHandler, RequestPayloadError, Server, StreamResponse
+from aiohttp.web_protocol import RequestHandler, RequestPayloadError
+from aiohttp.web_request import BaseRequest
+from aiohttp.web_response import StreamResponse
+from aiohttp.web_server import Server
 
 from fake_registry.core.messages import JSON, FileBody, Request, Response
 from fake_registry.core.reasons import reason_phrase
@@ -71,11 +74,11 @@ class Connection(RequestHandler):
         self.secure = secure
         self.sni = sni
         self._open = open_ones
-        self._socket_transport: asyncio.BaseTransport | None = None
+        self._socket_transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
-        self._socket_transport = transport
+        self._socket_transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         self._open.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -85,7 +88,7 @@ class Connection(RequestHandler):
 
     def cut(self) -> None:
         """Closes the connection at once, whatever is under way; a TLS peer is not waited for."""
-        if isinstance(self._socket_transport, asyncio.Transport):
+        if self._socket_transport is not None:
             self._socket_transport.abort()
 
     def handle_error(
@@ -239,6 +242,8 @@ class _Reply(StreamResponse):
             return
         head, length = self._head(request)
         writer = request.writer
+        if self._asked.awaits_continue:
+            request.content.feed_eof()  # a body that was not asked for does not come, and is not waited for
         if isinstance(content, bytes):
             if len(content) <= _SMALL:
                 await writer.write(head + content[:length])

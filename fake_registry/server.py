@@ -14,33 +14,19 @@ import socket
 import ssl
 from collections.abc import Collection
 from types import TracebackType
-from typing import Final, NamedTuple, Protocol, Self
+from typing import Final, Protocol, Self
 
-from aiohttp.web import Server
+from aiohttp.web_server import Server
 
-from fake_registry.client_hello import HANDSHAKE, HelloError, HelloReader
 from fake_registry.config import Host
 from fake_registry.exchange import Connection, Core, Exchanges
+from fake_registry.listening import BACKLOG, Address, bind, first_bytes, refuse_tls
 from fake_registry.tls import CertificateAuthority, ServerContexts
 
-NO_TLS_HERE: Final = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n"
-"""The answer of a clear-text registry to a TLS handshake, as Go's server gives it: no TLS record, and the end."""
-
-_BACKLOG: Final = 1024
 _MAX_GREETINGS: Final = 1024
 _OUT_OF_FILES_PAUSE: Final = 0.5
 
 log = logging.getLogger(__name__)
-
-
-class Address(NamedTuple):
-    """Where a listener listens; as text ``host:port``, with brackets around IPv6."""
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
 class Registries(Core, Protocol):
@@ -53,31 +39,6 @@ class Registries(Core, Protocol):
     def known_hosts(self) -> Collection[str]:
         """The names of all hosts."""
         ...
-
-
-def bind(host: str, port: int) -> list[socket.socket]:
-    """Sockets that listen on an address, one for each address of a host name; port 0 takes a free one, for all.
-
-    Raises:
-        OSError: the address is in use, not ours, or unknown.
-    """
-    sockets: list[socket.socket] = []
-    infos = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    try:
-        for family, kind, protocol, _, address in dict.fromkeys(infos):
-            listener = socket.socket(family, kind, protocol)
-            sockets.append(listener)
-            listener.setblocking(False)
-            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            listener.bind((address[0], sockets[0].getsockname()[1] if len(sockets) > 1 else port, *address[2:]))
-            listener.listen(_BACKLOG)
-    except BaseException:
-        for listener in sockets:
-            listener.close()
-        raise
-    return sockets
 
 
 class RegistryServer:
@@ -139,7 +100,7 @@ class RegistryServer:
         for listener in listeners:
             self._listeners.add(listener)
             loop.add_reader(listener.fileno(), self._accept, listener, serving)
-        return Address(*listeners[0].getsockname()[:2])
+        return Address.of(listeners[0])
 
     async def close(self) -> None:
         """Stops listening, lets requests under way finish within the grace time, and closes every connection."""
@@ -165,7 +126,7 @@ class RegistryServer:
     def _accept(self, listener: socket.socket, serving: str | None) -> None:
         """Takes all clients that wait. Whatever they do next, the event loop is not kept waiting."""
         loop = asyncio.get_running_loop()
-        for _ in range(_BACKLOG):
+        for _ in range(BACKLOG):
             try:
                 client, _ = listener.accept()
             except (BlockingIOError, InterruptedError, ConnectionAbortedError):
@@ -192,7 +153,7 @@ class RegistryServer:
         handed_on = False
         try:
             async with asyncio.timeout(self._greeting):
-                hello = await _first_bytes(client)
+                hello = await first_bytes(client)
                 if hello is None:
                     await self._hand_on(client, None, None)
                     handed_on = True
@@ -200,7 +161,7 @@ class RegistryServer:
                 name = hello.server_name
                 context = self._certificates.context(name, serving, client.getsockname()[0])
                 if context is None:
-                    await _refuse_tls(client)
+                    await refuse_tls(client)
                     return
                 await self._hand_on(client, context, name)
                 handed_on = True
@@ -263,67 +224,3 @@ class _Certificates:
             with_port = (known for known in self._core.known_hosts() if known.rpartition(":")[0] == name)
             host = next((found for found in map(self._core.host, with_port) if found is not None), None)
         return None if host is None else host.scheme
-
-
-async def _first_bytes(client: socket.socket) -> HelloReader | None:
-    """Waits for a client's first byte, and if it begins a TLS handshake for the whole ClientHello; None for clear text.
-
-    Nothing is consumed. While bytes are missing the socket is told to report only when they are there, so that a
-    client that sends one at a time costs one look each.
-    """
-    reader = HelloReader()
-    seen = -1
-    try:
-        while True:
-            data = _peek(client, reader.needed)
-            if data is not None:
-                if data[:1] != bytes([HANDSHAKE]):
-                    return None
-                try:
-                    if reader.read(data):
-                        return reader
-                except HelloError:
-                    return reader
-                if len(data) <= seen:  # the client has closed, or the system reports early
-                    await asyncio.sleep(0.05)
-                seen = len(data)
-                client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, reader.needed)
-            await _readable(client)
-    finally:
-        with contextlib.suppress(OSError):
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, 1)
-
-
-def _peek(client: socket.socket, needed: int) -> bytes | None:
-    """What a client has sent; None if that is nothing yet, nothing at all (``b""``) if it has closed."""
-    try:
-        return client.recv(max(needed, 4096), socket.MSG_PEEK)
-    except (BlockingIOError, InterruptedError):
-        return None
-
-
-async def _readable(client: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    readable = loop.create_future()
-
-    def wake() -> None:
-        if not readable.done():
-            readable.set_result(None)
-
-    loop.add_reader(client.fileno(), wake)
-    try:
-        await readable
-    finally:
-        loop.remove_reader(client.fileno())
-
-
-async def _refuse_tls(client: socket.socket) -> None:
-    """Answers a TLS handshake in clear text. The hello is read first: closing over unread bytes would be a reset."""
-    loop = asyncio.get_running_loop()
-    with contextlib.suppress(BlockingIOError):
-        while client.recv(65536):
-            pass
-    await loop.sock_sendall(client, NO_TLS_HERE)
-    client.shutdown(socket.SHUT_WR)
-    while await loop.sock_recv(client, 65536):
-        pass

@@ -49,7 +49,7 @@ def _root(
     set_up(verbose=verbose, quiet=quiet)
 
 
-app.command("registry")(registry)
+app.command("registry", epilog="Example: ismirror registry --data data/tree --registry 127.0.0.1:5000")(registry)
 app.command("import", epilog="Example: ismirror import data/specs/web.yaml --data data/tree")(import_)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(seed.app, name="seed")
