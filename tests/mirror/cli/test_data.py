@@ -7,12 +7,12 @@ from typing import NamedTuple
 
 import pytest
 import yaml
+from support.command import ismirror
 from typer.testing import CliRunner
 
 from fake_registry.errors import TreeError
 from mirror.cli.data import app
 from mirror.errors import InputError
-from support.command import ismirror
 
 ROOT = Path(__file__).resolve().parents[3]
 SAMPLE = str(ROOT / "data" / "tree")

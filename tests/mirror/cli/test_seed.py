@@ -2,8 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from fake_registry.fixtures import Tree
 from support.command import ROOT, ismirror
+
+from fake_registry.fixtures import Tree
 
 DIGEST = "sha256:" + "0" * 64
 
