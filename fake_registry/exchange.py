@@ -51,7 +51,7 @@ class Core(Protocol):
 class Connection(RequestHandler):
     """A client's connection: aiohttp's, which knows by what name and over what the client came."""
 
-    __slots__ = ("_open", "_socket_transport", "secure", "sni")
+    __slots__ = ("_first_request", "_open", "_socket_transport", "asked", "secure", "sni")
 
     def __init__(
         self,
@@ -73,6 +73,9 @@ class Connection(RequestHandler):
         )
         self.secure = secure
         self.sni = sni
+        self.asked = False
+        # aiohttp has a time limit for every request but the first, up to version 3.13.
+        self._first_request = asyncio.get_running_loop().call_later(keepalive_timeout, self._expect_request)
         self._open = open_ones
         self._socket_transport: asyncio.Transport | None = None
 
@@ -83,8 +86,13 @@ class Connection(RequestHandler):
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._socket_transport = None
+        self._first_request.cancel()
         self._open.discard(self)
         super().connection_lost(exc)
+
+    def _expect_request(self) -> None:
+        if not self.asked:
+            self.cut()
 
     def cut(self) -> None:
         """Closes the connection at once, whatever is under way; a TLS peer is not waited for."""
@@ -175,6 +183,7 @@ class _Asked:
         self._source = source
         connection = source.protocol
         assert isinstance(connection, Connection)
+        connection.asked = True
         headers: dict[str, str] = {}
         for name, value in source.headers.items():
             lower = name.lower()
