@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -167,7 +168,7 @@ async def run_specs(api: ImageApi, specs: Iterable[Spec]) -> list[Answer]:
     """Sends all specs to one API server, in order."""
     answers = []
     for spec in specs:
-        path = f"{GROUP_PATH}/namespaces/{spec.namespace}/imagestreamimports"
+        path = f"{GROUP_PATH}/namespaces/{quote(spec.namespace, safe='')}/imagestreamimports"
         response = await api.handle(ApiRequest("POST", path, "", {"content-type": JSON, "accept": JSON}, spec.body))
         warnings = [_warning(line) for line in response.header_lines("warning")]
         answers.append(Answer(spec, response.status, response.body, warnings))
