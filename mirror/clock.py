@@ -59,7 +59,7 @@ class ManualClock:
         self._now += timedelta(seconds=seconds)
 
 
-class DeadlineExceeded(Exception):  # noqa: N818 - Go's name for it
+class DeadlineExceeded(Exception):
     """A request took longer than it may."""
 
     def __init__(self) -> None:

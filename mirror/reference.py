@@ -37,7 +37,7 @@ __all__ = [
 ]
 
 
-class InvalidReference(IsmirrorError):  # noqa: N818  # named for what was found, as the error texts are
+class InvalidReference(IsmirrorError):  # named for what was found, as the error texts are
     """A text that is no image reference, digest or repository name. The text is the upstream error's."""
 
 
