@@ -108,13 +108,15 @@ def decode_document(content: bytes, type_: type[T], name: str) -> T:
     Raises:
         InputError: names the file (`name`), the field and what is wrong.
     """
-    data = content if content.lstrip()[:1] == b"{" and _is_json(content) else _yaml_to_json(content, name)
-    if data.strip() in (b"", b"null"):
-        data = b"{}"
     try:
-        return msgspec.json.decode(data, type=type_)
+        return msgspec.json.decode(_json_of(content, name), type=type_)
     except msgspec.ValidationError as error:
         raise InputError(f"{name}: {describe(error)}") from None
+
+
+def _json_of(content: bytes, name: str) -> bytes:
+    data = content if content.lstrip()[:1] == b"{" and _is_json(content) else _yaml_to_json(content, name)
+    return b"{}" if data.strip() in (b"", b"null") else data
 
 
 def _yaml_to_json(content: bytes, name: str) -> bytes:

@@ -11,10 +11,10 @@ from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import msgspec
-import yaml
 
 from fake_registry.fixtures import Tree
 from mirror.errors import InputError
+from mirror.recording import with_answers
 from mirror.scenario import Scenario, StepResult, differences, load_scenario, play, recorded
 from mirror.session import CONCURRENCY, TransportKind
 
@@ -68,19 +68,14 @@ def record_files(played: Sequence[Played]) -> None:
     """
     for one in played:
         path = Path(one.file)
-        document = msgspec.json.decode(msgspec.json.encode(recorded(one.results, one.scenario)))
-        text = _written(document, as_json=path.suffix == ".json")
+        expects = [msgspec.to_builtins(expect) for expect in recorded(one.results)]
         try:
-            if path.read_text(encoding="utf-8") != text:
-                _replace(path, text)
+            text = path.read_text(encoding="utf-8")
+            written = with_answers(text, expects)
+            if written != text:
+                _replace(path, written)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from None
-
-
-def _written(document: object, *, as_json: bool) -> str:
-    if as_json:
-        return msgspec.json.format(msgspec.json.encode(document), indent=2).decode() + "\n"
-    return str(yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=120))
 
 
 def _replace(path: Path, text: str) -> None:

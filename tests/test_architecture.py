@@ -32,7 +32,7 @@ LAYERS = {
         {"importer", "store"},
         {"config", "session"},
         {"api"},
-        {"scenario", "seed", "specs"},
+        {"recording", "scenario", "seed", "specs"},
         {"playing"},
         {"cli"},
     ),
