@@ -10,9 +10,11 @@ from typing import Final, Literal
 
 from fake_registry.config import Hosts
 from fake_registry.core.registry import RegistryCore
+from fake_registry.fixtures.names import canonical_host
 from mirror.clock import Clock, ManualClock, NamedUids, RandomUids, SystemClock, Uids
 from mirror.errors import InputError
 from mirror.gotext import GoTimeError, parse_rfc3339
+from mirror.importer.dial import Endpoint, Refused, parse_target
 from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.importer.transport import Transport
 
@@ -24,6 +26,18 @@ CONCURRENCY: Final = 8
 def order_matters(hosts: Hosts) -> bool:
     """Whether the answers of some host depend on the order of the requests: then they go out one by one."""
     return any(route.times >= 0 or route.close for host in hosts.values() for route in host.routes)
+
+
+def ambiguous(core: RegistryCore, hosts: Hosts) -> set[str]:
+    """The hosts of which a TLS handshake does not tell what they speak: there is no name in it for an address, and
+    never a port, by which alone they may differ from another host of the core."""
+    schemes: dict[str, set[str]] = {}
+    for known in core.known_hosts():
+        host = core.host(known)
+        if host is not None:
+            schemes.setdefault(parse_target("https", known).host, set()).add(host.scheme)
+    targets = {name: parse_target("https", canonical_host(name)) for name in hosts}
+    return {name for name, target in targets.items() if target.is_ip or len(schemes.get(target.host, ())) > 1}
 
 
 @asynccontextmanager
@@ -38,25 +52,29 @@ async def open_transport(
 
     With `hosts` only those exist, otherwise all that the core knows. Texts show fixed addresses either way.
     """
+    if hosts is None:
+        hosts = {name: host for name in core.known_hosts() if (host := core.host(name)) is not None}
     if kind == "embedded":
         yield EmbeddedTransport(core, hosts)
         return
     from fake_registry.server import RegistryServer  # noqa: PLC0415 - sockets only where they are asked for
-    from mirror.importer.dial import Endpoint, Refused  # noqa: PLC0415
     from mirror.importer.http_transport import HttpTransport  # noqa: PLC0415
 
-    known = hosts if hosts is not None else {name: core.host(name) for name in core.known_hosts()}
     async with RegistryServer(core) as server:
-        address = await server.start("127.0.0.1", 0)
-        resolve: dict[str, Endpoint] = {
-            name: Refused() if host is not None and host.scheme == "down" else (address.host, address.port)
-            for name, host in known.items()
-        }
+        shared = await server.start("127.0.0.1", 0)
+        alone = ambiguous(core, hosts)
+        resolve: dict[str, Endpoint] = {}
+        for name, host in hosts.items():
+            if host.scheme == "down":
+                resolve[name] = Refused()
+            else:
+                address = await server.start("127.0.0.1", 0, serving=name) if name in alone else shared
+                resolve[name] = (address.host, address.port)
         async with HttpTransport(
             resolve=resolve,
             ca=server.authority.ca_pem,
             addresses="fixed",
-            concurrency=1 if order_matters(hosts or {}) else concurrency,
+            concurrency=1 if order_matters(hosts) else concurrency,
         ) as transport:
             yield transport
 
@@ -73,7 +91,6 @@ async def connected_transport(
 
     Of `hosts` only those that are down matter: they refuse.
     """
-    from mirror.importer.dial import Endpoint, Refused  # noqa: PLC0415
     from mirror.importer.http_transport import HttpTransport  # noqa: PLC0415
 
     down: dict[str, Endpoint] = {name: Refused() for name, host in (hosts or {}).items() if host.scheme == "down"}

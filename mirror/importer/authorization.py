@@ -5,9 +5,9 @@ from __future__ import annotations
 from base64 import b64encode
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from mirror.clock import Clock
+from mirror.gotext import GoUrl, GoUrlError, encode_query, parse_query
 from mirror.importer.challenge import Challenge, parse_challenges
 from mirror.importer.failures import ClientFailure
 from mirror.importer.responses import TokenResponse, answer_failure, parse_token
@@ -110,20 +110,16 @@ class Authorization:
 
     def _token_url(self, realm: str, service: str) -> Url:
         try:
-            parts = urlsplit(realm)
-            _ = parts.port
-        except ValueError as error:
+            url = GoUrl.parse(realm)
+        except GoUrlError as error:
             raise ClientFailure(f"invalid token auth challenge realm: {error}") from None
-        if parts.scheme not in ("http", "https"):
-            raise ClientFailure(f'Get "{realm}": unsupported protocol scheme "{parts.scheme}"')
-        query = parse_qsl(parts.query, keep_blank_values=True)
+        query = parse_query(url.query or "")
         if service:
             query.append(("service", service))
         query.append(("scope", self._scope))
         if self._login is not None and self._login.usable:
             query.append(("account", self._login.username))
-        query.sort(key=lambda item: item[0])
-        return Url(parts.scheme, parts.netloc, f"{parts.path}?{urlencode(query, errors='surrogateescape')}")
+        return Url.of(url._replace(query=encode_query(query)))
 
 
 def _ping_key(url: Url, path: str) -> str:

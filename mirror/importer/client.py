@@ -11,18 +11,17 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
-from urllib.parse import urljoin
 
 from fake_registry import oci
 from fake_registry.errors import DigestError
 from mirror.clock import RateLimit, Stopwatch
-from mirror.gotext import quote
+from mirror.gotext import GoUrlError, quote
 from mirror.importer.authorization import Authorization, Login
 from mirror.importer.failures import ClientFailure, CodeFailure, UnparsedFailure, UrlFailure
 from mirror.importer.mime import parse_media_type
 from mirror.importer.responses import answer_failure, decode_content, parse_tags
 from mirror.importer.transport import Answer
-from mirror.importer.wire import Headers, Url, Wire, parse_url
+from mirror.importer.wire import Headers, Url, Wire
 
 T = TypeVar("T")
 
@@ -283,10 +282,7 @@ def _parse_int(text: str) -> int:
 
 def _next_page(url: Url, link: str) -> Url:
     """The URL of a ``Link`` header; ``rel`` is not looked at."""
-    target = link.partition(";")[0].strip("<>")
-    joined = urljoin(str(url), target)
     try:
-        return parse_url(joined)
-    except ValueError:
-        scheme = joined.partition(":")[0]
-        raise UrlFailure("GET", joined, f'unsupported protocol scheme "{scheme}"') from None
+        return url.resolve(link.partition(";")[0].strip("<>"))
+    except GoUrlError as error:
+        raise ClientFailure(str(error)) from None

@@ -13,7 +13,7 @@ import re
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from fake_registry.fixtures.names import canonical_host
 from mirror.hostport import join_host_port
@@ -107,21 +107,29 @@ def unlisted(target: Target) -> TransportError:
     return no_such_host(target.host)
 
 
-class HostList:
-    """The hosts that exist, and where they are. Names are those of registries: ``quay.io``, ``plain.example.com:5000``.
+E = TypeVar("E")
 
-    A name without a port is that host on the default ports, 443 and 80. Names of Docker Hub are one host.
+
+class HostList(Generic[E]):
+    """The hosts that exist, and where or what they are. Names are those of registries: ``plain.example.com:5000``.
+
+    A name without a port is that host on the default ports, 443 and 80, unless these are named, too. Names of Docker
+    Hub are one host.
     """
 
-    def __init__(self, endpoints: Mapping[str, Endpoint]) -> None:
-        self._endpoints: dict[tuple[str, int], Endpoint] = {}
-        for name, endpoint in endpoints.items():
+    def __init__(self, endpoints: Mapping[str, E]) -> None:
+        self._endpoints: dict[tuple[str, int], E] = {}
+        for name, endpoint in sorted(endpoints.items(), key=lambda item: _names_port(item[0])):
             for scheme in _DEFAULT_PORTS:
                 self._endpoints[_key(parse_target(scheme, name))] = endpoint
 
-    def find(self, target: Target) -> Endpoint | None:
-        """Where a target is; None if it does not exist."""
+    def find(self, target: Target) -> E | None:
+        """What is known of a target; None if it does not exist."""
         return self._endpoints.get(_key(target))
+
+
+def _names_port(name: str) -> bool:
+    return parse_target("https", name).port == parse_target("http", name).port
 
 
 def _key(target: Target) -> tuple[str, int]:
@@ -163,7 +171,7 @@ class Dialer:
     def __init__(
         self,
         *,
-        hosts: HostList | None = None,
+        hosts: HostList[Endpoint] | None = None,
         via: tuple[str, int] | None = None,
         addresses: Addresses = "real",
         timeout: float = 30.0,

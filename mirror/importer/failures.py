@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mirror.errors import IsmirrorError
+from mirror.gotext import quote
 from mirror.v1.meta import Status
 
 
@@ -33,7 +34,7 @@ class UrlFailure(ClientFailure):
     """A request that got no usable answer: transport errors, failed tokens, missing credentials, too many redirects."""
 
     def __init__(self, method: str, url: str, text: str, *, timeout: bool = False) -> None:
-        super().__init__(f'{method[:1]}{method[1:].lower()} "{url}": {text}')
+        super().__init__(f"{method[:1]}{method[1:].lower()} {quote(url)}: {text}")
         self.timeout = timeout
 
 

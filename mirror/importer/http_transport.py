@@ -8,7 +8,6 @@ exchange.
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
 from collections.abc import Mapping, Sequence
 from typing import Final, Self
@@ -42,7 +41,6 @@ MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of the longest body that is read."""
 
 _MAX_LINE: Final = 1024 * 1024
-_NO_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _NO_DEFAULTS: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 _LATE_HEADERS: Final = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
 _LATE_BODY: Final = "net/http: request canceled (Client.Timeout or context cancellation while reading body)"
@@ -135,9 +133,6 @@ class HttpTransport:
     ) -> ClientResponse:
         where = parse_target(scheme, host)
         authority = host.rpartition("@")[2]
-        for name, value in headers:
-            if _NO_VALUE.search(value):
-                raise TransportError(f'net/http: invalid header field value for "{name.title()}"')
         lines = CIMultiDict(headers)
         lines.setdefault("Host", authority.removesuffix(":"))
         try:

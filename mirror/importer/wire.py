@@ -5,11 +5,15 @@ Source: net/http ``client.go``, ``transport.go``.
 
 from __future__ import annotations
 
+import base64
+import re
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
+from functools import lru_cache
 from typing import Final, NamedTuple
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import unquote_to_bytes
 
+from mirror.gotext import GoUrl, GoUrlError, quote
 from mirror.importer.failures import ClientFailure, UrlFailure
 from mirror.importer.transport import Answer, Transport, TransportError
 
@@ -17,24 +21,47 @@ USER_AGENT: Final = ("user-agent", "Go-http-client/1.1")
 GZIP: Final = ("accept-encoding", "gzip")
 MAX_REDIRECTS: Final = 10
 MAX_BODY: Final = 64 * 1024 * 1024
+_SECRETS: Final = frozenset({"authorization", "cookie"})
+_NO_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 
 Headers = tuple[tuple[str, str], ...]
 
 
 class Url(NamedTuple):
-    """A URL in the parts that a request needs: ``https``, ``quay.io:8443``, ``/v2/?n=1``."""
+    """A URL in the parts that a request needs: ``https``, ``quay.io:8443`` (with user and password, if there are
+    any), ``/v2/?n=1``. ``text`` is how it is printed where the parts alone do not tell."""
 
     scheme: str
     host: str
     target: str
+    text: str = ""
+
+    @classmethod
+    def of(cls, url: GoUrl) -> Url:
+        """The parts of a URL."""
+        return cls(url.scheme, url.authority, url.target, str(url))
 
     def __str__(self) -> str:
-        return f"{self.scheme}://{self.host}{self.target}"
+        return self.text or f"{self.scheme}://{self.host}{self.target}"
 
     @property
     def path(self) -> str:
         return self.target.partition("?")[0]
+
+    @property
+    def host_name(self) -> str:
+        """The host without user and port."""
+        host = self.host.rpartition("@")[2]
+        return host[: host.rfind(":")] if ":" in host and not host.endswith("]") else host
+
+    def resolve(self, reference: str) -> Url:
+        """What a reference means that was found under this URL.
+
+        Raises:
+            GoUrlError: it is none.
+        """
+        return Url.of(GoUrl.parse(str(self)).resolve(GoUrl.parse(reference)))
 
 
 Authorize = Callable[[Url], Awaitable[Headers]]
@@ -64,7 +91,7 @@ class Wire:
             UrlFailure: no answer, no authorization, or too many redirects.
             ClientFailure: the answer's body could not be read.
         """
-        first_method = method
+        first, first_method = url, method
         for count in range(1, MAX_REDIRECTS + 1):
             try:
                 extra = await authorize(url) if authorize is not None else ()
@@ -81,7 +108,13 @@ class Wire:
                 return _decompressed(method, headers, answer), url
             if count == MAX_REDIRECTS:
                 raise UrlFailure(first_method, location, f"stopped after {MAX_REDIRECTS} redirects")
-            url = _redirected(first_method, url, location)
+            try:
+                url = url.resolve(location)
+            except GoUrlError as error:
+                text = f"failed to parse Location header {quote(location)}: {error}"
+                raise UrlFailure(first_method, _shown(url), text) from None
+            if not _same_site(first.host_name, url.host_name):
+                headers = tuple(line for line in headers if line[0] not in _SECRETS)
             if answer.status <= 303 and method != "HEAD":
                 method = "GET"
         raise AssertionError("unreachable")
@@ -90,8 +123,9 @@ class Wire:
         self, method: str, url: Url, headers: Headers, *, insecure: bool, timeout: float | None
     ) -> Answer:
         """One exchange. On a connection that had been used before, Go repeats a request that was hung up on."""
+        _check(url)
+        sent = _complete(method, headers, url.host.rpartition("@")[0])
         connection = (insecure, url.scheme, url.host)
-        sent = _with_defaults(method, headers)
         while True:
             try:
                 answer = await self._transport.send(
@@ -107,41 +141,48 @@ class Wire:
             return answer
 
 
-def _with_defaults(method: str, headers: Headers) -> Headers:
-    if method == "HEAD" or any(name == "accept-encoding" for name, _ in headers):
-        return (USER_AGENT, *headers)
-    return (USER_AGENT, *headers, GZIP)
+def _check(url: Url) -> None:
+    """What is refused before anything is sent (transport.go ``roundTrip``).
+
+    Raises:
+        TransportError: it is.
+    """
+    if url.scheme not in ("http", "https"):
+        raise TransportError(f"unsupported protocol scheme {quote(url.scheme)}")
+    if not url.host.rpartition("@")[2]:
+        raise TransportError("http: no Host in request URL")
+
+
+@lru_cache(maxsize=256)
+def _complete(method: str, headers: Headers, userinfo: str) -> Headers:
+    """The headers with those that Go adds by itself.
+
+    Raises:
+        TransportError: a value that no header can have.
+    """
+    names = {name for name, _ in headers}
+    if method != "HEAD" and "accept-encoding" not in names:
+        headers = (*headers, GZIP)
+    if userinfo and "authorization" not in names:
+        name, _, password = userinfo.partition(":")
+        pair = unquote_to_bytes(name) + b":" + unquote_to_bytes(password)
+        headers = (*headers, ("authorization", f"Basic {base64.b64encode(pair).decode()}"))
+    for name, value in headers:
+        if _NO_VALUE.search(value):
+            raise TransportError(f"net/http: invalid header field value for {quote(name.title())}")
+    return (USER_AGENT, *headers)
+
+
+def _same_site(first: str, other: str) -> bool:
+    """Whether a host is the same as another, or below it: only there Go's client repeats what is secret."""
+    return other == first or (other.endswith(f".{first}") and ":" not in other and "%" not in other)
 
 
 def _shown(url: Url) -> str:
     """The URL as an error shows it: without a password."""
-    userinfo, at, host = url.host.rpartition("@")
-    if not at:
-        return str(url)
+    userinfo, at, _ = url.host.rpartition("@")
     user, colon, _ = userinfo.partition(":")
-    return f"{url.scheme}://{user}{':***' if colon else ''}@{host}{url.target}"
-
-
-def parse_url(text: str) -> Url:
-    """The URL of an absolute ``http`` or ``https`` address; the fragment is dropped.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.netloc:
-        raise ValueError(text)
-    target = parts.path or "/"
-    return Url(parts.scheme, parts.netloc, f"{target}?{parts.query}" if parts.query else target)
-
-
-def _redirected(method: str, url: Url, location: str) -> Url:
-    joined = urljoin(str(url), location)
-    try:
-        return parse_url(joined)
-    except ValueError:
-        scheme = joined.partition(":")[0]
-        raise UrlFailure(method, joined, f'unsupported protocol scheme "{scheme}"') from None
+    return str(url).replace(f"{userinfo}@", f"{user}:***@", 1) if at and colon else str(url)
 
 
 def _decompressed(method: str, headers: Sequence[tuple[str, str]], answer: Answer) -> Answer:
