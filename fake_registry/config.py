@@ -2,20 +2,90 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import re
+from typing import Annotated, Final, Literal
 
 import msgspec
+from msgspec import Meta
 
 Scheme = Literal["https", "http", "selfsigned", "down"]
 
+Action = Literal["pull", "push", "delete"]
+"""What can be done with a repository."""
+
+RequestKind = Literal["ping", "token", "manifest", "blob", "tags", "upload", "referrers", "catalog", "other"]
+"""What a request is about, by its path."""
+
+TokenFlaw = Literal["refused", "expired", "wrongScope"]
+TlsFailure = Literal["alert", "close", "reset", "stall"]
+
+Place = Annotated[int, Meta(ge=0)] | Literal["before"]
+"""Where an answer ends: after so many bytes of its body, or before its first byte."""
+
+Duration = Annotated[float, Meta(ge=0)] | str
+"""Seconds, or a text such as ``250ms``, ``20s``, ``1m30s``."""
+
+Pattern = Annotated[
+    str, Meta(description="* is any text (slashes too), ? any character, [abc] one of those, [!abc] none of those.")
+]
+
+_DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_UNITS: Final = (3600.0, 60.0, 1.0, 0.001)
+_LONGEST: Final = 7 * 24 * 3600.0
+
+
+def seconds(duration: Duration) -> float:
+    """The seconds of a duration.
+
+    Raises:
+        ValueError: it is none, or longer than a week.
+    """
+    value = duration
+    if isinstance(value, str):
+        found = _DURATION.fullmatch(value)
+        if found is None or not any(found.groups()):
+            raise ValueError(f"{duration!r} is no duration such as 250ms, 20s or 1m30s")
+        value = sum(float(text) * unit for text, unit in zip(found.groups(), _UNITS, strict=True) if text)
+    if not 0 <= value <= _LONGEST:
+        raise ValueError(f"{duration!r} is not between 0 and a week")
+    return float(value)
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename="camel"):
+    """A part of a host's configuration; in files its fields are written in camel case."""
+
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may read a host: ``bearer`` has its own token endpoint at ``/token``, ``basic`` a password."""
+    """Who may use a host: ``bearer`` has its own token endpoint at ``/token``, ``basic`` passwords only.
+
+    ``username`` and ``password`` are one user, ``users`` are more, with their passwords. ``anonymous``: everybody may
+    read.
+    """
 
     type: Literal["bearer", "basic"]
     username: str = ""
     password: str = ""
+    users: dict[str, str] = {}
     anonymous: bool = False
+
+
+class AccessRule(_Part, frozen=True, kw_only=True):
+    """Lets some users do something with some repositories; what no rule allows is denied.
+
+    ``user`` is a pattern; everybody who gave no name is the empty one, which ``*`` does not stand for.
+    """
+
+    user: Pattern = "*"
+    repository: Pattern = "*"
+    actions: list[Action]
+
+
+class Limits(_Part, frozen=True, kw_only=True):
+    """How much of something a host takes: bytes of a manifest and of a blob, and uploads that are not complete yet."""
+
+    manifest_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024
+    blob_bytes: Annotated[int, Meta(ge=0)] | None = None
+    uploads: Annotated[int, Meta(ge=0)] = 10_000
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,17 +104,147 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     close: bool = False
 
 
+class Spread(_Part, frozen=True, kw_only=True):
+    """A latency that is drawn anew each time; with the same ``seed`` the same ones in the same order.
+
+    Exactly one of ``uniform`` (least and most), ``normal`` (mean and standard deviation; never below 0) and
+    ``exponential`` (mean).
+    """
+
+    uniform: tuple[Duration, Duration] | None = None
+    normal: tuple[Duration, Duration] | None = None
+    exponential: Duration | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if sum(value is not None for value in (self.uniform, self.normal, self.exponential)) != 1:
+            raise ValueError("Expected one of `uniform`, `normal`, `exponential`")
+        for value in (*(self.uniform or ()), *(self.normal or ()), self.exponential or 0.0):
+            seconds(value)
+        if self.uniform is not None and seconds(self.uniform[0]) > seconds(self.uniform[1]):
+            raise ValueError("Expected `uniform` to be the least and the most, in this order")
+
+
+class TooManyRequests(_Part, frozen=True, kw_only=True):
+    """A 429 as Docker Hub gives it: with ``Retry-After``, ``ratelimit-limit`` and ``ratelimit-remaining``.
+
+    ``retry_after`` (None: no such header) and ``window`` are in seconds; ``source`` is whom the limit is counted for
+    (``docker-ratelimit-source``).
+    """
+
+    retry_after: Annotated[int, Meta(ge=0)] | None = 60
+    limit: Annotated[int, Meta(ge=0)] = 100
+    remaining: Annotated[int, Meta(ge=0)] = 0
+    window: Annotated[int, Meta(ge=1)] = 21600
+    source: str = ""
+
+
+class FaultMatch(_Part, frozen=True, kw_only=True):
+    """Which requests a fault is for: those that have everything that is said here.
+
+    ``reference`` is the tag or digest in the path, ``digest`` the digest in the path or in the query of an upload,
+    ``user`` who the client says it is (empty: nobody). Of the requests that match, ``nth`` takes the first, second…
+    (one number or several), ``every`` those whose number it divides, ``after`` those behind the first so many.
+    """
+
+    method: str | list[str] = []
+    kind: RequestKind | list[RequestKind] = []
+    repository: Pattern | None = None
+    reference: Pattern | None = None
+    digest: Pattern | None = None
+    user: Pattern | None = None
+    user_agent: Pattern | None = None
+    nth: Annotated[int, Meta(ge=1)] | list[Annotated[int, Meta(ge=1)]] = []
+    every: Annotated[int, Meta(ge=1)] = 1
+    after: Annotated[int, Meta(ge=0)] = 0
+
+    @property
+    def looks_at_requests(self) -> bool:
+        """Whether this asks for what only a request has, and no TLS handshake."""
+        patterns = (self.repository, self.reference, self.digest, self.user, self.user_agent)
+        return bool(self.method or self.kind) or any(pattern is not None for pattern in patterns)
+
+
+class FaultAction(_Part, frozen=True, kw_only=True):
+    """What goes wrong; at least one field is there.
+
+    In place of the answer comes an error with ``status`` (``code`` and ``message`` are the usual ones for it unless
+    given), or ``too_many_requests``. ``token``: a token is refused, expired, or for something else. ``tls``: the
+    handshake fails.
+
+    The answer, or that error, comes late (``latency``), with other ``headers`` (an empty value removes one), another
+    ``body``, ``content_type`` or ``content_length``, with one byte changed (``corrupt``: which, negative from the
+    end), or it does not come whole: ``cut`` (the connection is closed), ``reset``, ``stall`` (nothing more comes).
+    """
+
+    status: Annotated[int, Meta(ge=200, le=599)] | None = None
+    code: str = ""
+    message: str = ""
+    too_many_requests: TooManyRequests | None = None
+    token: TokenFlaw | None = None
+    tls: TlsFailure | None = None
+    latency: Duration | Spread = 0.0
+    headers: dict[str, str] = {}
+    body: str | None = None
+    content_type: str | None = None
+    content_length: Annotated[int, Meta(ge=0)] | None = None
+    corrupt: int | None = None
+    cut: Place | None = None
+    reset: Place | None = None
+    stall: Place | None = None
+
+    def __post_init__(self) -> None:
+        said = set(msgspec.to_builtins(self))
+        if not said:
+            raise ValueError("Expected something that goes wrong, such as `status`, `latency` or `reset`")
+        for names in (
+            ("status", "tooManyRequests", "token", "tls"),
+            ("cut", "reset", "stall"),
+            ("body", "corrupt"),
+        ):
+            if len(said.intersection(names)) > 1:
+                raise ValueError(f"Expected at most one of {', '.join(f'`{name}`' for name in names)}")
+        if "tls" in said and said != {"tls"}:
+            raise ValueError("Expected nothing beside `tls`: without a handshake there is no answer")
+        if said & {"code", "message"} and not said & {"status", "tooManyRequests"}:
+            raise ValueError("Expected `status` with `code` or `message`")
+        if not isinstance(self.latency, Spread):
+            seconds(self.latency)
+
+
+class Fault(_Part, frozen=True, kw_only=True):
+    """A fault rule: requests that match, what happens to them, and how often at most (``times``; -1: always).
+
+    ``name`` is for people: it shows in the account of what was met.
+    """
+
+    name: str = ""
+    match: FaultMatch = FaultMatch()
+    action: FaultAction
+    times: Annotated[int, Meta(ge=-1)] = -1
+
+    def __post_init__(self) -> None:
+        if self.action.tls is not None and self.match.looks_at_requests:
+            raise ValueError("Expected `match` of a `tls` fault to have nothing but `nth`, `every` and `after`")
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One faked registry host.
 
     ``https`` has a certificate of our CA, ``selfsigned`` one of a CA that nobody trusts, ``http`` speaks
-    clear text only, ``down`` refuses connections. ``page`` is the default page size of tag lists.
+    clear text only, ``down`` refuses connections. ``page`` is the default page size of tag lists. ``access`` says who
+    may do what (without rules: users everything, others only read). ``recorded`` is set for hosts whose answers were
+    recorded: what is not in the recording is not answered as if it did not exist, but as not recorded.
     """
 
     scheme: Scheme = "https"
     auth: Auth | None = None
+    access: list[AccessRule] | None = None
+    limits: Limits = Limits()
     page: int | None = None
     routes: list[Route] = []
+    faults: list[Fault] = []
+    recorded: bool = False
 
 
 Hosts = dict[str, Host]
