@@ -2,97 +2,90 @@
 
 from __future__ import annotations
 
-import re
-from typing import Final
-from urllib.parse import unquote
+from collections.abc import Sequence
+from typing import Any, Final
 
-import msgspec
-
-from mirror.api import failures
 from mirror.api.cluster import Cluster
 from mirror.api.decoding import API_VERSION
+from mirror.api.documents import Documents
 from mirror.api.failures import ApiFailure
-from mirror.api.messages import JSON, ApiRequest, ApiResponse
-from mirror.api.routes import image_routes
-from mirror.api.routing import Call, Handler, Route, Verb, Verbs, WarnedFailure
-from mirror.gotext import html_escape
+from mirror.api.groups import ApiGroup
+from mirror.api.image_group import image_group
+from mirror.api.messages import ApiRequest, ApiResponse
+from mirror.api.metrics import Metrics
+from mirror.api.negotiation import Allows, Representation, metadata_only, negotiate, negotiate_stream, tables
+from mirror.api.router import Match, Router
+from mirror.api.routing import WarnedFailure
+from mirror.api.tables import Shown, check_include, convert
+from mirror.api.writing import failure_response, object_response, watch_response
 
 GROUP_PATH: Final = f"/apis/{API_VERSION}"
-_ACCEPTED: Final = re.compile(r"\*/\*|application/\*|application/json")
 
 
 class ImageApi:
-    """``image.openshift.io/v1`` of one cluster."""
+    """``image.openshift.io/v1`` of one cluster; `more` are the groups that it offers besides."""
 
-    def __init__(self, cluster: Cluster) -> None:
+    def __init__(self, cluster: Cluster, more: Sequence[ApiGroup] = ()) -> None:
         self.cluster = cluster
-        self._routes = image_routes(cluster)
+        self.groups = (*more, image_group(cluster))
+        self._router = Router(self.groups)
+        self._metrics = Metrics()
+        self._documents = Documents(cluster, self.groups, self._metrics)
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answers a request; refusals are answers, too."""
-        value: msgspec.Struct
-        warnings: tuple[str, ...] = ()
+        response = await self._answer(request)
+        if request.method == "HEAD":
+            response.body = b""
+        return response
+
+    async def _answer(self, request: ApiRequest) -> ApiResponse:
+        verb, resource = request.method, ""
         try:
-            _check_accept(request)
-            handler, call = self._route(request)
-            reply = await handler(call)
-            assert reply.value is not None
-            value, status, warnings = reply.value, reply.status, reply.warnings
+            found = self._router.find(request)
+            if found is None:
+                response = await self._documents.handle(request)
+            else:
+                verb, resource = found.verb, found.resource
+                response = await self._resource(request, found)
         except ApiFailure as failure:
-            value, status = failure.status, failure.status.code
+            response = failure_response(request, failure)
         except WarnedFailure as refused:
-            value, status, warnings = refused.failure.status, refused.failure.status.code, refused.warnings
-        headers = [("Cache-Control", "no-store"), ("Content-Type", JSON)]
-        headers += [("Warning", f"299 - {_quoted(text)}") for text in warnings]
-        return ApiResponse(status, headers, html_escape(msgspec.json.encode(value)) + b"\n")
+            response = failure_response(request, refused.failure, refused.warnings)
+        self._metrics.count(response.status, verb, resource)
+        return response
 
-    def _route(self, request: ApiRequest) -> tuple[Handler, Call]:
-        """Finds the handler of a request.
+    async def _resource(self, request: ApiRequest, found: Match) -> ApiResponse:
+        shown = _shown(found)
+        allows: Allows = metadata_only if shown.printer is None else tables
+        form = negotiate(request, allows)
+        if found.verb == "watch":
+            form = negotiate_stream(request, allows)
+        include = check_include(request) if _makes_table(form) else ""
+        reply = await found.handler(found.call)
 
-        Raises:
-            ApiFailure: 404, 405.
-        """
-        path = request.path
-        if not path.startswith(f"{GROUP_PATH}/"):
-            raise failures.path_not_found()
-        parts = [unquote(part) for part in path.removeprefix(f"{GROUP_PATH}/").split("/")]
-        namespace = ""
-        if len(parts) > 2 and parts[0] == "namespaces":
-            namespace, parts = parts[1], parts[2:]
-        route = self._routes.get(parts[0])
-        if route is None or (namespace and not route.namespaced) or not all(parts):
-            raise failures.path_not_found()
-        verbs, names = _verbs(route, parts[1:], namespaced=bool(namespace))
-        if not verbs:
-            raise failures.path_not_found()
-        verb = names.get(request.method)
-        handler = None if verb is None else verbs.get(verb)
-        if handler is None:
-            raise failures.method_not_allowed()
-        return handler, Call(namespace, parts[1] if len(parts) > 1 else "", request)
+        def converted(value: Any, headers: bool = True) -> Any:
+            if form.convert is None:
+                return value
+            now = self.cluster.clock.now()
+            return convert(value, form.convert, shown, include, now, headers=headers)
+
+        if reply.events is not None:
+            return watch_response(reply.events, form, converted)
+        try:
+            value = converted(reply.value)
+        except ApiFailure as failure:
+            raise WarnedFailure(failure, list(reply.warnings)) from None
+        return object_response(request, value, form, reply.status, reply.warnings)
 
 
-_ITEM_VERBS: Final[dict[str, Verb]] = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
-_COLLECTION_VERBS: Final[dict[str, Verb]] = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
+def _makes_table(form: Representation) -> bool:
+    return form.convert is not None and form.convert.kind == "Table"
 
 
-def _verbs(route: Route, below: list[str], *, namespaced: bool) -> tuple[Verbs, dict[str, Verb]]:
-    """What can be done at a path below a resource, and what each method means there."""
-    if not below:
-        return route.collection if namespaced else route.everywhere, _COLLECTION_VERBS
-    if route.namespaced and not namespaced:
-        return {}, _ITEM_VERBS
-    if len(below) == 1:
-        return route.item, _ITEM_VERBS
-    return route.subresources.get(below[1], {}) if len(below) == 2 else {}, _ITEM_VERBS
-
-
-def _check_accept(request: ApiRequest) -> None:
-    accept = request.headers.get("accept", "")
-    if accept and not _ACCEPTED.search(accept):
-        raise failures.not_acceptable()
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{escaped}"'
+def _shown(found: Match) -> Shown:
+    resource = found.group.resources[found.resource]
+    if found.subresource:
+        kind = resource.subresources.get(found.subresource, resource.kind)
+        return Shown(kind, found.group.api_version, found.group.package, None)
+    return Shown(resource.kind, found.group.api_version, found.group.package, resource.printer)

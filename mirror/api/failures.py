@@ -38,10 +38,15 @@ def bad_request(message: str) -> ApiFailure:
     return _failure(400, "BadRequest", message, None)
 
 
-def not_found(resource: str, name: str) -> ApiFailure:
+def qualified(resource: str, group: str) -> str:
+    """``imagestreams.image.openshift.io``; resources of the core group have no group behind them."""
+    return f"{resource}.{group}" if group else resource
+
+
+def not_found(resource: str, name: str, group: str = GROUP) -> ApiFailure:
     """`resource` is what the message calls it: mostly a plural, for some answers a singular."""
-    details = StatusDetails(name=name, group=GROUP, kind=resource)
-    return _failure(404, "NotFound", f"{resource}.{GROUP} {quote(name)} not found", details)
+    details = StatusDetails(name=name, group=group, kind=resource)
+    return _failure(404, "NotFound", f"{qualified(resource, group)} {quote(name)} not found", details)
 
 
 def path_not_found() -> ApiFailure:
@@ -53,12 +58,44 @@ def method_not_allowed() -> ApiFailure:
     return _failure(405, "MethodNotAllowed", message, StatusDetails())
 
 
-def not_acceptable() -> ApiFailure:
-    message = (
-        "406: Not Acceptable\n\nAvailable representations: "
-        "application/json, application/yaml, application/vnd.kubernetes.protobuf"
-    )
+def verb_not_supported(verb: str, resource: str, group: str = GROUP) -> ApiFailure:
+    """The resource is there and the path, too, but not this verb: ``?watch=true`` where there is only a list."""
+    message = f"{verb} is not supported on resources of kind {quote(qualified(resource, group))}"
+    return _failure(405, "MethodNotAllowed", message, StatusDetails(group=group, kind=resource))
+
+
+def not_acceptable(produced: Sequence[str]) -> ApiFailure:
+    """The router found no clause of ``Accept`` that names one of the media types of the route."""
+    message = f"406: Not Acceptable\n\nAvailable representations: {', '.join(produced)}"
     return _failure(406, "NotAcceptable", message, StatusDetails())
+
+
+def only_accepted(media_types: Sequence[str]) -> ApiFailure:
+    """The media type is known, but what it asks for besides cannot be had."""
+    message = f"only the following media types are accepted: {', '.join(media_types)}"
+    return _failure(406, "NotAcceptable", message, None)
+
+
+def not_convertible(problem: str) -> ApiFailure:
+    """A conversion that is possible, but not of what was found."""
+    return _failure(406, "NotAcceptable", problem, None)
+
+
+def unauthorized() -> ApiFailure:
+    """Who asks is not known."""
+    return _failure(401, "Unauthorized", "Unauthorized", None)
+
+
+def forbidden(resource: str, name: str, problem: str, group: str = GROUP) -> ApiFailure:
+    """Who asks is known and may not do it."""
+    named = f" {quote(name)}" if name else ""
+    details = StatusDetails(name=name, group=group, kind=resource)
+    return _failure(403, "Forbidden", f"{qualified(resource, group)}{named} is forbidden: {problem}", details)
+
+
+def forbidden_path(problem: str) -> ApiFailure:
+    """Who asks may not see a path that is no resource."""
+    return _failure(403, "Forbidden", f"forbidden: {problem}", StatusDetails())
 
 
 def unsupported_media_type() -> ApiFailure:
@@ -69,18 +106,23 @@ def unsupported_media_type() -> ApiFailure:
     return _failure(415, "UnsupportedMediaType", message, None)
 
 
+def unroutable_media_type() -> ApiFailure:
+    """The router found that the route takes no such body."""
+    return _failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", StatusDetails())
+
+
 def too_large(limit: int) -> ApiFailure:
     return _failure(413, "RequestEntityTooLarge", f"limit is {limit}", StatusDetails())
 
 
-def already_exists(resource: str, name: str) -> ApiFailure:
-    details = StatusDetails(name=name, group=GROUP, kind=resource)
-    return _failure(409, "AlreadyExists", f"{resource}.{GROUP} {quote(name)} already exists", details)
+def already_exists(resource: str, name: str, group: str = GROUP) -> ApiFailure:
+    details = StatusDetails(name=name, group=group, kind=resource)
+    return _failure(409, "AlreadyExists", f"{qualified(resource, group)} {quote(name)} already exists", details)
 
 
-def conflict(resource: str, name: str, problem: str) -> ApiFailure:
-    details = StatusDetails(name=name, group=GROUP, kind=resource)
-    message = f"Operation cannot be fulfilled on {resource}.{GROUP} {quote(name)}: {problem}"
+def conflict(resource: str, name: str, problem: str, group: str = GROUP) -> ApiFailure:
+    details = StatusDetails(name=name, group=group, kind=resource)
+    message = f"Operation cannot be fulfilled on {qualified(resource, group)} {quote(name)}: {problem}"
     return _failure(409, "Conflict", message, details)
 
 
@@ -90,7 +132,7 @@ MODIFIED: Final = "the object has been modified; please apply your changes to th
 def invalid(kind: str, name: str, errors: Sequence[FieldError], group: str = GROUP) -> ApiFailure:
     """Every error is a cause; in the message equal texts stand once."""
     details = StatusDetails(name=name, group=group, kind=kind, causes=[error.cause for error in errors])
-    return _failure(422, "Invalid", f"{kind}.{group} {quote(name)} is invalid: {joined(errors)}", details)
+    return _failure(422, "Invalid", f"{qualified(kind, group)} {quote(name)} is invalid: {joined(errors)}", details)
 
 
 def internal_error(message: str) -> ApiFailure:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from mirror.kubejson.decoding import Decoded, decode_object
 from mirror.kubejson.typemeta import TypeMeta, UnrecognizedError, peek_type_meta, summary
 from mirror.kubejson.yamljson import Conversion, YamlError, convert_yaml, yaml_to_json
+from mirror.kubejson.yamlwriter import to_yaml
 
 __all__ = [
     "Conversion",
@@ -16,5 +17,6 @@ __all__ = [
     "decode_object",
     "peek_type_meta",
     "summary",
+    "to_yaml",
     "yaml_to_json",
 ]

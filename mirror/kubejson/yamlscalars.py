@@ -65,6 +65,11 @@ def resolve(tag: str, text: str) -> Scalar:
     raise YamlValueError(f"cannot decode {_short(found)} `{text}` as a {_short(tag)}")
 
 
+def is_plain_string(text: str) -> bool:
+    """Whether the text, written without quotes, is a string."""
+    return _guess("", text)[0] == STR
+
+
 def _guess(tag: str, text: str) -> tuple[str, Scalar]:
     word = _WORDS.get(text)
     if word is not None:

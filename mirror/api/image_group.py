@@ -1,0 +1,38 @@
+"""The group ``image.openshift.io/v1``: what its resources are called and how they are printed."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from mirror.api import printers
+from mirror.api.cluster import Cluster
+from mirror.api.groups import ApiGroup, Resource
+from mirror.api.routes import image_routes
+
+RESOURCES: Final = {
+    "images": Resource("Image", "image", stored=True, printer=printers.IMAGES),
+    "imagesignatures": Resource("ImageSignature", "imagesignature"),
+    "imagestreamimages": Resource(
+        "ImageStreamImage", "imagestreamimage", short_names=("isimage",), printer=printers.STREAM_IMAGES
+    ),
+    "imagestreamimports": Resource("ImageStreamImport", "imagestreamimport"),
+    "imagestreammappings": Resource("ImageStreamMapping", "imagestreammapping"),
+    "imagestreams": Resource(
+        "ImageStream",
+        "imagestream",
+        short_names=("is",),
+        categories=("all",),
+        subresources={"layers": "ImageStreamLayers", "secrets": "SecretList", "status": "ImageStream"},
+        stored=True,
+        printer=printers.STREAMS,
+    ),
+    "imagestreamtags": Resource(
+        "ImageStreamTag", "imagestreamtag", short_names=("istag",), printer=printers.STREAM_TAGS
+    ),
+    "imagetags": Resource("ImageTag", "imagetag", short_names=("itag",), printer=printers.TAGS),
+}
+
+
+def image_group(cluster: Cluster) -> ApiGroup:
+    """The group with the routes of a cluster."""
+    return ApiGroup("image.openshift.io", "v1", image_routes(cluster), RESOURCES, "image")
