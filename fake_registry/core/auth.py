@@ -14,8 +14,9 @@ from typing import Final
 
 import msgspec
 
-from fake_registry.config import Auth
+from fake_registry.config import Auth, TokenFlaw
 from fake_registry.core import errors
+from fake_registry.core.access import READING, AccessRules
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.paths import parameters
 from fake_registry.fixtures import is_repository_name
@@ -28,7 +29,8 @@ BASIC_CHALLENGE: Final = 'Basic realm="ismirror"'
 _MAX_SCOPES: Final = 64
 _MAX_REMEMBERED: Final = 4096
 _USER_ACTIONS: Final = frozenset({"pull", "push", "delete"})
-_ANONYMOUS_ACTIONS: Final = frozenset({"pull"})
+_FLAWS: Final = {"refused": "invalid_token", "expired": "invalid_token", "wrongScope": "insufficient_scope"}
+_ELSEWHERE: Final = "ismirror/none-of-yours"
 _JWT_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
 
 
@@ -68,12 +70,12 @@ class Tokens:
         self._clock = clock
         self._remembered: dict[str, Claims] = {}
 
-    def issue(self, host: str, user: str, access: Sequence[Access]) -> tuple[str, int]:
-        """A token and the time (seconds since 1970) at which it was issued."""
-        now = int(self._clock())
-        claims = Claims(aud=host, sub=user, iat=now, exp=now + LIFETIME, access=list(access))
+    def issue(self, host: str, user: str, access: Sequence[Access], *, age: int = 0) -> tuple[str, int]:
+        """A token and the time (seconds since 1970) at which it was issued, which is `age` seconds ago."""
+        issued = int(self._clock()) - age
+        claims = Claims(aud=host, sub=user, iat=issued, exp=issued + LIFETIME, access=list(access))
         signed = f"{_JWT_HEADER}.{_base64url(msgspec.json.encode(claims))}"
-        return f"{signed}.{self._signature(signed)}", now
+        return f"{signed}.{self._signature(signed)}", issued
 
     def read(self, token: str, host: str) -> Claims | None:
         """What a token says, or None if it is none of ours, expired or for another host."""
@@ -99,14 +101,18 @@ class Tokens:
 
 
 class Authenticator:
-    """Guards one host."""
+    """Guards one host: knows its users, and what its rules (None: there are none) let them do."""
 
-    def __init__(self, host: str, scheme: str, auth: Auth, tokens: Tokens) -> None:
+    def __init__(self, host: str, scheme: str, auth: Auth, tokens: Tokens, rules: AccessRules | None = None) -> None:
         self._host = host
         self._auth = auth
         self._tokens = tokens
+        self._rules = rules
         self._challenge = f'Bearer realm="{scheme}://{host}/token",service="{host}"'
-        self._credentials = (auth.username.encode(), auth.password.encode())
+        users = dict(auth.users)
+        if auth.username or not users:
+            users[auth.username] = auth.password
+        self._users = [(name, name.encode(), password.encode()) for name, password in users.items()]
 
     @property
     def has_tokens(self) -> bool:
@@ -119,23 +125,43 @@ class Authenticator:
         `needed` is what the request does; None: nothing that needs more than to be let in.
 
         Raises:
-            RegistryError: 401 with the challenge.
+            RegistryError: 401 with the challenge; 403 where a user is known and may not.
         """
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if self._auth.type == "bearer":
-            claims = self._tokens.read(credentials.strip(), self._host) if scheme.lower() == "bearer" else None
+            claims = self._claims(request)
             if claims is not None and (needed is None or claims.allows(needed)):
                 return claims.sub
             raise errors.unauthorized(self._bearer_challenge(needed))
-        if not scheme and self._auth.anonymous and needed is not None and needed.actions == ["pull"]:
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        if not scheme and self._auth.anonymous and needed is not None and self._may("", needed):
             return ""
         user = self._basic_user(scheme, credentials)
         if user is None:
             raise errors.unauthorized(BASIC_CHALLENGE)
+        if needed is not None and not self._may(user, needed):
+            raise errors.denied()
         return user
 
-    def token(self, request: Request) -> tuple[Response, str]:
-        """The answer of the token endpoint, and who asked.
+    def may(self, request: Request, user: str, needed: Access) -> bool:
+        """Whether a request that was let in, from `user`, may do something else than what it was let in for, too."""
+        if self._auth.type == "bearer":
+            claims = self._claims(request)
+            return claims is not None and claims.allows(needed)
+        return self._may(user, needed)
+
+    def claimed(self, request: Request) -> str:
+        """Who a request says that it comes from, true or not (empty: it does not say)."""
+        claims = self._claims(request)
+        return claimed_user(request) if claims is None else claims.sub
+
+    def refusal(self, flaw: TokenFlaw, needed: Access | None) -> errors.RegistryError:
+        """What a request gets whose credentials are refused for no fault of their own."""
+        if self._auth.type == "basic":
+            return errors.unauthorized(BASIC_CHALLENGE)
+        return errors.unauthorized(f'{self._bearer_challenge(needed)},error="{_FLAWS[flaw]}"')
+
+    def token(self, request: Request, flaw: TokenFlaw | None = None) -> tuple[Response, str]:
+        """The answer of the token endpoint, and who asked. A token with a `flaw` is good for nothing.
 
         Raises:
             RegistryError: 401, wrong credentials or none where there must be some.
@@ -149,7 +175,12 @@ class Authenticator:
             user = found
         elif not self._auth.anonymous:
             raise errors.unauthorized(BASIC_CHALLENGE)
-        token, issued = self._tokens.issue(self._host, user, granted(request.query, anonymous=not scheme))
+        if flaw == "refused":
+            raise errors.unauthorized(BASIC_CHALLENGE)
+        access = granted(request.query, anonymous=not scheme, user=user, rules=self._rules)
+        if flaw == "wrongScope":
+            access = [msgspec.structs.replace(one, name=_ELSEWHERE) for one in access]
+        token, issued = self._tokens.issue(self._host, user, access, age=2 * LIFETIME if flaw == "expired" else 0)
         body = {
             "token": token,
             "access_token": token,
@@ -158,36 +189,47 @@ class Authenticator:
         }
         return Response(200, [("Content-Type", JSON), errors.API_VERSION], msgspec.json.encode(body)), user
 
+    def _claims(self, request: Request) -> Claims | None:
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        return self._tokens.read(credentials.strip(), self._host) if scheme.lower() == "bearer" else None
+
     def _bearer_challenge(self, needed: Access | None) -> str:
         if needed is None:
             return self._challenge
         return f'{self._challenge},scope="{needed.type}:{needed.name}:{",".join(needed.actions)}"'
 
     def _basic_user(self, scheme: str, credentials: str) -> str | None:
-        if scheme.lower() != "basic":
+        given = _basic_credentials(credentials) if scheme.lower() == "basic" else None
+        if given is None:
             return None
-        try:
-            name, colon, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
-        except (binascii.Error, ValueError):
-            return None
-        same_name = hmac.compare_digest(name, self._credentials[0])
-        same_password = hmac.compare_digest(password, self._credentials[1])
-        return self._auth.username if colon and same_name and same_password else None
+        found = None
+        for user, name, password in self._users:  # all of them: how long it takes says nothing
+            same_name = hmac.compare_digest(given[0], name)
+            if hmac.compare_digest(given[1], password) and same_name:
+                found = user
+        return found
+
+    def _may(self, user: str, needed: Access) -> bool:
+        if needed.type != "repository":
+            return bool(user)
+        allowed = _allowed(user, needed.name, anonymous=not user, rules=self._rules)
+        return allowed.issuperset(needed.actions)
 
 
-def granted(query: str, *, anonymous: bool) -> list[Access]:
-    """What a token gives of the scopes that were asked for: all to the user, to anybody only pulling.
+def granted(query: str, *, anonymous: bool, user: str = "", rules: AccessRules | None = None) -> list[Access]:
+    """What a token gives of the scopes that were asked for: what the rules allow; without rules all to users, and to
+    anybody only pulling.
 
     Scopes come as several ``scope`` parameters or as one with spaces; those that are not understood give nothing.
     """
     scopes = [scope for key, value in parameters(query) if key == "scope" for scope in value.split()]
-    allowed = _ANONYMOUS_ACTIONS if anonymous else _USER_ACTIONS
     access = []
     for scope in scopes[:_MAX_SCOPES]:
         kind, _, rest = scope.partition(":")
         name, _, actions = rest.rpartition(":")
         wanted = actions.split(",")
         if kind == "repository" and is_repository_name(name):
+            allowed = _allowed(user, name, anonymous=anonymous, rules=rules)
             given = sorted(allowed if "*" in wanted else allowed.intersection(wanted))
         elif kind == "registry" and name == "catalog" and not anonymous:
             given = ["*"]
@@ -196,6 +238,27 @@ def granted(query: str, *, anonymous: bool) -> list[Access]:
         if given:
             access.append(Access(kind, name, given))
     return access
+
+
+def claimed_user(request: Request) -> str:
+    """The user name of Basic credentials, right or wrong; empty if there are none."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    given = _basic_credentials(credentials) if scheme.lower() == "basic" else None
+    return "" if given is None else given[0].decode("utf-8", "replace")
+
+
+def _allowed(user: str, repository: str, *, anonymous: bool, rules: AccessRules | None) -> frozenset[str]:
+    if rules is not None:
+        return rules.allowed(user, repository)
+    return READING if anonymous else _USER_ACTIONS
+
+
+def _basic_credentials(credentials: str) -> tuple[bytes, bytes] | None:
+    try:
+        name, colon, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
+    except (binascii.Error, ValueError):
+        return None
+    return (name, password) if colon else None
 
 
 def _base64url(data: bytes) -> str:

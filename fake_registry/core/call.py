@@ -9,6 +9,7 @@ from weakref import WeakValueDictionary
 
 from fake_registry.core import errors
 from fake_registry.core.answers import Answer
+from fake_registry.core.auth import Access
 from fake_registry.core.hosts import VirtualHost
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import Target
@@ -72,6 +73,15 @@ class Call:
                 raise errors.name_invalid(name)
             raise errors.name_unknown(name)
         return snapshot
+
+    def may(self, action: str, repository: str | None = None) -> bool:
+        """Whether who asks may do something ("pull", "push", "delete") with a repository: the one that the path names,
+        or another one, such as the source of a mount."""
+        name = self.target.name if repository is None else repository
+        guard, rules = self.host.authenticator, self.host.access
+        if guard is not None:
+            return guard.may(self.request, self.user, Access("repository", name, [action]))
+        return rules is None or action in rules.allowed("", name)
 
     def digest(self) -> str:
         """The digest that the path names (raises `RegistryError` if it is none)."""

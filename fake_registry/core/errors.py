@@ -126,6 +126,11 @@ def wrong_credentials(challenge: str) -> RegistryError:
     return RegistryError(401, "UNAUTHORIZED", "incorrect username or password", headers=headers)
 
 
+def denied() -> RegistryError:
+    """It is known who asks, and they may not."""
+    return RegistryError(403, "DENIED", "requested access to the resource is denied")
+
+
 def unsupported(allowed: tuple[str, ...]) -> RegistryError:
     """The path exists, but not with this method."""
     headers = (("Allow", ", ".join(allowed)),)

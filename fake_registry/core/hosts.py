@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from fake_registry.config import Host, Hosts
+from fake_registry.core.access import AccessRules
 from fake_registry.core.auth import Authenticator, Tokens
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import parameters
@@ -24,7 +25,7 @@ class VirtualHost:
     (or nothing at all, whose repositories are then unknown).
     """
 
-    __slots__ = ("authenticator", "config", "explicit", "name", "routes", "tls_only")
+    __slots__ = ("access", "authenticator", "config", "explicit", "name", "routes", "tls_only")
 
     def __init__(self, name: str, config: Host, tokens: Tokens, *, explicit: bool) -> None:
         self.name = name
@@ -33,7 +34,10 @@ class VirtualHost:
         self.tls_only = explicit and config.scheme in {"https", "selfsigned"}
         self.routes = ScriptedRoutes(config.routes)
         scheme = "http" if config.scheme == "http" else "https"
-        self.authenticator = None if config.auth is None else Authenticator(name, scheme, config.auth, tokens)
+        self.access = None if config.access is None else AccessRules(config.access)
+        self.authenticator = None
+        if config.auth is not None:
+            self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
 
 
 class HostTable:

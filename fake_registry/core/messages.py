@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 JSON: Final = "application/json"
 
@@ -48,16 +48,44 @@ class FileBody:
     length: int
 
 
+@dataclass(slots=True, frozen=True)
+class Delivery:
+    """What goes wrong with an answer on its way to the client, on purpose.
+
+    ``delay`` is in seconds, before the first byte. ``end`` is how it ends early: ``cut`` closes the connection,
+    ``reset`` resets it, ``stall`` sends nothing more; after ``after`` bytes of the body, or before the first byte of
+    the answer if that is None. ``corrupt`` is which byte of the body is another one than it should be.
+    """
+
+    delay: float = 0.0
+    end: Literal["cut", "reset", "stall"] | None = None
+    after: int | None = None
+    corrupt: int | None = None
+
+    @property
+    def has_answer(self) -> bool:
+        """Whether anything of the answer is sent at all."""
+        return self.end is None or self.after is not None
+
+    def sent(self, piece: bytes, offset: int) -> bytes:
+        """What is sent in place of a piece of the body that begins at `offset`."""
+        if self.corrupt is not None and offset <= self.corrupt < offset + len(piece):
+            at = self.corrupt - offset
+            piece = piece[:at] + bytes([piece[at] ^ 1]) + piece[at + 1 :]
+        return piece
+
+
 @dataclass(slots=True)
 class Response:
     """One HTTP answer.
 
     ``headers`` are name and value in the order in which they are sent, without Date and, unless the
     value differs from the body's length (answers to HEAD), without Content-Length.
-    ``drop`` means: send nothing and close the connection.
+    ``drop`` means: send nothing and close the connection. ``delivery`` is what goes wrong with it after that.
     """
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
     body: bytes | FileBody = b""
     drop: bool = False
+    delivery: Delivery | None = None

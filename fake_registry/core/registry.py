@@ -150,8 +150,12 @@ class RegistryCore:
         pattern = call.target.pattern
         methods = self._operations.get(pattern, {})
         operation = methods.get(call.request.method)
-        if guard is not None and pattern.startswith(paths.BASE):
-            call.user = guard.user(call.request, _needed(call, operation))
+        if pattern.startswith(paths.BASE):
+            needed = _needed(call, operation)
+            if guard is not None:
+                call.user = guard.user(call.request, needed)
+            elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
+                raise errors.denied()
         if pattern in _NOWHERE or (pattern == paths.TOKEN and (guard is None or not guard.has_tokens)):
             return errors.page_not_found()
         if operation is None:

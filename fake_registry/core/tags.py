@@ -45,9 +45,11 @@ async def listing(call: Call) -> Response:
 
 
 async def catalog(call: Call) -> Response:
-    """``/v2/_catalog``: the repositories of the host in byte order."""
+    """``/v2/_catalog``: the repositories of the host that the user may read, in byte order."""
     page = _page(call, None)
     repositories = await asyncio.to_thread(call.content.tree.repositories, call.host.name)
+    if call.host.access is not None:
+        repositories = [name for name in repositories if "pull" in call.host.access.allowed(call.user, name)]
     names, more = page.of(repositories)
     return _list(call, page, {"repositories": names}, names if more else ())
 
