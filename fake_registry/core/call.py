@@ -7,9 +7,11 @@ from dataclasses import dataclass, field
 from typing import Final
 from weakref import WeakValueDictionary
 
+from fake_registry.config import TokenFlaw
 from fake_registry.core import errors
 from fake_registry.core.answers import Answer
 from fake_registry.core.auth import Access
+from fake_registry.core.faults import Met
 from fake_registry.core.hosts import VirtualHost
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import Target
@@ -51,13 +53,23 @@ class Content:
 
 @dataclass(slots=True)
 class Call:
-    """A request, the host that it is for, what its path names, and who it comes from once that is known."""
+    """A request, the host that it is for, what its path names, and who it comes from once that is known.
+
+    ``fault`` is what goes wrong with it on purpose, ``note`` what the journal says of its answer.
+    """
 
     request: Request
     host: VirtualHost
     target: Target
     content: Content
     user: str = field(default="")
+    fault: Met | None = field(default=None)
+    note: str = field(default="")
+
+    @property
+    def flaw(self) -> TokenFlaw | None:
+        """Why the token that the request asks for, or brings, is good for nothing; None if it is good."""
+        return None if self.fault is None else self.fault.action.token
 
     def snapshot(self) -> Snapshot:
         """The repository that the path names.

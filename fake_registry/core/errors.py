@@ -6,6 +6,7 @@ Codes and messages: distribution specification, "Error Codes"; distribution, ``r
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Final
 
 import msgspec
 
@@ -15,6 +16,52 @@ from fake_registry.errors import FakeRegistryError
 API_VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 
 Detail = Mapping[str, str]
+
+_MESSAGES: Final = {
+    "UNKNOWN": "unknown error",
+    "UNSUPPORTED": "The operation is unsupported.",
+    "UNAUTHORIZED": "authentication required",
+    "DENIED": "requested access to the resource is denied",
+    "UNAVAILABLE": "service unavailable",
+    "TOOMANYREQUESTS": "too many requests",
+    "DIGEST_INVALID": "provided digest did not match uploaded content",
+    "SIZE_INVALID": "provided length did not match content length",
+    "RANGE_INVALID": "invalid content range",
+    "NAME_INVALID": "invalid repository name",
+    "TAG_INVALID": "manifest tag did not match URI",
+    "NAME_UNKNOWN": "repository name not known to registry",
+    "MANIFEST_UNKNOWN": "manifest unknown",
+    "MANIFEST_INVALID": "manifest invalid",
+    "MANIFEST_UNVERIFIED": "manifest failed signature verification",
+    "MANIFEST_BLOB_UNKNOWN": "blob unknown to registry",
+    "BLOB_UNKNOWN": "blob unknown to registry",
+    "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
+    "BLOB_UPLOAD_INVALID": "blob upload invalid",
+    "PAGINATION_NUMBER_INVALID": "invalid number of results requested",
+}
+_CODES: Final = {
+    400: "NAME_INVALID",
+    401: "UNAUTHORIZED",
+    403: "DENIED",
+    404: "NAME_UNKNOWN",
+    405: "UNSUPPORTED",
+    413: "SIZE_INVALID",
+    416: "RANGE_INVALID",
+    429: "TOOMANYREQUESTS",
+    503: "UNAVAILABLE",
+}
+_CODES_BY_KIND: Final = {
+    (400, "manifest"): "MANIFEST_INVALID",
+    (400, "upload"): "BLOB_UPLOAD_INVALID",
+    (400, "blob"): "DIGEST_INVALID",
+    (404, "manifest"): "MANIFEST_UNKNOWN",
+    (404, "blob"): "BLOB_UNKNOWN",
+    (404, "upload"): "BLOB_UPLOAD_UNKNOWN",
+}
+_DOCKER_HUB_LIMIT: Final = (
+    "You have reached your pull rate limit. You may increase the limit by authenticating and upgrading: "
+    "https://www.docker.com/increase-rate-limit"
+)
 
 
 class RegistryError(FakeRegistryError):
@@ -120,6 +167,11 @@ def unauthorized(challenge: str) -> RegistryError:
     return RegistryError(401, "UNAUTHORIZED", "authentication required", headers=headers)
 
 
+def refused() -> RegistryError:
+    """As `unauthorized`, of a host that has nothing to come back with."""
+    return RegistryError(401, "UNAUTHORIZED", "authentication required")
+
+
 def wrong_credentials(challenge: str) -> RegistryError:
     """User name or password at the token endpoint are wrong."""
     headers = (("WWW-Authenticate", challenge),)
@@ -129,6 +181,17 @@ def wrong_credentials(challenge: str) -> RegistryError:
 def denied() -> RegistryError:
     """It is known who asks, and they may not."""
     return RegistryError(403, "DENIED", "requested access to the resource is denied")
+
+
+def of_status(status: int, kind: str, code: str = "", message: str = "") -> RegistryError:
+    """The error that a registry gives with a status to a request of some kind, unless code or message are given."""
+    code = code or _CODES_BY_KIND.get((status, kind)) or _CODES.get(status, "UNKNOWN")
+    return RegistryError(status, code, message or _MESSAGES.get(code, ""))
+
+
+def rate_limited(message: str, code: str, headers: tuple[tuple[str, str], ...]) -> RegistryError:
+    """Too many requests, as Docker Hub says it unless a message is given; `headers` tell when to come back."""
+    return RegistryError(429, code or "TOOMANYREQUESTS", message or _DOCKER_HUB_LIMIT, headers=headers)
 
 
 def unsupported(allowed: tuple[str, ...]) -> RegistryError:

@@ -18,8 +18,10 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One request and its answer.
 
     ``time`` is in seconds since 1970 by the registry's clock, ``target`` path and query as they came; ``status`` 0
-    means that the connection was dropped without an answer. ``user`` is who the request proved to come from,
-    ``authorization`` only the scheme ("Bearer"); credentials are never kept. ``note`` says what went wrong.
+    means that the connection was dropped without an answer. ``kind`` is what the request is about (ping, token,
+    manifest, blob, tags, upload, referrers, catalog, other), ``user`` who it proved to come from, ``authorization``
+    only the scheme ("Bearer"); credentials are never kept. ``note`` says what went wrong, ``fault`` names the fault
+    rule that the request met.
     """
 
     time: float
@@ -27,9 +29,11 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     method: str
     target: str
     status: int
+    kind: str = ""
     user: str = ""
     repository: str = ""
     note: str = ""
+    fault: str = ""
     accept: str = ""
     authorization: str = ""
     user_agent: str = ""
@@ -60,9 +64,11 @@ class Journal:
         request: Request,
         status: int,
         *,
+        kind: str = "",
         user: str = "",
         repository: str = "",
         note: str = "",
+        fault: str = "",
     ) -> None:
         """Keeps one request with its answer."""
         headers = request.headers
@@ -74,9 +80,11 @@ class Journal:
                 method=request.method,
                 target=request.target[:_MAX_TEXT],
                 status=status,
+                kind=kind,
                 user=user,
                 repository=repository,
                 note=note,
+                fault=fault,
                 accept=headers.get("accept", "")[:_MAX_TEXT],
                 authorization=_scheme(headers.get("authorization", "")),
                 user_agent=headers.get("user-agent", "")[:_MAX_TEXT],

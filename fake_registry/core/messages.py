@@ -89,3 +89,8 @@ class Response:
     body: bytes | FileBody = b""
     drop: bool = False
     delivery: Delivery | None = None
+
+    @property
+    def length(self) -> int:
+        """Bytes of the body."""
+        return self.body.length if isinstance(self.body, FileBody) else len(self.body)

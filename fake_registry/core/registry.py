@@ -10,12 +10,14 @@ from typing import Final, Literal, NamedTuple
 from fake_registry.config import Host, Hosts
 from fake_registry.core import blobs, errors, manifests, paths, referrers, tags
 from fake_registry.core.answers import without_body
-from fake_registry.core.auth import Access, Tokens
+from fake_registry.core.auth import Access, Tokens, claimed_user
 from fake_registry.core.call import Call, Content
 from fake_registry.core.errors import API_VERSION, RegistryError
+from fake_registry.core.faults import KINDS, Faults, Met, asked_of
 from fake_registry.core.hosts import HostTable, VirtualHost, namespace_of
 from fake_registry.core.journal import Journal
 from fake_registry.core.messages import JSON, Request, Response
+from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.paths import parse_path
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Tree, is_repository_name
@@ -44,7 +46,7 @@ async def token(call: Call) -> Response:
     """``/token``: the token endpoint of a host with bearer authentication."""
     if call.host.authenticator is None:
         return errors.page_not_found()
-    response, call.user = call.host.authenticator.token(call.request)
+    response, call.user = call.host.authenticator.token(call.request, call.flaw)
     return response
 
 
@@ -82,6 +84,7 @@ class RegistryCore:
     ) -> None:
         self.tree = tree
         self.journal = Journal() if journal is None else journal
+        self.faults = Faults(hosts)
         self._clock = clock
         self._content = Content(tree)
         self._hosts = HostTable(tree, hosts or {}, Tokens(token_key or secrets.token_bytes(32), clock))
@@ -107,34 +110,51 @@ class RegistryCore:
         return self._hosts.of(request).name
 
     def reset(self) -> None:
-        """Counts the answers of scripted routes from the start again."""
+        """Counts the answers of scripted routes, and what meets faults, from the start again."""
         for host in self._hosts.configured():
             host.routes.reset()
+        self.faults.reset()
 
     async def handle(self, request: Request) -> Response:
         """Answers one request. Errors are answers, too; nothing is raised but by bugs."""
         host = self._hosts.of(request)
-        user = repository = note = ""
+        call = Call(request, host, parse_path(request.path), self._content)
         response = self._refused(request, host) or (host.routes.answer(request) if host.routes else None)
         if response is None:
-            call = Call(request, host, parse_path(request.path), self._content)
-            try:
-                response = await self._answer(call)
-            except RegistryError as error:
-                response, note = errors.error_response(error), error.note
-            except ContentError as error:
-                response, note = errors.error_response(errors.content_damaged(error.digest, str(error))), str(error)
-            except TreeError as error:
-                response, note = errors.error_response(errors.tree_broken(str(error))), str(error)
-            user, repository = call.user, call.target.name
-            if host.name and namespace_of(request):
-                response.headers.append(("OCI-Namespace", host.name))
+            response = await self._own(call)
         if request.method == "HEAD":
             response = without_body(response)
+        if call.fault is not None:
+            response = delivered(call.fault, response, request.method)
         self.journal.add(
-            self._clock(), host.name, request, response.status, user=user, repository=repository, note=note
+            self._clock(),
+            host.name,
+            request,
+            response.status,
+            kind=KINDS.get(call.target.pattern, "other"),
+            user=call.user,
+            repository=call.target.name,
+            note=call.note,
+            fault="" if call.fault is None else call.fault.id,
         )
         return response
+
+    async def _own(self, call: Call) -> Response:
+        """What the registry itself answers, or a fault makes of that."""
+        if self.faults:
+            call.fault = self._met(call)
+        try:
+            response = await self._answer(call)
+        except RegistryError as error:
+            response, call.note = errors.error_response(error), error.note
+        except ContentError as error:
+            response = errors.error_response(errors.content_damaged(error.digest, str(error)))
+            call.note = str(error)
+        except TreeError as error:
+            response, call.note = errors.error_response(errors.tree_broken(str(error))), str(error)
+        if call.host.name and namespace_of(call.request):
+            response.headers.append(("OCI-Namespace", call.host.name))
+        return response if call.fault is None else altered(call.fault.action, response)
 
     def _refused(self, request: Request, host: VirtualHost) -> Response | None:
         """What is no answer of the registry: nobody listens, or only TLS is spoken there (as Go's server says it)."""
@@ -144,14 +164,30 @@ class RegistryCore:
             return Response(400, [], _CLEAR_TEXT)
         return None
 
+    def _met(self, call: Call) -> Met | None:
+        """The fault that a request meets, if any."""
+        guard, request = call.host.authenticator, call.request
+
+        def user() -> str:
+            return claimed_user(request) if guard is None else guard.claimed(request)
+
+        agent = request.headers.get("user-agent", "")
+        return self.faults.due(call.host.name, asked_of(request.method, call.target, request.query, user, agent))
+
     async def _answer(self, call: Call) -> Response:
-        """Authentication, then content."""
+        """Faults, then authentication, then content."""
         guard = call.host.authenticator
         pattern = call.target.pattern
+        if call.fault is not None:
+            response = instead(call.fault.action, KINDS.get(pattern, "other"))
+            if response is not None:
+                return response
         methods = self._operations.get(pattern, {})
         operation = methods.get(call.request.method)
         if pattern.startswith(paths.BASE):
             needed = _needed(call, operation)
+            if call.flaw is not None:
+                raise errors.refused() if guard is None else guard.refusal(call.flaw, needed)
             if guard is not None:
                 call.user = guard.user(call.request, needed)
             elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):

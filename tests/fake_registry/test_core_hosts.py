@@ -257,6 +257,7 @@ class TestJournal:
                 method="GET",
                 target="/v2/app/few/manifests/none?x=1",
                 status=404,
+                kind="manifest",
                 repository="app/few",
                 note="MANIFEST_UNKNOWN: manifest unknown (none)",
                 accept="a/b, c/d",

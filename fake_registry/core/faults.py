@@ -1,0 +1,280 @@
+"""Fault rules: which requests misbehave, counted, and the account of what was met.
+
+A rule counts the requests that match it, and fires for some of them by their number alone: the same requests in the
+same order meet the same faults, whatever the time and whoever else asks. Of several rules that are due the first
+one fires; the others count the request and let it pass.
+"""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Iterator
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+
+from fake_registry.config import Fault, FaultAction, FaultMatch, Hosts, RequestKind, Spread, TlsFailure, seconds
+from fake_registry.core import paths
+from fake_registry.core.patterns import Matcher, matcher
+from fake_registry.fixtures import canonical_host
+
+T = TypeVar("T")
+
+EVERYWHERE: Final = "*"
+"""In place of a host: a rule for all of them."""
+
+KINDS: Final[dict[str, RequestKind]] = {
+    paths.BASE: "ping",
+    paths.TOKEN: "token",
+    paths.MANIFEST: "manifest",
+    paths.BLOB: "blob",
+    paths.TAGS: "tags",
+    paths.UPLOADS: "upload",
+    paths.UPLOAD: "upload",
+    paths.REFERRERS: "referrers",
+    paths.CATALOG: "catalog",
+}
+
+
+class Asked(NamedTuple):
+    """What rules look at in a request. `user` finds out who it says it comes from, if anybody wants to know."""
+
+    method: str
+    kind: RequestKind
+    repository: str
+    reference: str
+    digest: str
+    user: Callable[[], str]
+    user_agent: str
+
+
+class FaultAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A rule and what became of it: ``seen`` requests matched, ``fired`` of them met the fault.
+
+    ``host`` is ``*`` for a rule of all hosts. ``configured`` tells the rules of the configuration from those that were
+    added to a registry that runs.
+    """
+
+    id: str
+    host: str
+    fault: Fault
+    configured: bool
+    seen: int
+    fired: int
+
+    @property
+    def met(self) -> bool:
+        """Whether the fault was met as often as it was meant to be: ``times``, or at least once."""
+        return self.fired >= max(self.fault.times, 1) or self.fault.times == 0
+
+    def __str__(self) -> str:
+        name = f" ({self.fault.name})" if self.fault.name else ""
+        return f"fault {self.id}{name} of {self.host}: {self.seen} requests matched, {self.fired} met it"
+
+
+class Met(NamedTuple):
+    """A fault that a request meets: the rule's name, what goes wrong, and by how many seconds the answer is late."""
+
+    id: str
+    action: FaultAction
+    latency: float
+
+
+class FaultRule:
+    """One rule with its counters."""
+
+    __slots__ = ("_fits", "_methods", "_nth", "configured", "fault", "fired", "host", "id", "seen")
+
+    def __init__(self, identity: str, host: str, fault: Fault, *, configured: bool) -> None:
+        self.id = identity
+        self.host = host
+        self.fault = fault
+        self.configured = configured
+        self.seen = 0
+        self.fired = 0
+        match = fault.match
+        self._methods = frozenset(method.upper() for method in _listed(match.method)) - {"*"}
+        self._nth = frozenset(_listed(match.nth))
+        self._fits = list(_conditions(match))
+
+    def fits(self, asked: Asked) -> bool:
+        """Whether a request matches, whatever its number."""
+        if self.fault.action.tls is not None or (self._methods and asked.method not in self._methods):
+            return False
+        return all(fits(asked) for fits in self._fits)
+
+    def count(self) -> bool:
+        """Counts a request that matches; whether it meets the fault, if no other rule comes first."""
+        self.seen += 1
+        match = self.fault.match
+        number = self.seen - match.after
+        if number <= 0 or number % match.every or (self._nth and number not in self._nth):
+            return False
+        return self.fault.times < 0 or self.fired < self.fault.times
+
+    def fire(self) -> Met:
+        """Counts that the fault is met."""
+        self.fired += 1
+        action = self.fault.action
+        if isinstance(action.latency, Spread):
+            return Met(self.id, action, drawn(action.latency, self.fired))
+        return Met(self.id, action, seconds(action.latency))
+
+    def reset(self) -> None:
+        """Counts from the start again."""
+        self.seen = self.fired = 0
+
+    def account(self) -> FaultAccount:
+        """The rule as it stands."""
+        return FaultAccount(
+            id=self.id,
+            host=self.host,
+            fault=self.fault,
+            configured=self.configured,
+            seen=self.seen,
+            fired=self.fired,
+        )
+
+
+class Faults:
+    """The rules of all hosts, in order: those of the configuration first, then those that were added.
+
+    Iterating gives the accounts. Rules are named ``1``, ``2``… as they come; a name is never used again.
+    """
+
+    def __init__(self, hosts: Hosts | None = None) -> None:
+        self._rules: list[FaultRule] = []
+        self._by_host: dict[str, tuple[FaultRule, ...]] = {}
+        self._next = 1
+        self.configure(hosts or {})
+
+    def __bool__(self) -> bool:
+        return bool(self._rules)
+
+    def __len__(self) -> int:
+        return len(self._rules)
+
+    def __iter__(self) -> Iterator[FaultAccount]:
+        return iter([rule.account() for rule in self._rules])
+
+    def configure(self, hosts: Hosts) -> None:
+        """Takes the rules of a configuration in place of those of the one before; what was added stays."""
+        added = [rule for rule in self._rules if not rule.configured]
+        configured = [
+            self._made(canonical_host(name), fault, configured=True)
+            for name, host in hosts.items()
+            for fault in host.faults
+        ]
+        self._set([*configured, *added])
+
+    def add(self, host: str, fault: Fault) -> FaultAccount:
+        """Adds a rule to a host (``*``: to all of them), behind those that there are."""
+        rule = self._made(host if host == EVERYWHERE else canonical_host(host), fault, configured=False)
+        self._set([*self._rules, rule])
+        return rule.account()
+
+    def remove(self, identity: str) -> bool:
+        """Takes a rule away; whether there was such a one."""
+        left = [rule for rule in self._rules if rule.id != identity]
+        found = len(left) < len(self._rules)
+        self._set(left)
+        return found
+
+    def get(self, identity: str) -> FaultAccount | None:
+        """A rule by its name, or None."""
+        return next((rule.account() for rule in self._rules if rule.id == identity), None)
+
+    def clear(self) -> None:
+        """Takes all rules away that were added."""
+        self._set([rule for rule in self._rules if rule.configured])
+
+    def reset(self) -> None:
+        """Counts from the start again."""
+        for rule in self._rules:
+            rule.reset()
+
+    def unmet(self) -> list[FaultAccount]:
+        """The rules whose faults were not met, or not as often as they were meant to be."""
+        return [account for account in self if not account.met]
+
+    def due(self, host: str, asked: Asked) -> Met | None:
+        """Counts a request for a host (by its canonical name); the fault that it meets, if any."""
+        return _first(rule for rule in self._of(host) if rule.fits(asked))
+
+    def handshake(self, names: list[str]) -> TlsFailure | None:
+        """Counts a TLS handshake with the host that has one of these names; how it fails, if it does."""
+        rules = dict.fromkeys(rule for name in names for rule in self._of(name) if rule.fault.action.tls is not None)
+        met = _first(iter(rules))
+        return None if met is None else met.action.tls
+
+    def _of(self, host: str) -> tuple[FaultRule, ...]:
+        return self._by_host.get(host) or self._by_host.get(EVERYWHERE, ())
+
+    def _made(self, host: str, fault: Fault, *, configured: bool) -> FaultRule:
+        identity = str(self._next)
+        self._next += 1
+        return FaultRule(identity, host, fault, configured=configured)
+
+    def _set(self, rules: list[FaultRule]) -> None:
+        self._rules = rules
+        self._by_host = {
+            host: tuple(rule for rule in rules if rule.host in {host, EVERYWHERE})
+            for host in {EVERYWHERE, *(rule.host for rule in rules)}
+        }
+
+
+def asked_of(method: str, target: paths.Target, query: str, user: Callable[[], str], user_agent: str) -> Asked:
+    """What rules look at in a request."""
+    digest = target.argument if ":" in target.argument else ""
+    if not digest and "digest=" in query:
+        digest = next((value for key, value in paths.parameters(query) if key == "digest"), "")
+    return Asked(method, KINDS.get(target.pattern, "other"), target.name, target.argument, digest, user, user_agent)
+
+
+def drawn(spread: Spread, number: int) -> float:
+    """The so many-th latency of a distribution, in seconds: it depends on nothing but the seed and the number."""
+    source = random.Random(spread.seed * 1_000_003 + number)
+    first, second = source.random(), source.random()
+    if spread.uniform is not None:
+        least, most = map(seconds, spread.uniform)
+        value = least + (most - least) * first
+    elif spread.normal is not None:
+        mean, deviation = map(seconds, spread.normal)
+        value = mean + deviation * math.sqrt(-2 * math.log(1 - first)) * math.cos(2 * math.pi * second)
+    else:
+        assert spread.exponential is not None
+        value = -seconds(spread.exponential) * math.log(1 - first)
+    return round(max(value, 0.0), 6)
+
+
+def _first(matching: Iterator[FaultRule]) -> Met | None:
+    """The fault of the first rule that is due, which fires. All of them count."""
+    due = [rule for rule in matching if rule.count()]
+    return due[0].fire() if due else None
+
+
+def _conditions(match: FaultMatch) -> Iterator[Callable[[Asked], object]]:
+    kinds = frozenset([match.kind] if isinstance(match.kind, str) else match.kind)
+    if kinds:
+        yield lambda asked: asked.kind in kinds
+    if match.repository is not None:
+        yield _has("repository", match.repository)
+    if match.reference is not None:
+        yield _has("reference", match.reference)
+    if match.digest is not None:
+        yield _has("digest", match.digest)
+    if match.user_agent is not None:
+        yield _has("user_agent", match.user_agent)
+    if match.user is not None:
+        is_user = matcher(match.user)
+        yield lambda asked: is_user(asked.user())
+
+
+def _has(field: str, pattern: str) -> Callable[[Asked], object]:
+    fits: Matcher = matcher(pattern)
+    return lambda asked: fits(getattr(asked, field))
+
+
+def _listed(value: T | list[T]) -> list[T]:
+    return value if isinstance(value, list) else [value]
