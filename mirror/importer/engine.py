@@ -6,11 +6,10 @@ and what does not depend on each other may run at the same time without a differ
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -34,6 +33,7 @@ from mirror.importer.manifests import (
 )
 from mirror.importer.policy import ImportPolicy
 from mirror.importer.tags import prioritize_tags
+from mirror.importer.turns import Turn, Turns, gather
 from mirror.importer.wire import Wire
 from mirror.reference import InvalidReference, Named, Reference, check_digest, parse_normalized_named
 from mirror.v1.image import Image
@@ -125,6 +125,8 @@ class Importer:
         self._connector = Connector(wire, policy.secrets, stopwatch)
         self._limit = RateLimit(stopwatch, IMPORT_RATE, IMPORT_BURST) if policy.paced else None
         self._cache: dict[CacheKey, Image] = {}
+        # Of the whole pass: what runs at the same time sleeps on the same clock.
+        self._now = timestamp(stopwatch.clock.now())
 
     async def run(self, spec: ImageStreamImportSpec) -> ImageStreamImportStatus:
         """Imports everything that `spec` names and reports on it.
@@ -257,20 +259,28 @@ class Importer:
             except ClientFailure as failure:
                 job.failure = failure
         planned = [(group, job) for group, job in jobs if job.plan is not None]
-        if self._concurrency > 1 and len(planned) > 1:
-            await _gather([partial(self._fetch_job, group, job) for group, job in planned], self._concurrency)
-        else:
-            for group, job in planned:
-                await self._fetch_job(group, job)
+        turns = Turns(len(planned))
+        work = [partial(self._fetch_job, group, job, turns, index) for index, (group, job) in enumerate(planned)]
+        await gather(work, 1 if self._first_comer_decides(planned) else self._concurrency)
 
-    async def _fetch_job(self, group: Group, job: Job) -> None:
+    def _first_comer_decides(self, jobs: Sequence[tuple[Group, Job]]) -> bool:
+        """Whether one mirror may be asked both securely and not: the first ping of it counts for everybody."""
+        return self._policy.registries.has_mirrors and len({group.insecure for group, _ in jobs}) > 1
+
+    async def _fetch_job(self, group: Group, job: Job, turns: Turns, position: int) -> None:
+        try:
+            await self._fetch_image(group, job, partial(turns.wait, position))
+        finally:
+            turns.done(position)
+
+    async def _fetch_image(self, group: Group, job: Job, turn: Turn) -> None:
         if self._limit is not None:
             await self._limit.take()
         assert job.plan is not None
         digest = job.value if job.is_digest else None
         try:
             raw, client, limit = await self._from_sources(job.plan, digest)
-            conversion = Conversion(self, job.plan.reference, client, limit)
+            conversion = Conversion(self, job.plan.reference, client, limit, turn)
             if job.mode == PRESERVE_ORIGINAL:
                 await self._preserve(group, job, conversion, raw, digest)
             else:
@@ -289,12 +299,13 @@ class Importer:
             return
         if digest is not None:
             check_integrity(raw, digest)
-        job.image = list_image(raw, timestamp(self._stopwatch.clock.now()))
+        job.image = list_image(raw, self._now)
         job.manifests = []
         for entry in raw.entries:
             plan = self._plan(group, entry.digest, is_digest=True)
             sub, client, limit = await self._from_sources(plan, entry.digest)
-            image = await Conversion(self, plan.reference, client, limit).legacy(sub, entry.digest, "", "")
+            sub_conversion = Conversion(self, plan.reference, client, limit, conversion.turn)
+            image = await sub_conversion.legacy(sub, entry.digest, "", "")
             reference = f"{group.prefix}@{entry.digest}"
             job.manifests.append(msgspec.structs.replace(image, dockerImageReference=reference))
 
@@ -383,13 +394,19 @@ class Importer:
 
 
 class Conversion:
-    """Makes an image of a manifest, asking the source that gave the manifest for what it needs."""
+    """Makes an image of a manifest, asking the source that gave the manifest for what it needs.
 
-    def __init__(self, importer: Importer, reference: str, client: RepositoryClient, limit: RateLimit | None) -> None:
+    Sizes of layers are known to all once somebody has asked, so `turn` is waited for before.
+    """
+
+    def __init__(
+        self, importer: Importer, reference: str, client: RepositoryClient, limit: RateLimit | None, turn: Turn
+    ) -> None:
         self._importer = importer
         self._reference = reference
         self._client = client
         self._limit = limit
+        self.turn = turn
 
     async def legacy(self, manifest: Manifest, digest: str | None, architecture: str, os: str) -> Image:
         """One image, of a list the one for the platform (empty: the control plane's).
@@ -428,6 +445,7 @@ class Conversion:
         return chosen, entry.digest
 
     async def _layer_size(self, digest: str) -> int:
+        await self.turn()
         return await self._importer.layer_size(self._client, self._limit, digest)
 
 
@@ -486,19 +504,3 @@ def _report(result: ImageImportStatus, group: Group, job: Job) -> ImageImportSta
     result.image = msgspec.structs.replace(job.image, dockerImageReference=f"{group.prefix}@{job.image.metadata.name}")
     result.manifests = job.manifests or None
     return result
-
-
-async def _gather(work: Sequence[Callable[[], Coroutine[Any, Any, None]]], concurrency: int) -> None:
-    """Runs coroutines, at most so many at once, started in order; a failure cancels the others."""
-    pending = iter(work)
-
-    async def worker() -> None:
-        for start in pending:
-            await start()
-
-    try:
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(min(concurrency, len(work))):
-                tasks.create_task(worker())
-    except ExceptionGroup as group:
-        raise group.exceptions[0] from None

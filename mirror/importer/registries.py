@@ -88,6 +88,11 @@ class RegistriesConfig:
             if not entry.mirrors:
                 self._without_mirrors.setdefault(entry.location, entry)
 
+    @property
+    def has_mirrors(self) -> bool:
+        """Whether anything is mirrored."""
+        return any(entry.mirrors for entry in self.entries)
+
     @classmethod
     def merge(
         cls,
