@@ -9,13 +9,16 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import math
 import os
 import re
+import socket
+import struct
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from email.utils import formatdate
 from pathlib import Path
-from typing import Final, Protocol, cast
+from typing import Any, Final, Literal, Protocol, cast
 
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
@@ -23,12 +26,16 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
-from fake_registry.core.messages import JSON, FileBody, Request, Response
+from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response
 from fake_registry.core.reasons import reason_phrase
 
 CHUNK: Final = 1024 * 1024
 """Bytes of a file that are read, and held in memory, at once."""
 
+Stage = Literal["handshake", "head", "body"]
+"""What a client that is kept waiting waits for."""
+
+_LINGER_NOT: Final = struct.pack("ii", 1, 0)
 _SMALL: Final = 64 * 1024
 _NO_BODY: Final = frozenset({204, 304})
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -51,12 +58,12 @@ class Core(Protocol):
 class Connection(RequestHandler):
     """A client's connection: aiohttp's, which knows by what name and over what the client came."""
 
-    __slots__ = ("_first_request", "_open", "_socket_transport", "asked", "secure", "sni")
+    __slots__ = ("_first_request", "_open", "_over", "_socket_transport", "answered", "asked", "secure", "sni")
 
     def __init__(
         self,
         manager: Server,
-        open_ones: set[Connection],
+        open_ones: set[Any],
         *,
         secure: bool,
         sni: str | None,
@@ -74,9 +81,12 @@ class Connection(RequestHandler):
         self.secure = secure
         self.sni = sni
         self.asked = False
+        self.answered: Response | Awaitable[Response] | None = None
+        """The answer to the first request, where that was asked before the connection came here."""
         # aiohttp has a time limit for every request but the first, up to version 3.13.
         self._first_request = asyncio.get_running_loop().call_later(keepalive_timeout, self._expect_request)
         self._open = open_ones
+        self._over: asyncio.Future[None] | None = None
         self._socket_transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -88,6 +98,7 @@ class Connection(RequestHandler):
         self._socket_transport = None
         self._first_request.cancel()
         self._open.discard(self)
+        self.give_up()
         super().connection_lost(exc)
 
     def _expect_request(self) -> None:
@@ -98,6 +109,33 @@ class Connection(RequestHandler):
         """Closes the connection at once, whatever is under way; a TLS peer is not waited for."""
         if self._socket_transport is not None:
             self._socket_transport.abort()
+
+    async def reset(self) -> None:
+        """Resets the connection once everything that was written is with the system."""
+        transport = self._socket_transport
+        if transport is None:
+            return
+        transport.set_write_buffer_limits(0)
+        await self._drain_helper()
+        reset_on_close(transport.get_extra_info("socket"))
+        self.cut()
+
+    def give_up(self) -> None:
+        """Ends all waiting on purpose: nobody is there any more, or the server wants to stop."""
+        if self._over is not None and not self._over.done():
+            self._over.set_result(None)
+
+    async def kept_waiting(self, waiting: Awaitable[bool]) -> bool:
+        """Waits as `waiting` says, and no longer than there is a client; whether it still is there."""
+        self._over = asyncio.get_running_loop().create_future()
+        task = asyncio.ensure_future(waiting)
+        if self._socket_transport is not None:
+            await asyncio.wait([task, self._over], return_when=asyncio.FIRST_COMPLETED)
+        if task.done():
+            return task.result() and not self._over.done()
+        task.cancel()
+        await asyncio.wait([task])
+        return False
 
     def handle_error(
         self,
@@ -135,11 +173,40 @@ class Verbatim(StreamResponse):
         await self._to.writer.write(f"{head}{self._text}".encode())
 
 
+def reset_on_close(connection: socket.socket | None) -> None:
+    """Lets a socket send a reset when it is closed."""
+    if connection is not None:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
+
+
+class Pacing(Protocol):
+    """How time passes for clients that are kept waiting on purpose."""
+
+    async def wait(self, seconds: float, stage: Stage) -> bool:
+        """Keeps the client of the exchange waiting, for ever if `seconds` is infinite.
+
+        False: the client does not wait that long, and is gone or about to go.
+        """
+        ...
+
+
+class RealTime:
+    """Seconds take as long as they say."""
+
+    async def wait(self, seconds: float, stage: Stage) -> bool:
+        del stage
+        if math.isinf(seconds):
+            await asyncio.get_running_loop().create_future()
+        await asyncio.sleep(seconds)
+        return True
+
+
 class Exchanges:
     """Handles aiohttp's requests with a registry core."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, pacing: Pacing | None = None) -> None:
         self._core = core
+        self.pacing: Pacing = RealTime() if pacing is None else pacing
         self._status_lines: dict[tuple[int, int], bytes] = {}
         self._date = (0, b"")
 
@@ -148,7 +215,7 @@ class Exchanges:
             return Verbatim(400, "Bad Request: missing required Host header")
         asked = _Asked(request)
         try:
-            response = await self._core.handle(asked.request)
+            response = await self._response(asked)
             content = await _content(request.method, response)
         except (ConnectionError, RequestPayloadError) as error:
             # The client went away, or its body is no HTTP: there is nobody to answer.
@@ -157,6 +224,13 @@ class Exchanges:
             log.exception("%s %s", request.method, request.raw_path)
             response, content = _INTERNAL_ERROR, _INTERNAL_ERROR_BODY
         return _Reply(self, asked, response, content)
+
+    async def _response(self, asked: _Asked) -> Response:
+        connection = asked.connection
+        answered, connection.answered = connection.answered, None
+        if answered is None:
+            return await self._core.handle(asked.request)
+        return answered if isinstance(answered, Response) else await answered
 
     def status_line(self, minor: int, status: int) -> bytes:
         """``HTTP/1.1 200 OK`` and the end of the line."""
@@ -177,13 +251,14 @@ class Exchanges:
 class _Asked:
     """aiohttp's request as the core's, and whether its body is still to be asked for."""
 
-    __slots__ = ("_source", "awaits_continue", "request")
+    __slots__ = ("_source", "awaits_continue", "connection", "request")
 
     def __init__(self, source: BaseRequest) -> None:
         self._source = source
         connection = source.protocol
         assert isinstance(connection, Connection)
         connection.asked = True
+        self.connection = connection
         headers: dict[str, str] = {}
         for name, value in source.headers.items():
             lower = name.lower()
@@ -243,32 +318,65 @@ class _Reply(StreamResponse):
         self._to = request
 
     async def write_eof(self, data: bytes = b"") -> None:
-        request, response, content = self._to, self._response, self._content
+        request, response = self._to, self._response
         assert request is not None
         if response.drop:
             if request.transport is not None:
                 request.transport.abort()
             return
         head, length = self._head(request)
-        writer = request.writer
         if self._asked.awaits_continue:
             request.content.feed_eof()  # a body that was not asked for does not come, and is not waited for
+        if response.delivery is None:
+            await self._send(request, head, length)
+        else:
+            await self._misdeliver(request, response.delivery, head, length)
+
+    async def _send(self, request: BaseRequest, head: bytes, length: int, delivery: Delivery = FAITHFUL) -> None:
+        """Status line, headers, and so many bytes of the content."""
+        content, writer = self._content, request.writer
         if isinstance(content, bytes):
-            if len(content) <= _SMALL:
-                await writer.write(head + content[:length])
+            if length < len(content) or delivery.corrupt is not None:
+                content = delivery.sent(content[:length], 0)
+            if length <= _SMALL:
+                await writer.write(head + content)
             else:
                 await writer.write(head)
-                await writer.write(memoryview(content)[:length])
+                await writer.write(content)
             return
         await writer.write(head)
-        while length > 0:
-            piece = await asyncio.get_running_loop().run_in_executor(None, content.read, min(CHUNK, length))
+        sent = 0
+        while sent < length:
+            piece = await asyncio.get_running_loop().run_in_executor(None, content.read, min(CHUNK, length - sent))
             if not piece:
                 log.error("%s: shorter than announced", content.path)
                 self._open = False
                 raise ConnectionResetError("file shorter than announced")
-            length -= len(piece)
-            await writer.write(piece)
+            await writer.write(delivery.sent(piece, sent))
+            sent += len(piece)
+
+    async def _misdeliver(self, request: BaseRequest, delivery: Delivery, head: bytes, length: int) -> None:
+        """Sends an answer with all that is to go wrong on its way."""
+        connection, pacing = request.protocol, self._exchanges.pacing
+        assert isinstance(connection, Connection)
+        if delivery.delay and not await connection.kept_waiting(pacing.wait(delivery.delay, "head")):
+            connection.cut()
+            return
+        if delivery.has_answer:
+            after = length if delivery.after is None else min(delivery.after, length)
+            await self._send(request, head, after, delivery)
+            complete, stage = after == length, "body"
+        else:
+            complete, stage = False, "head"
+        if delivery.end is not None and not (complete and delivery.end == "stall"):
+            self._open = False
+        if delivery.end == "reset":
+            await connection.reset()
+        elif delivery.end == "stall" and not complete:
+            await connection.kept_waiting(pacing.wait(math.inf, stage))
+            connection.cut()
+        elif not delivery.has_answer:
+            connection.cut()
 
     def _head(self, request: BaseRequest) -> tuple[bytes, int]:
         """Status line and headers, and how many bytes of content follow; decides what becomes of the connection."""
@@ -351,7 +459,7 @@ async def _content(method: str, response: Response) -> bytes | _File:
     body = response.body
     if isinstance(body, bytes):
         return body
-    if method == "HEAD" or response.drop:
+    if method == "HEAD" or response.drop or (response.delivery is not None and not response.delivery.has_answer):
         return b""
     if body.length <= _SMALL:
         file = _File(body)

@@ -21,6 +21,7 @@ from aiohttp.web_server import Server
 from fake_registry.config import Host
 from fake_registry.exchange import Connection, Core, Exchanges
 from fake_registry.listening import BACKLOG, Address, bind, first_bytes, refuse_tls
+from fake_registry.quick import QuickConnection
 from fake_registry.tls import CertificateAuthority, ServerContexts
 
 _MAX_GREETINGS: Final = 1024
@@ -64,9 +65,10 @@ class RegistryServer:
         self._idle = idle
         self._grace = grace
         self._manager: Server | None = None
+        self._exchanges: Exchanges | None = None
         self._listeners: set[socket.socket] = set()
         self._greetings: dict[asyncio.Task[None], socket.socket] = {}
-        self._connections: set[Connection] = set()
+        self._connections: set[Connection | QuickConnection] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -96,7 +98,8 @@ class RegistryServer:
         """Takes over sockets that listen already; the address is that of the first."""
         loop = asyncio.get_running_loop()
         if self._manager is None:
-            self._manager = Server(Exchanges(self._core))
+            self._exchanges = Exchanges(self._core)
+            self._manager = Server(self._exchanges)
         for listener in listeners:
             self._listeners.add(listener)
             loop.add_reader(listener.fileno(), self._accept, listener, serving)
@@ -179,9 +182,19 @@ class RegistryServer:
             ssl_handshake_timeout=None if context is None else self._greeting + 1,
         )
 
-    def _connection(self, *, secure: bool, sni: str | None) -> Connection:
-        assert self._manager is not None
-        return Connection(self._manager, self._connections, secure=secure, sni=sni, keepalive_timeout=self._idle)
+    def _connection(self, *, secure: bool, sni: str | None) -> QuickConnection:
+        manager, exchanges = self._manager, self._exchanges
+        assert manager is not None
+        assert exchanges is not None
+        return QuickConnection(
+            self._core,
+            exchanges,
+            lambda: Connection(manager, self._connections, secure=secure, sni=sni, keepalive_timeout=self._idle),
+            self._connections,
+            secure=secure,
+            sni=sni,
+            idle=self._idle,
+        )
 
 
 class _Certificates:

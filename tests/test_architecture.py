@@ -21,6 +21,7 @@ LAYERS = {
         {"fixtures"},
         {"core"},
         {"exchange", "listening"},
+        {"quick"},
         {"server"},
         {"pytest_plugin"},
     ),
