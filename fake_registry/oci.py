@@ -159,6 +159,13 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
     artifact_type: str = ""
     annotations: dict[str, str] | None = None
 
+    def blobs(self) -> Iterator[Descriptor]:
+        """Config, layers, and children that are no manifests: what a registry serves as blobs."""
+        if self.config is not None:
+            yield self.config
+        yield from self.layers
+        yield from (child for child in self.children if not is_manifest_child(child))
+
     def descriptors(self) -> Iterator[Descriptor]:
         """All of them: config, layers, children, subject."""
         if self.config is not None:
@@ -167,6 +174,11 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.children
         if self.subject is not None:
             yield self.subject
+
+
+def is_manifest_child(child: Descriptor) -> bool:
+    """Whether what an index names is a manifest; an index may also name other content (BuildKit's caches do)."""
+    return child.media_type in MANIFEST_TYPES or not child.media_type
 
 
 def manifest_links(data: bytes) -> Links:
