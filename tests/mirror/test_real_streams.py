@@ -1,0 +1,155 @@
+"""The image streams that every OpenShift cluster has: imported from a tree with an image for each of their tags.
+
+The files are not part of the project; they lie beside it (see ``STREAMS``), from the public repository
+openshift/cluster-samples-operator.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from support.command import NOW, ROOT, ismirror
+
+from fake_registry.core.registry import RegistryCore
+from fake_registry.fixtures import Tree
+from mirror.api.app import ImageApi
+from mirror.api.cluster import Cluster
+from mirror.clock import ManualClock, NamedUids
+from mirror.config import ClusterConfig
+from mirror.reference import Reference
+from mirror.scenario import START
+from mirror.seed.planting import plant_pull_specs
+from mirror.session import open_transport
+from mirror.specs import Answer, Spec, run_specs
+
+STREAMS = ROOT.parent / "shared" / "data" / "imagestreams"
+
+pytestmark = [
+    pytest.mark.skipif(not STREAMS.is_dir(), reason=f"the image streams are not there: {STREAMS}"),
+    pytest.mark.xdist_group("real streams"),
+]
+
+
+def followed_tags(stream: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tags of a stream that follow an image of a registry."""
+    return [tag for tag in stream["spec"]["tags"] if tag["from"]["kind"] == "DockerImage"]
+
+
+def import_of(stream: dict[str, Any]) -> dict[str, Any]:
+    """What a cluster's controller sends for a new stream."""
+    images = [
+        {
+            "from": tag["from"],
+            "to": {"name": tag["name"]},
+            "importPolicy": tag.get("importPolicy") or {},
+            "referencePolicy": tag.get("referencePolicy") or {},
+        }
+        for tag in followed_tags(stream)
+    ]
+    return {
+        "kind": "ImageStreamImport",
+        "apiVersion": "image.openshift.io/v1",
+        "metadata": {"name": stream["metadata"]["name"]},
+        "spec": {"import": True, "images": images},
+    }
+
+
+@pytest.fixture(scope="module")
+def imports() -> list[dict[str, Any]]:
+    return [import_of(json.loads(path.read_text())) for path in sorted(STREAMS.glob("*.json"))]
+
+
+def pull_specs_of(imports: Iterable[dict[str, Any]]) -> list[str]:
+    return [image["from"]["name"] for one in imports for image in one["spec"]["images"]]
+
+
+@pytest.fixture(scope="module")
+def planted(imports: list[dict[str, Any]], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tree with an index of four platforms for every pull spec."""
+    path = tmp_path_factory.mktemp("real") / "tree"
+    assert plant_pull_specs(Tree.open(path, create=True), pull_specs_of(imports)) == []
+    return path
+
+
+@pytest.fixture
+def halved(imports: list[dict[str, Any]], planted: Path, tmp_path: Path) -> tuple[Path, set[Reference]]:
+    """A copy of the tree without half of the images, and which these are."""
+    path = tmp_path / "tree"
+    shutil.copytree(planted, path, symlinks=True)
+    distinct = sorted({image_of(pull_spec) for pull_spec in pull_specs_of(imports)}, key=Reference.exact)
+    missing = set(distinct[::2])
+    tree = Tree.open(path)
+    for image in missing:
+        assert tree.delete_tag(image.registry, image.repository_name(), image.tag)
+    return path, missing
+
+
+def image_of(pull_spec: str) -> Reference:
+    """What a pull spec means: an image without a tag is the latest one."""
+    return Reference.parse(pull_spec).docker_client_defaults()
+
+
+async def answers(path: Path, imports: list[dict[str, Any]]) -> list[Answer]:
+    core = RegistryCore(Tree.open(path))
+    specs = [Spec(one["metadata"]["name"], "openshift", msgspec.json.encode(one)) for one in imports]
+    async with open_transport(core, None) as transport:
+        return await run_specs(ImageApi(Cluster(ClusterConfig(), transport, ManualClock(START), NamedUids())), specs)
+
+
+def test_there_are_streams(imports: list[dict[str, Any]]) -> None:
+    assert len(imports) == 50
+    assert len(pull_specs_of(imports)) == 271
+
+
+async def test_every_tag_is_imported(imports: list[dict[str, Any]], planted: Path) -> None:
+    imported = 0
+    for asked, answer in zip(imports, await answers(planted, imports), strict=True):
+        assert answer.status == 201
+        document = answer.document
+        for image, result in zip(asked["spec"]["images"], document["status"]["images"], strict=True):
+            assert result["status"] == {"metadata": {}, "status": "Success"}, image["from"]["name"]
+            assert result["image"]["dockerImageMetadata"]["Architecture"] == "amd64"
+            imported += 1
+        tags = {tag["tag"]: tag["items"] for tag in document["status"]["import"]["status"]["tags"]}
+        assert sorted(tags) == sorted(image["to"]["name"] for image in asked["spec"]["images"])
+        assert all(len(items) == 1 for items in tags.values())
+    assert imported == 271
+
+
+async def test_every_missing_image_says_so(imports: list[dict[str, Any]], halved: tuple[Path, set[Reference]]) -> None:
+    path, missing = halved
+    found = {"missing": 0, "imported": 0}
+    for asked, answer in zip(imports, await answers(path, imports), strict=True):
+        for image, result in zip(asked["spec"]["images"], answer.document["status"]["images"], strict=True):
+            pull_spec = image["from"]["name"]
+            if image_of(pull_spec) not in missing:
+                assert result["status"]["status"] == "Success"
+                found["imported"] += 1
+                continue
+            named = image_of(pull_spec).exact()
+            assert result["status"] == {
+                "metadata": {},
+                "status": "Failure",
+                "message": f'dockerimage.image.openshift.io "{named}" not found',
+                "reason": "NotFound",
+                "details": {"name": named, "group": "image.openshift.io", "kind": "dockerimage"},
+                "code": 404,
+            }
+            found["missing"] += 1
+    assert sum(found.values()) == 271
+    assert min(found.values()) > 100
+
+
+def test_command_imports_all_of_them(imports: list[dict[str, Any]], planted: Path, tmp_path: Path) -> None:
+    file = tmp_path / "imports.json"
+    file.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": imports}))
+    outcome = ismirror("import", str(file), "--data", str(planted), "--now", NOW, "-n", "openshift")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.stderr.splitlines()[-1] == "271 of 271 imported"
+    assert len(outcome.stdout.splitlines()) == 272
