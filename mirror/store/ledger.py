@@ -35,18 +35,18 @@ from mirror.store.state import State
 FORMAT: Final = 1
 """The version of the tables. It goes up when an older program could not read them."""
 
-_METADATA: Final = MetaData()
+METADATA: Final = MetaData()
 _VERSION: Final = BigInteger().with_variant(Integer(), "sqlite")  # where INTEGER is of 64 bits, and the key of the tree
 
 _FACTS: Final = Table(
     "ismirror_facts",
-    _METADATA,
+    METADATA,
     Column("name", String, primary_key=True),  # format; compacted: the latest version that history has let go
     Column("number", BigInteger, nullable=False),
 )
 _CHANGES: Final = Table(
     "ismirror_changes",
-    _METADATA,
+    METADATA,
     Column("version", _VERSION, primary_key=True, autoincrement=False),
     Column("type", String, nullable=False),
     Column("resource", String, nullable=False),
@@ -107,7 +107,7 @@ class Ledger:
         name = self._database.name
         tables = set(inspect(connection).get_table_names())
         if not tables:
-            _METADATA.create_all(connection)
+            METADATA.create_all(connection)
             facts = {"format": FORMAT, "compacted": 0}
             connection.execute(_FACTS.insert(), [{"name": key, "number": number} for key, number in facts.items()])
             return
@@ -120,8 +120,7 @@ class Ledger:
                 f"{name}: in format {number}, and this version of ismirror has format {FORMAT}: "
                 "run the version that wrote it, or name a new one"
             )
-
-        missing = sorted(set(_METADATA.tables) - tables)
+        missing = sorted(set(METADATA.tables) - tables)
         if missing:
             raise self._damaged(f"(no table {missing[0]})")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
+import errno
 import os
 import sqlite3
 from pathlib import Path
@@ -35,7 +35,6 @@ _MEANINGS: Final = {
     "SQLITE_BUSY": "in use by another process: stop that one, or name another file",
     "SQLITE_CORRUPT": "damaged ({}): restore a copy of it, or name a new one",
     "SQLITE_FULL": "the disk is full: make room",
-    "SQLITE_CANTOPEN": "cannot be opened: check that it is a file that may be read and written, in such a directory",
 }
 
 
@@ -51,9 +50,7 @@ def sqlite_database(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Databa
 
     @event.listens_for(engine, "do_connect")
     def make(*_: object) -> None:
-        # An existing file must not be opened beside SQLite: closing it would give up the locks of this process.
-        with contextlib.suppress(FileExistsError):
-            os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        _make(file)
 
     @event.listens_for(engine, "connect")
     def prepare(connection: DBAPIConnection, _: ConnectionPoolEntry) -> None:
@@ -77,6 +74,24 @@ def sqlite_database(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Databa
     return Database(str(path), engine, explain, settle)
 
 
+def _make(file: Path) -> None:
+    """Makes a file if there is none.
+
+    What is there is only looked at: for some of what may be wrong with it SQLite has but ``disk I/O error``. It must
+    not be opened, either: closing it would give up the locks that this process has on it.
+
+    Raises:
+        OSError: it cannot be used.
+    """
+    try:
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR)) from None
+        if not all(os.access(path, os.R_OK | os.W_OK) for path in (file, file.parent)):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES)) from None
+
+
 def explain(error: BaseException) -> str:
     """What an exception means for the file, and what to do."""
     if isinstance(error, DBAPIError) and error.orig is not None:
@@ -86,5 +101,5 @@ def explain(error: BaseException) -> str:
         name = "_".join(getattr(error, "sqlite_errorname", "").split("_")[:2])
         return _MEANINGS.get(name, "{}").format(error)
     if isinstance(error, OSError):
-        return f"cannot be made ({error.strerror}): name a file in a directory that is there and may be written"
+        return f"cannot be opened ({error.strerror}): name a file that may be written, in a directory that may be, too"
     return str(error)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 import threading
 from contextlib import closing
 from pathlib import Path
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import create_mock_engine, event
 from support.stores import opened
 
-from mirror.store import Missing, StoreFailure
+from mirror.store import Missing, StoreFailure, ledger
 from mirror.store.ledger import Database
 from mirror.store.sqlite import sqlite_database
 
@@ -153,3 +154,23 @@ async def test_what_cannot_be_written_has_not_happened(path: Path) -> None:
         assert (await store.create("images", "", "y", bytes(100_000))).version == 1000
     async with opened(path) as store:
         assert [record.name for record in await store.list("images")] == ["y"]
+
+
+# Other databases
+
+
+def test_only_one_module_knows_sqlite() -> None:
+    modules = Path(ledger.__file__).parent.glob("*.py")
+    knowing = {path.name for path in modules if re.search(r"\bsqlite3\b|\bPRAGMA\b|exec_driver_sql", path.read_text())}
+    assert knowing == {"sqlite.py"}
+
+
+def test_the_tables_are_those_of_postgresql_too() -> None:
+    made: list[str] = []
+    engine = create_mock_engine(
+        "postgresql+psycopg://", lambda statement, *_, **__: made.append(str(statement.compile(dialect=engine.dialect)))
+    )
+    ledger.METADATA.create_all(engine, checkfirst=False)
+    changes = next(text for text in made if "ismirror_changes" in text)
+    assert "version BIGINT NOT NULL" in changes
+    assert "value BYTEA NOT NULL" in changes
