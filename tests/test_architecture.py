@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "fake_registry": (
         {"errors"},
-        {"client_hello", "config", "oci", "tls"},
+        {"client_hello", "config", "oci", "resets", "sendfile", "tls"},
         {"fixtures"},
         {"core"},
         {"exchange", "listening"},
