@@ -22,6 +22,7 @@ from pathlib import Path
 
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
+from fake_registry.images import ImageSpec, RunConfig, build_image, plant
 from mirror.api.app import GROUP_PATH, ImageApi
 from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiRequest
@@ -30,8 +31,6 @@ from mirror.config import ClusterConfig
 from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.importer.http_transport import HttpTransport
 from mirror.importer.transport import Transport
-from mirror.seed.planting import plant
-from mirror.seed.synth import ImageSpec, RunConfig, build_image
 
 TAGS = 50
 CONFIG_SIZE = 3600

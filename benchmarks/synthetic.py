@@ -11,8 +11,7 @@ import time
 from collections.abc import Callable
 
 from fake_registry.fixtures import Tree
-from mirror.seed.planting import plant
-from mirror.seed.synth import MULTI_ARCH, ImageSpec, RunConfig, build
+from fake_registry.images import MULTI_ARCH, ImageSpec, RunConfig, build, plant
 
 CONFIG = RunConfig(env=["PATH=/usr/bin:/bin", "PORT=8080"], cmd=["web"], exposed_ports={"8080/tcp": {}})
 

@@ -1,6 +1,7 @@
 """All exceptions of the fake_registry package.
 
 FakeRegistryError
+ ├── ImageError        a synthetic image that cannot be made
  ├── AuthorityError    a directory with a certificate authority that cannot be used
  ├── TreeError         a fixture tree, or a file in it, that cannot be used
  └── DigestError       text that is not a digest, or bytes that do not match one
@@ -16,6 +17,10 @@ class FakeRegistryError(Exception):
 
 class TreeError(FakeRegistryError):
     """A fixture tree, or a file in it, that cannot be used. The text names the file and what would be right."""
+
+
+class ImageError(FakeRegistryError):
+    """A synthetic image that cannot be made. The text names the image and what would be right."""
 
 
 class DigestError(FakeRegistryError):

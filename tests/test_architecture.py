@@ -19,7 +19,7 @@ LAYERS = {
         {"errors"},
         {"client_hello", "config", "oci", "resets", "sendfile", "tls"},
         {"fixtures"},
-        {"core"},
+        {"core", "images"},
         {"exchange", "listening"},
         {"quick"},
         {"server"},

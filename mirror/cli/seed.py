@@ -38,10 +38,10 @@ def synth(
     Exits with 1 if a pull spec of --image can have no image, as those by digest.
     """
     from fake_registry.fixtures import Tree
+    from fake_registry.images import MULTI_ARCH
     from mirror.errors import InputError
     from mirror.seed.planting import plant_pull_specs, plant_recipe
     from mirror.seed.recipe import load_recipe
-    from mirror.seed.synth import MULTI_ARCH
 
     if recipe is None and not image:
         raise InputError("nothing to make: name a recipe file, or pull specs with --image")

@@ -1,4 +1,4 @@
-"""Putting synthetic images into a fixture tree."""
+"""Synthetic images in a fixture tree, as recipes and lists of pull specs say."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import msgspec
 
 from fake_registry.errors import TreeError
 from fake_registry.fixtures import Tree
+from fake_registry.images import MULTI_ARCH, ImageSpec, Template, build, plant
 from mirror.errors import InputError
 from mirror.reference import InvalidReference, Reference
 from mirror.seed.recipe import Recipe
-from mirror.seed.synth import MULTI_ARCH, BuiltImage, BuiltIndex, ImageSpec, Template, build
 
 
 class Refused(msgspec.Struct, frozen=True):
@@ -21,29 +21,12 @@ class Refused(msgspec.Struct, frozen=True):
     reason: str
 
 
-def plant(tree: Tree, host: str, repository: str, built: BuiltImage | BuiltIndex, tags: Iterable[str]) -> None:
-    """Writes an image, or an index with its images, into a repository and points the tags at it.
-
-    The images of an index get no descriptor of their own: the index leads to them.
-
-    Raises:
-        TreeError: a name that a tree cannot have, or a tree that cannot be written.
-    """
-    for image in built.images if isinstance(built, BuiltIndex) else (built,):
-        tree.put_blob(image.config)
-        for layer in image.layers:
-            if layer.content is not None:
-                tree.put_blob(layer.content)
-        if image is not built:
-            tree.put_blob(image.manifest)
-    tree.put_manifest(host, repository, built.manifest, built.media_type, tags)
-
-
 def plant_recipe(tree: Tree, recipe: Recipe) -> int:
     """Makes all images of a recipe; returns how many entries of repositories that were, copies counted.
 
     Raises:
-        InputError: something in the recipe that cannot be made.
+        InputError: a name in the recipe that a tree cannot have.
+        ImageError: an image in the recipe that cannot be.
         TreeError: a tree that cannot be written.
     """
     count = 0

@@ -8,7 +8,7 @@ A recipe is YAML::
         platforms: [linux/amd64, linux/arm64]
 
 Each entry of ``tags`` is an image of its own, the newest first; an entry with several tags is one image that has
-them all. The other fields are those of `mirror.seed.synth.Template`.
+them all. The other fields are those of `fake_registry.images.Template`.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from typing import Final
 
 import msgspec
 
+from fake_registry.images import ImageSpec, Template
 from mirror.config import decode_document, read_file
 from mirror.errors import InputError
-from mirror.seed.synth import ImageSpec, Template
 
 _AGE_STEP: Final = timedelta(days=1)
 

@@ -13,9 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fake_registry.oci import compute_digest, manifest_links
-from mirror.errors import InputError
-from mirror.seed.synth import (
+from fake_registry.errors import ImageError
+from fake_registry.images import (
     MULTI_ARCH,
     BuiltImage,
     BuiltIndex,
@@ -26,6 +25,7 @@ from mirror.seed.synth import (
     build_image,
     build_index,
 )
+from fake_registry.oci import compute_digest, manifest_links
 
 WEB = ImageSpec(
     name="quay.io/example/web",
@@ -58,7 +58,7 @@ def test_digests_never_change(spec: ImageSpec, digest: str) -> None:
 
 def test_digests_do_not_depend_on_the_hash_seed() -> None:
     program = (
-        "from mirror.seed.synth import *;"
+        "from fake_registry.images import *;"
         "print(build(ImageSpec(name='a/b', version='1', platforms=MULTI_ARCH, "
         "config=RunConfig(labels={'b': '', 'a': ''}, exposed_ports={'2/tcp': {}, '1/tcp': {}}))).digest)"
     )
@@ -186,6 +186,33 @@ def test_times_are_written_in_utc() -> None:
     ],
 )
 def test_what_cannot_be_is_refused(change: dict[str, object], message: str) -> None:
-    with pytest.raises(InputError) as caught:
+    with pytest.raises(ImageError) as caught:
         build(msgspec.structs.replace(WEB, **change))
     assert str(caught.value) == message
+
+
+def test_layers_may_be_given() -> None:
+    packed = gzip.compress(b"a tar, for all we know")
+    spec = msgspec.structs.replace(WEB, layers=1, contents=({"etc/motd": b"hello", "bin/true": b""}, packed, b"raw"))
+    built = image(spec)
+    config = json.loads(built.config)
+    assert [layer.size for layer in built.layers[2:]] == [len(packed), 3]
+    assert config["rootfs"]["diff_ids"][2:] == [compute_digest(b"a tar, for all we know"), compute_digest(b"raw")]
+    assert [entry["created_by"] for entry in config["history"]][:4] == [
+        "/bin/sh -c #(nop) ADD ubi9 in /",
+        *["/bin/sh -c #(nop) COPY files in /"] * 3,
+    ]
+    content = built.layers[1].content
+    assert content is not None
+    with tarfile.open(fileobj=io.BytesIO(content)) as archive:
+        assert [(one.name, one.size) for one in archive] == [("etc/motd", 5), ("bin/true", 0)]
+
+
+def test_a_layer_that_only_begins_as_gzip_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"layer sha256:[0-9a-f]{64}: begins as gzip does, but "):
+        build(msgspec.structs.replace(WEB, contents=(b"\x1f\x8b not gzip",)))
+
+
+def test_a_path_that_no_archive_can_have_is_refused() -> None:
+    with pytest.raises(ImageError, match=r"file 'x+' of a layer: name is too long"):
+        build(msgspec.structs.replace(WEB, contents=({"x" * 300: b""},)))

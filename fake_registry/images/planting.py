@@ -1,0 +1,26 @@
+"""Putting synthetic images into a fixture tree."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from fake_registry.fixtures import Tree
+from fake_registry.images.building import BuiltImage, BuiltIndex
+
+
+def plant(tree: Tree, host: str, repository: str, built: BuiltImage | BuiltIndex, tags: Iterable[str]) -> None:
+    """Writes an image, or an index with its images, into a repository and points the tags at it.
+
+    The images of an index get no descriptor of their own: the index leads to them.
+
+    Raises:
+        TreeError: a name that a tree cannot have, or a tree that cannot be written.
+    """
+    for image in built.images if isinstance(built, BuiltIndex) else (built,):
+        tree.put_blob(image.config)
+        for layer in image.layers:
+            if layer.content is not None:
+                tree.put_blob(layer.content)
+        if image is not built:
+            tree.put_blob(image.manifest)
+    tree.put_manifest(host, repository, built.manifest, built.media_type, tags)
