@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Final
 
+from mirror.api.access import Access
 from mirror.api.cluster import Cluster
 from mirror.api.decoding import API_VERSION
 from mirror.api.documents import Documents
@@ -23,10 +24,14 @@ GROUP_PATH: Final = f"/apis/{API_VERSION}"
 
 
 class ImageApi:
-    """``image.openshift.io/v1`` of one cluster; `more` are the groups that it offers besides."""
+    """``image.openshift.io/v1`` of one cluster.
 
-    def __init__(self, cluster: Cluster, more: Sequence[ApiGroup] = ()) -> None:
+    `more` are the groups that it offers besides; without `access` everybody may do everything.
+    """
+
+    def __init__(self, cluster: Cluster, more: Sequence[ApiGroup] = (), access: Access | None = None) -> None:
         self.cluster = cluster
+        self.access = access or Access()
         self.groups = (*more, image_group(cluster))
         self._router = Router(self.groups)
         self._metrics = Metrics()
@@ -42,6 +47,7 @@ class ImageApi:
     async def _answer(self, request: ApiRequest) -> ApiResponse:
         verb, resource = request.method, ""
         try:
+            self.access.admit(request)
             found = self._router.find(request)
             if found is None:
                 response = await self._documents.handle(request)
