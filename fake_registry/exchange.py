@@ -12,8 +12,6 @@ import logging
 import math
 import os
 import re
-import socket
-import struct
 import time
 from collections.abc import AsyncIterator, Awaitable
 from email.utils import formatdate
@@ -28,6 +26,8 @@ from aiohttp.web_server import Server
 
 from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response
 from fake_registry.core.reasons import reason_phrase
+from fake_registry.resets import reset_on_close
+from fake_registry.sendfile import send_file
 
 CHUNK: Final = 1024 * 1024
 """Bytes of a file that are read, and held in memory, at once."""
@@ -35,7 +35,6 @@ CHUNK: Final = 1024 * 1024
 Stage = Literal["handshake", "head", "body"]
 """What a client that is kept waiting waits for."""
 
-_LINGER_NOT: Final = struct.pack("ii", 1, 0)
 _SMALL: Final = 64 * 1024
 _NO_BODY: Final = frozenset({204, 304})
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -115,10 +114,11 @@ class Connection(RequestHandler):
         transport = self._socket_transport
         if transport is None:
             return
-        transport.set_write_buffer_limits(0)
+        transport.set_write_buffer_limits(high=1, low=0)  # with 0 as high asyncio's TLS waits for ever
         await self._drain_helper()
-        reset_on_close(transport.get_extra_info("socket"))
-        self.cut()
+        if self._socket_transport is not None:
+            reset_on_close(transport.get_extra_info("socket"))
+            self.cut()
 
     def give_up(self) -> None:
         """Ends all waiting on purpose: nobody is there any more, or the server wants to stop."""
@@ -127,12 +127,13 @@ class Connection(RequestHandler):
 
     async def kept_waiting(self, waiting: Awaitable[bool]) -> bool:
         """Waits as `waiting` says, and no longer than there is a client; whether it still is there."""
-        self._over = asyncio.get_running_loop().create_future()
+        self._over = over = asyncio.get_running_loop().create_future()
         task = asyncio.ensure_future(waiting)
         if self._socket_transport is not None:
-            await asyncio.wait([task, self._over], return_when=asyncio.FIRST_COMPLETED)
+            either: set[asyncio.Future[Any]] = {task, over}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if task.done():
-            return task.result() and not self._over.done()
+            return task.result() and not over.done()
         task.cancel()
         await asyncio.wait([task])
         return False
@@ -171,12 +172,6 @@ class Verbatim(StreamResponse):
         assert self._to is not None
         head = f"HTTP/1.1 {self._text}\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
         await self._to.writer.write(f"{head}{self._text}".encode())
-
-
-def reset_on_close(connection: socket.socket | None) -> None:
-    """Lets a socket send a reset when it is closed."""
-    if connection is not None:
-        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _LINGER_NOT)
 
 
 class Pacing(Protocol):
@@ -345,15 +340,28 @@ class _Reply(StreamResponse):
                 await writer.write(content)
             return
         await writer.write(head)
+        if delivery is FAITHFUL and (wire := self._wire(request)) is not None:
+            try:
+                await content.send(wire, length)
+            except EOFError:
+                raise self._shorter(content) from None
+            return
         sent = 0
         while sent < length:
             piece = await asyncio.get_running_loop().run_in_executor(None, content.read, min(CHUNK, length - sent))
             if not piece:
-                log.error("%s: shorter than announced", content.path)
-                self._open = False
-                raise ConnectionResetError("file shorter than announced")
+                raise self._shorter(content)
             await writer.write(delivery.sent(piece, sent))
             sent += len(piece)
+
+    def _wire(self, request: BaseRequest) -> asyncio.WriteTransport | None:
+        """The transport, if what the socket is given is what the client gets: with TLS it is not."""
+        return None if self._asked.connection.secure or not hasattr(os, "sendfile") else request.transport
+
+    def _shorter(self, content: _File) -> ConnectionResetError:
+        log.error("%s: shorter than announced", content.path)
+        self._open = False
+        return ConnectionResetError("file shorter than announced")
 
     async def _misdeliver(self, request: BaseRequest, delivery: Delivery, head: bytes, length: int) -> None:
         """Sends an answer with all that is to go wrong on its way."""
@@ -362,20 +370,24 @@ class _Reply(StreamResponse):
         if delivery.delay and not await connection.kept_waiting(pacing.wait(delivery.delay, "head")):
             connection.cut()
             return
-        if delivery.has_answer:
-            after = length if delivery.after is None else min(delivery.after, length)
-            await self._send(request, head, after, delivery)
-            complete, stage = after == length, "body"
-        else:
-            complete, stage = False, "head"
-        if delivery.end is not None and not (complete and delivery.end == "stall"):
+        if not delivery.has_answer:
+            await self._end(connection, delivery, "head")
+            return
+        after = length if delivery.after is None else min(delivery.after, length)
+        await self._send(request, head, after, delivery)
+        if delivery.end is not None and (after < length or delivery.end != "stall"):
             self._open = False
+            await self._end(connection, delivery, "body")
+
+    async def _end(self, connection: Connection, delivery: Delivery, stage: Stage) -> None:
+        """Ends an answer before it is complete; a connection that is only to be closed after what was sent is closed
+        by aiohttp."""
         if delivery.end == "reset":
             await connection.reset()
-        elif delivery.end == "stall" and not complete:
-            await connection.kept_waiting(pacing.wait(math.inf, stage))
+        elif delivery.end == "stall":
+            await connection.kept_waiting(self._exchanges.pacing.wait(math.inf, stage))
             connection.cut()
-        elif not delivery.has_answer:
+        elif stage == "head":
             connection.cut()
 
     def _head(self, request: BaseRequest) -> tuple[bytes, int]:
@@ -441,6 +453,10 @@ class _File:
         piece = os.pread(self._descriptor, count, self._offset)
         self._offset += len(piece)
         return piece
+
+    async def send(self, transport: asyncio.WriteTransport, count: int) -> None:
+        """Sends the next `count` bytes without reading them; raises as `send_file`."""
+        await send_file(transport, self._descriptor, self._offset, count)
 
     def cached(self, count: int) -> bytes | None:
         """The next `count` bytes if the system has them in memory; None if reading them would wait for a disk."""

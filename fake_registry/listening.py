@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from fake_registry.client_hello import HANDSHAKE, HelloError, HelloReader
+from fake_registry.resets import reset_on_close
 
 NO_TLS_HERE: Final = b"HTTP/1.0 400 Bad Request\r\n\r\nClient sent an HTTPS request to an HTTP server.\n"
 """The answer of a clear-text registry to a TLS handshake, as Go's server gives it: no TLS record, and the end."""
+
+HANDSHAKE_FAILURE: Final = bytes.fromhex("15 0303 0002 02 28")
+"""A TLS record with the fatal alert ``handshake_failure`` (RFC 8446 section 6)."""
 
 BACKLOG: Final = 1024
 """Clients that may wait to be accepted."""
@@ -109,12 +113,31 @@ async def _readable(client: socket.socket) -> None:
 
 
 async def refuse_tls(client: socket.socket) -> None:
-    """Answers a TLS handshake in clear text. The hello is read first: closing over unread bytes would be a reset."""
-    loop = asyncio.get_running_loop()
+    """Answers a TLS handshake in clear text."""
+    await _say_last(client, NO_TLS_HERE)
+
+
+async def fail_tls(client: socket.socket, failure: Literal["alert", "close", "reset"]) -> None:
+    """Ends a TLS handshake on purpose: by an alert, by hanging up, or by a reset."""
+    if failure == "reset":
+        reset_on_close(client)  # which is the caller's
+    else:
+        await _say_last(client, HANDSHAKE_FAILURE if failure == "alert" else b"")
+
+
+async def gone(client: socket.socket) -> bool:
+    """Waits until a client hangs up, whatever it says until then; true."""
+    with contextlib.suppress(OSError):
+        while await asyncio.get_running_loop().sock_recv(client, 65536):
+            pass
+    return True
+
+
+async def _say_last(client: socket.socket, data: bytes) -> None:
+    """Sends what a client gets as the last. Its hello is read first: closing over unread bytes would be a reset."""
     with contextlib.suppress(BlockingIOError):
         while client.recv(65536):
             pass
-    await loop.sock_sendall(client, NO_TLS_HERE)
+    await asyncio.get_running_loop().sock_sendall(client, data)
     client.shutdown(socket.SHUT_WR)
-    while await loop.sock_recv(client, 65536):
-        pass
+    await gone(client)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import socket
 import ssl
 from collections.abc import Collection
@@ -18,9 +19,9 @@ from typing import Final, Protocol, Self
 
 from aiohttp.web_server import Server
 
-from fake_registry.config import Host
-from fake_registry.exchange import Connection, Core, Exchanges
-from fake_registry.listening import BACKLOG, Address, bind, first_bytes, refuse_tls
+from fake_registry.config import Host, TlsFailure
+from fake_registry.exchange import Connection, Core, Exchanges, Pacing, RealTime
+from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
 from fake_registry.tls import CertificateAuthority, ServerContexts
 
@@ -41,13 +42,18 @@ class Registries(Core, Protocol):
         """The names of all hosts."""
         ...
 
+    def handshake(self, name: str) -> TlsFailure | None:
+        """How the next TLS handshake with the host of that name is to fail, if it is."""
+        ...
+
 
 class RegistryServer:
     """Serves a registry core on any number of listeners. An asynchronous context manager that closes them.
 
     `authority` signs the certificates (made when the first client needs one, if not given). Seconds: `greeting` is how
     long a client may take to say what it wants, TLS handshake included; `idle` how long a connection may wait for the
-    next request, whole headers included; `grace` how long requests under way are waited for by `close`.
+    next request, whole headers included; `grace` how long requests under way are waited for by `close`. `pacing` is how
+    time passes for clients that are kept waiting on purpose.
     """
 
     def __init__(
@@ -58,8 +64,10 @@ class RegistryServer:
         greeting: float = 10.0,
         idle: float = 75.0,
         grace: float = 5.0,
+        pacing: Pacing | None = None,
     ) -> None:
         self._core = core
+        self._pacing: Pacing = RealTime() if pacing is None else pacing
         self._certificates = _Certificates(core, authority)
         self._greeting = greeting
         self._idle = idle
@@ -98,7 +106,7 @@ class RegistryServer:
         """Takes over sockets that listen already; the address is that of the first."""
         loop = asyncio.get_running_loop()
         if self._manager is None:
-            self._exchanges = Exchanges(self._core)
+            self._exchanges = Exchanges(self._core, self._pacing)
             self._manager = Server(self._exchanges)
         for listener in listeners:
             self._listeners.add(listener)
@@ -118,6 +126,9 @@ class RegistryServer:
         await asyncio.gather(*greetings, return_exceptions=True)
         if self._manager is None:
             return
+        for connection in self._connections:
+            if isinstance(connection, Connection):
+                connection.give_up()
         self._manager.pre_shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2 * self._grace):
@@ -166,13 +177,29 @@ class RegistryServer:
                 if context is None:
                     await refuse_tls(client)
                     return
-                await self._hand_on(client, context, name)
-                handed_on = True
+                failure = self._core.handshake(serving or name or "")
+                if failure is None:
+                    await self._hand_on(client, context, name)
+                    handed_on = True
+                elif failure != "stall":
+                    await fail_tls(client, failure)
+            if not handed_on and failure == "stall":
+                await self._stall(client)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             log.debug("connection given up: %s", error)
         finally:
             if not handed_on:
                 client.close()
+
+    async def _stall(self, client: socket.socket) -> None:
+        """Says nothing more to a client, until it goes away or the pacing says that it has."""
+        ends = {asyncio.ensure_future(work) for work in (gone(client), self._pacing.wait(math.inf, "handshake"))}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
 
     async def _hand_on(self, client: socket.socket, context: ssl.SSLContext | None, name: str | None) -> None:
         await asyncio.get_running_loop().connect_accepted_socket(

@@ -202,10 +202,17 @@ class Faults:
         """Counts a request for a host (by its canonical name); the fault that it meets, if any."""
         return _first(rule for rule in self._of(host) if rule.fits(asked))
 
-    def handshake(self, names: list[str]) -> TlsFailure | None:
-        """Counts a TLS handshake with the host that has one of these names; how it fails, if it does."""
-        rules = dict.fromkeys(rule for name in names for rule in self._of(name) if rule.fault.action.tls is not None)
-        met = _first(iter(rules))
+    def handshake(self, name: str) -> TlsFailure | None:
+        """Counts a TLS handshake with a host; how it fails, if it does.
+
+        A handshake tells no port, so that a rule is for all hosts that differ in nothing else.
+        """
+        wanted = _without_port(canonical_host(name))
+        met = _first(
+            rule
+            for rule in self._rules
+            if rule.fault.action.tls is not None and (rule.host == EVERYWHERE or _without_port(rule.host) == wanted)
+        )
         return None if met is None else met.action.tls
 
     def _of(self, host: str) -> tuple[FaultRule, ...]:
@@ -269,6 +276,11 @@ def _conditions(match: FaultMatch) -> Iterator[Callable[[Asked], object]]:
     if match.user is not None:
         is_user = matcher(match.user)
         yield lambda asked: is_user(asked.user())
+
+
+def _without_port(host: str) -> str:
+    name, colon, port = host.rpartition(":")
+    return (name if colon and port.isdigit() and "]" not in port else host).strip("[]")
 
 
 def _has(field: str, pattern: str) -> Callable[[Asked], object]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple
 
-from fake_registry.config import Host, Hosts
+from fake_registry.config import Host, Hosts, TlsFailure
 from fake_registry.core import blobs, errors, manifests, paths, referrers, tags
 from fake_registry.core.answers import without_body
 from fake_registry.core.auth import Access, Tokens, claimed_user
@@ -108,6 +108,10 @@ class RegistryCore:
         """The canonical name of the host that a request is for: ``?ns=``, else the Host header where it names a known
         host, else the name of the TLS handshake, else the Host header as it is."""
         return self._hosts.of(request).name
+
+    def handshake(self, name: str) -> TlsFailure | None:
+        """How the next TLS handshake with a host is to fail, if it is; asking counts it."""
+        return self.faults.handshake(name) if self.faults else None
 
     def reset(self) -> None:
         """Counts the answers of scripted routes, and what meets faults, from the start again."""

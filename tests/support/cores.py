@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from fake_registry.config import Host, Hosts
+from fake_registry.config import Host, Hosts, TlsFailure
 from fake_registry.core.messages import Request, Response
 
 Answering = Callable[[Request], Response | Awaitable[Response]]
@@ -25,6 +25,10 @@ class TinyCore:
     def known_hosts(self) -> list[str]:
         """The names of all hosts."""
         return list(self._hosts)
+
+    def handshake(self, name: str) -> TlsFailure | None:
+        """Every handshake is made."""
+        del name
 
     async def handle(self, request: Request) -> Response:
         """One answer."""
