@@ -1,0 +1,1 @@
+"""Archives of images that other tools write and read, one module a format."""

@@ -1,0 +1,68 @@
+"""What an archive holds, whatever its format: the images that it names, and their content by digest."""
+
+from __future__ import annotations
+
+from typing import BinaryIO, Protocol
+
+import msgspec
+
+from fake_registry import oci
+from fake_registry.oci import Links
+
+
+class ArchivedImage(msgspec.Struct, frozen=True):
+    """A manifest that an archive names.
+
+    ``media_type`` is empty where the archive does not say it. ``repository`` is what the archive says of where the
+    image belongs, with a host (``quay.io/app``) or without, or nothing; ``tag`` likewise. ``place`` tells apart
+    content that formats keep for each repository.
+    """
+
+    digest: str
+    media_type: str = ""
+    repository: str = ""
+    tag: str = ""
+    place: str = ""
+
+
+class Archive(Protocol):
+    """An archive that was opened."""
+
+    form: str
+    """What it is, in words: ``an OCI image layout``."""
+    name: str
+    """Where it lies, for messages."""
+    many: bool
+    """Whether it holds repositories with names of their own, below which an image's place follows."""
+    new_digests: bool
+    """Whether its images have no registry manifest, so that new ones are made."""
+
+    def images(self) -> list[ArchivedImage]:
+        """The images that it names (raises `InputError` if it is broken)."""
+        ...
+
+    def content(self, digest: str, place: str) -> BinaryIO | None:
+        """The content of a manifest or blob from its start, or None if the archive does not have it."""
+        ...
+
+
+def guessed_media_type(data: bytes, links: Links) -> str:
+    """The media type of a manifest that nobody stated: what it says itself, else what it looks like.
+
+    OCI manifests need not say what they are (image specification, ``manifest.md``); schema 1 never does.
+    """
+    if links.media_type:
+        return links.media_type
+    try:
+        document = msgspec.json.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        document = None
+    if not isinstance(document, dict):
+        return ""
+    if document.get("schemaVersion") == 1:
+        return oci.DOCKER_SCHEMA1_SIGNED if document.get("signatures") else oci.DOCKER_SCHEMA1
+    if "manifests" in document:
+        return oci.OCI_INDEX
+    if links.config is not None and links.config.media_type == oci.DOCKER_CONFIG:
+        return oci.DOCKER_MANIFEST
+    return oci.OCI_MANIFEST if "config" in document or "layers" in document else ""

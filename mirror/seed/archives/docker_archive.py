@@ -1,0 +1,152 @@
+"""What ``docker save`` and skopeo's ``docker-archive:`` write: configs and layers, but no registry manifest.
+
+The image keeps its ID, the digest of its config; the manifest is made here, so its digest is new. Layers are taken as
+they lie in the archive, mostly uncompressed. Sources: Docker image specification v1.2, "Combined Image JSON +
+Filesystem Changeset Format"; containers/image, ``docker/internal/tarfile``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Iterator
+from typing import BinaryIO, Final, cast
+
+import msgspec
+
+from fake_registry import oci
+from fake_registry.oci import MAX_MANIFEST, Descriptor, Manifest, compute_digest
+from mirror.errors import InputError
+from mirror.seed.archives.contents import ArchivedImage
+from mirror.seed.archives.files import Files, read_small
+from mirror.seed.archives.layout import split_reference
+from mirror.seed.archives.spool import compression, decompressed
+
+_CHUNK: Final = 1 << 20
+_MANIFEST: Final = "manifest.json"
+_LAYER_TYPES: Final = {"": "application/vnd.docker.image.rootfs.diff.tar", "gzip": oci.DOCKER_LAYER}
+
+
+class _Entry(msgspec.Struct):
+    """An image of ``manifest.json``."""
+
+    config: str = msgspec.field(name="Config")
+    tags: list[str] | None = msgspec.field(name="RepoTags", default=None)
+    layers: list[str] | None = msgspec.field(name="Layers", default=None)
+
+
+class _RootFS(msgspec.Struct):
+    diff_ids: list[str] = []
+
+
+class _Config(msgspec.Struct):
+    rootfs: _RootFS = msgspec.field(default_factory=_RootFS)
+
+
+class DockerArchive:
+    """A docker-archive."""
+
+    form = "a docker-archive"
+    many = False
+    new_digests = True
+
+    def __init__(self, files: Files) -> None:
+        self.name = files.name
+        self._files = files
+        self._layers: dict[tuple[str, str], Descriptor] = {}
+        self._made: dict[str, bytes] = {}
+        self._names: dict[str, str] = {}
+
+    @staticmethod
+    def recognizes(files: Files) -> bool:
+        """Whether this is one: its ``manifest.json`` is a list."""
+        stream = files.open(_MANIFEST)
+        if stream is None:
+            return False
+        with stream:
+            return stream.read(64).lstrip()[:1] == b"["
+
+    def images(self) -> list[ArchivedImage]:
+        """An image for each of its names, or one without a name."""
+        return list(self._images())
+
+    def content(self, digest: str, place: str) -> BinaryIO | None:
+        """A manifest that was made, a config or a layer."""
+        del place
+        if digest in self._made:
+            return io.BytesIO(self._made[digest])
+        name = self._names.get(digest)
+        return None if name is None else self._files.open(name)
+
+    def _images(self) -> Iterator[ArchivedImage]:
+        data = read_small(self._files, _MANIFEST, MAX_MANIFEST) or b""
+        try:
+            entries = msgspec.json.decode(data, type=list[_Entry])
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(f"{self.name}: {_MANIFEST}: {error}") from None
+        for entry in entries:
+            manifest = self._manifest(entry)
+            digest = compute_digest(manifest)
+            self._made[digest] = manifest
+            for tag in entry.tags or [""]:
+                repository, tag_name = split_reference(tag, f"{self.name}: {_MANIFEST}: RepoTags") if tag else ("", "")
+                yield ArchivedImage(digest, oci.DOCKER_MANIFEST, repository, tag_name)
+
+    def _manifest(self, entry: _Entry) -> bytes:
+        config = read_small(self._files, entry.config, MAX_MANIFEST)
+        if config is None:
+            raise InputError(f"{self.name}: {_MANIFEST} names the config {entry.config[:200]!r}, which is not there")
+        config_digest = compute_digest(config)
+        self._names[config_digest] = entry.config
+        try:
+            diff_ids = msgspec.json.decode(config, type=_Config).rootfs.diff_ids
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(f"{self.name}: {entry.config}: {error}") from None
+        names = entry.layers or []
+        if len(names) != len(diff_ids):
+            raise InputError(
+                f"{self.name}: {_MANIFEST} names {len(names)} layers, and the config {entry.config} {len(diff_ids)}"
+            )
+        layers = [self._layer(name, diff_id) for name, diff_id in zip(names, diff_ids, strict=True)]
+        document = Manifest(
+            schema_version=2,
+            media_type=oci.DOCKER_MANIFEST,
+            config=Descriptor(media_type=oci.DOCKER_CONFIG, digest=config_digest, size=len(config)),
+            layers=layers,
+        )
+        return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=3)
+
+    def _layer(self, name: str, diff_id: str) -> Descriptor:
+        """A layer's descriptor, after a look at all of it: the config says what it has to be when unpacked."""
+        real = self._files.real_name(name)
+        if real is None:
+            raise InputError(f"{self.name}: {_MANIFEST} names the layer {name[:200]!r}, which is not there")
+        known = self._layers.get((real, diff_id))
+        if known is None:
+            known = self._layers[real, diff_id] = self._measured(real, diff_id)
+            self._names[known.digest] = real
+        return known
+
+    def _measured(self, name: str, diff_id: str) -> Descriptor:
+        with self._opened(name) as stream:
+            form = compression(stream.read(6))
+            stream.seek(0)
+            plain = hashlib.sha256()
+            unpacked = decompressed(stream, f"{self.name}: {name}")
+            while data := unpacked.read(_CHUNK):
+                plain.update(data)
+        found = f"sha256:{plain.hexdigest()}"
+        if found != diff_id:
+            raise InputError(f"{self.name}: {name} is {found}; its config says {diff_id[:200]}")
+        if form not in _LAYER_TYPES:
+            raise InputError(f"{self.name}: {name} is compressed with {form}, for which Docker has no media type")
+        if form:
+            with self._opened(name) as stream:
+                found = "sha256:" + hashlib.file_digest(cast("io.BytesIO", stream), "sha256").hexdigest()
+        return Descriptor(media_type=_LAYER_TYPES[form], digest=found, size=self._files.size(name) or 0)
+
+    def _opened(self, name: str) -> BinaryIO:
+        stream = self._files.open(name)
+        if stream is None:
+            raise InputError(f"{self.name}: {name} is not there")
+        return stream

@@ -1,0 +1,215 @@
+"""The files of an archive, be it a directory or a tar: named by relative paths, never followed out of it."""
+
+from __future__ import annotations
+
+import io
+import os
+import posixpath
+import stat
+from pathlib import Path
+from typing import Any, BinaryIO, Final, Protocol, cast
+
+from mirror.errors import InputError
+from mirror.seed.archives.tar import Member, TarReader
+
+_MOST_LINKS: Final = 8
+
+
+class Files(Protocol):
+    """Files by name (``a/b``). What is a link counts as what it leads to, as long as that lies in the archive."""
+
+    name: str
+    """The archive, in messages."""
+
+    def children(self, directory: str = "") -> list[str]:
+        """The names in a directory, in byte order; none if there is no such directory.
+
+        Links to directories are left out, so that whoever walks comes to an end.
+        """
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Bytes of a file, or None if there is no such file."""
+        ...
+
+    def open(self, name: str) -> BinaryIO | None:
+        """A file's content from its start, or None if there is no such file."""
+        ...
+
+    def real_name(self, name: str) -> str | None:
+        """The name of the file that a name leads to by links, or None if there is none."""
+        ...
+
+
+def read_small(files: Files, name: str, limit: int) -> bytes | None:
+    """The content of a file, or None if there is no such file.
+
+    Raises:
+        InputError: it has more than `limit` bytes.
+    """
+    stream = files.open(name)
+    if stream is None:
+        return None
+    with stream:
+        data = stream.read(limit + 1)
+    if len(data) > limit:
+        raise InputError(f"{files.name}: {name}: more than {limit} bytes; expected at most that many")
+    return data
+
+
+class DirectoryFiles:
+    """The files of a directory. Links out of it are refused, whoever made them."""
+
+    def __init__(self, path: Path) -> None:
+        self.name = str(path)
+        self._root = os.path.realpath(path)
+
+    def children(self, directory: str = "") -> list[str]:
+        path = self._inside(directory)
+        if path is None:
+            return []
+        try:
+            with os.scandir(path) as entries:
+                return sorted(entry.name for entry in entries if not (entry.is_symlink() and entry.is_dir()))
+        except OSError:
+            return []
+
+    def size(self, name: str) -> int | None:
+        status = self._status(name)
+        return None if status is None else status.st_size
+
+    def open(self, name: str) -> BinaryIO | None:
+        path = self._inside(name)
+        if path is None or self._status(name) is None:
+            return None
+        try:
+            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+        except OSError as error:
+            raise InputError(f"{self.name}: {name}: {error.strerror}") from None
+
+    def real_name(self, name: str) -> str | None:
+        path = self._inside(name)
+        return None if path is None or self._status(name) is None else os.path.relpath(path, self._root)
+
+    def _status(self, name: str) -> os.stat_result | None:
+        path = self._inside(name)
+        try:
+            status = None if path is None else os.lstat(path)
+        except OSError:
+            return None
+        if status is None or stat.S_ISDIR(status.st_mode):
+            return None
+        if not stat.S_ISREG(status.st_mode):
+            raise InputError(
+                f"{self.name}: {name} is no regular file; an image archive has files, directories and links"
+            )
+        return status
+
+    def _inside(self, name: str) -> str | None:
+        """The real path of something in the directory; None if it is not there."""
+        path = os.path.join(self._root, name) if name else self._root  # noqa: PTH118
+        if not os.path.lexists(path):
+            return None
+        real = os.path.realpath(path)
+        if real != self._root and not real.startswith(self._root + os.sep):
+            raise InputError(f"{self.name}: {name} is a link out of the archive, to {real}")
+        return real
+
+
+class TarFiles:
+    """The files of a tar that can be read at any place: one pass says where everything lies."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        """Raises `InputError` as `TarReader` does, and for links that leave the archive."""
+        self.name = name
+        self._stream = stream
+        self._files: dict[str, Member] = {}
+        self._links: dict[str, str] = {}
+        self._children: dict[str, set[str]] = {}
+        for member in TarReader(stream, name, length=os.fstat(stream.fileno()).st_size):
+            self._take(member)
+
+    def children(self, directory: str = "") -> list[str]:
+        return sorted(self._children.get(directory, ()))
+
+    def size(self, name: str) -> int | None:
+        real = self.real_name(name)
+        return None if real is None else self._files[real].size
+
+    def open(self, name: str) -> BinaryIO | None:
+        real = self.real_name(name)
+        if real is None:
+            return None
+        member = self._files[real]
+        return cast("BinaryIO", io.BufferedReader(_Slice(self._stream, member.offset, member.size), 1 << 18))
+
+    def real_name(self, name: str) -> str | None:
+        for _ in range(_MOST_LINKS):
+            if name in self._files:
+                return name
+            if name not in self._links:
+                return None
+            name = self._links[name]
+        return None
+
+    def _take(self, member: Member) -> None:
+        if member.kind == "file":
+            self._files[member.name] = member
+        elif member.kind != "directory":
+            self._links[member.name] = self._target(member)
+        above, _, last = member.name.rpartition("/")
+        while last:
+            siblings = self._children.setdefault(above, set())
+            if last in siblings:
+                break
+            siblings.add(last)
+            above, _, last = above.rpartition("/")
+
+    def _target(self, member: Member) -> str:
+        """Where a link leads: hard links are named from the top of the archive, symbolic ones from where they lie."""
+        base = posixpath.dirname(member.name) if member.kind == "symlink" else ""
+        target = posixpath.normpath(posixpath.join(base, member.target))
+        if member.target.startswith("/") or target.startswith("../") or target == "..":
+            raise InputError(f"{self.name}: member {member.name!r} is a link out of the archive, to {member.target!r}")
+        return target
+
+
+class SubFiles:
+    """The files below one directory of others."""
+
+    def __init__(self, files: Files, directory: str) -> None:
+        self.name = f"{files.name}: {directory}"
+        self._files = files
+        self._directory = directory
+
+    def children(self, directory: str = "") -> list[str]:
+        return self._files.children(f"{self._directory}/{directory}" if directory else self._directory)
+
+    def size(self, name: str) -> int | None:
+        return self._files.size(f"{self._directory}/{name}")
+
+    def open(self, name: str) -> BinaryIO | None:
+        return self._files.open(f"{self._directory}/{name}")
+
+    def real_name(self, name: str) -> str | None:
+        real = self._files.real_name(f"{self._directory}/{name}")
+        return None if real is None else posixpath.relpath(real, self._directory)
+
+
+class _Slice(io.RawIOBase):
+    """A part of a file, read without moving the file's own position."""
+
+    def __init__(self, stream: BinaryIO, offset: int, size: int) -> None:
+        super().__init__()
+        self._handle = stream.fileno()
+        self._position = offset
+        self._end = offset + size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        data = os.pread(self._handle, min(len(buffer), self._end - self._position), self._position)
+        self._position += len(data)
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,79 @@
+"""OCI image layouts, as directories and as oci-archives.
+
+Source: OCI image specification, ``image-layout.md``. The name of an image is the annotation
+``org.opencontainers.image.ref.name``: a tag, or by a widespread reading a whole reference; containerd and what is built
+on it say the reference in ``io.containerd.image.name``.
+"""
+
+from __future__ import annotations
+
+from typing import BinaryIO, Final
+
+from fake_registry.errors import TreeError
+from fake_registry.fixtures import is_tag
+from fake_registry.fixtures.layout import MAX_INDEX, parse_index
+from fake_registry.oci import Descriptor, parse_digest
+from mirror.errors import InputError
+from mirror.reference import InvalidReference, Reference
+from mirror.seed.archives.contents import ArchivedImage
+from mirror.seed.archives.files import Files, read_small
+
+_CONTAINERD_NAME: Final = "io.containerd.image.name"
+
+
+class OciLayout:
+    """An OCI image layout."""
+
+    form = "an OCI image layout"
+    many = False
+    new_digests = False
+
+    def __init__(self, files: Files) -> None:
+        self.name = files.name
+        self._files = files
+
+    @staticmethod
+    def recognizes(files: Files) -> bool:
+        """Whether this is one."""
+        return files.size("index.json") is not None and (
+            files.size("oci-layout") is not None or "blobs" in files.children()
+        )
+
+    def images(self) -> list[ArchivedImage]:
+        """What ``index.json`` names."""
+        data = read_small(self._files, "index.json", MAX_INDEX)
+        try:
+            descriptors = parse_index(data or b"", f"{self.name}: index.json")
+        except TreeError as error:
+            raise InputError(str(error)) from None
+        return [self._image(descriptor) for descriptor in descriptors]
+
+    def content(self, digest: str, place: str) -> BinaryIO | None:
+        """A blob of the layout."""
+        del place
+        algorithm, digits = parse_digest(digest)
+        return self._files.open(f"blobs/{algorithm}/{digits}")
+
+    def _image(self, descriptor: Descriptor) -> ArchivedImage:
+        annotations = descriptor.annotations or {}
+        full = annotations.get(_CONTAINERD_NAME, "")
+        name = descriptor.tag or ""
+        if not full and name and not is_tag(name):
+            full = name
+        if not full:
+            return ArchivedImage(descriptor.digest, descriptor.media_type, "", name)
+        repository, tag = split_reference(full, f"{self.name}: index.json")
+        return ArchivedImage(descriptor.digest, descriptor.media_type, repository, tag)
+
+
+def split_reference(text: str, where: str) -> tuple[str, str]:
+    """The repository with its host, Docker Hub's where none is written, and the tag (none beside a digest) of a name.
+
+    Raises:
+        InputError: it is no reference; names `where` it stands.
+    """
+    try:
+        reference = Reference.parse(text).docker_client_defaults()
+    except InvalidReference as error:
+        raise InputError(f"{where}: {text[:200]!r}: {error}") from None
+    return f"{reference.registry}/{reference.repository_name()}", "" if reference.id else reference.tag

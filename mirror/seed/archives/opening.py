@@ -1,0 +1,81 @@
+"""Finding out what an archive is, and opening it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final, Protocol
+
+from mirror.errors import InputError
+from mirror.seed.archives.contents import Archive
+from mirror.seed.archives.distribution import DistributionTree
+from mirror.seed.archives.docker_archive import DockerArchive
+from mirror.seed.archives.files import DirectoryFiles, Files, SubFiles, TarFiles
+from mirror.seed.archives.layout import OciLayout
+from mirror.seed.archives.mirror_tree import MirrorTree
+from mirror.seed.archives.skopeo_dir import SkopeoDirectories
+from mirror.seed.archives.spool import opened
+
+
+class _Format(Protocol):
+    def __call__(self, files: Files) -> Archive: ...
+
+    @staticmethod
+    def recognizes(files: Files) -> bool: ...
+
+
+# What docker save writes today is a layout, too, and that says more; the dir: of skopeo sync is looked for last,
+# because it may lie anywhere below.
+FORMATS: Final[dict[str, _Format]] = {
+    "oci": OciLayout,
+    "docker-archive": DockerArchive,
+    "distribution": DistributionTree,
+    "v2": MirrorTree,
+    "dir": SkopeoDirectories,
+}
+
+
+@contextmanager
+def opened_archive(path: Path, form: str = "", beside: Path | None = None) -> Iterator[Archive]:
+    """Opens a file or directory as what it is, or as the format of that name.
+
+    A compressed file is unpacked into `beside`, a directory, while the block runs.
+
+    Raises:
+        InputError: it cannot be read, is of no known format, or is hostile.
+    """
+    if path.is_dir():
+        yield _archive(DirectoryFiles(path), form)
+        return
+    stream = opened(path, beside)
+    try:
+        yield _archive(TarFiles(stream, str(path)), form)
+    finally:
+        stream.close()
+
+
+def _archive(files: Files, form: str) -> Archive:
+    for place in _places(files):
+        for name, wanted in FORMATS.items():
+            if form in {"", name} and wanted.recognizes(place):
+                return wanted(place)
+    names = files.children()
+    if "bundle.json" in names:
+        raise InputError(f"{files.name}: a bundle; ismirror bundle apply takes it")
+    if "registries" in names:
+        raise InputError(f"{files.name}: a fixture tree; ismirror bundle create --data {files.name} carries it over")
+    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    expected = _EXPECTED[form] if form else "one of " + ", ".join(_EXPECTED.values())
+    raise InputError(f"{files.name}: holds {shown or 'nothing'}; expected {expected}")
+
+
+_EXPECTED: Final = {name: word.form for name, word in FORMATS.items()}  # type: ignore[attr-defined]
+
+
+def _places(files: Files) -> Iterator[Files]:
+    """The archive's top, then what lies in directories at its top: many a tar has one, zarf's has ``images``."""
+    yield files
+    for name in files.children():
+        if files.children(name):
+            yield SubFiles(files, name)
