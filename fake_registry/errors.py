@@ -4,11 +4,17 @@ FakeRegistryError
  ├── ImageError        a synthetic image that cannot be made
  ├── AuthorityError    a directory with a certificate authority that cannot be used
  ├── TreeError         a fixture tree, or a file in it, that cannot be used
+ ├── MissingContentError   a manifest that names what its repository does not have, where it must
+ ├── UploadError       an upload that cannot be gone on with
+ │    ├── UploadGone   there is no such upload (any more)
+ │    └── UploadBusy   somebody else is writing to it
  └── DigestError       text that is not a digest, or bytes that do not match one
       └── ContentError  a file of a tree whose content does not match the digest that names it
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 
 class FakeRegistryError(Exception):
@@ -17,6 +23,31 @@ class FakeRegistryError(Exception):
 
 class TreeError(FakeRegistryError):
     """A fixture tree, or a file in it, that cannot be used. The text names the file and what would be right."""
+
+
+class MissingContentError(FakeRegistryError):
+    """A manifest names content that its repository does not have, and may not be pushed without; has the digests."""
+
+    def __init__(self, digests: Sequence[str]) -> None:
+        more = f" and {len(digests) - 1} more" if len(digests) > 1 else ""
+        super().__init__(f"no {digests[0]}{more}")
+        self.digests = tuple(digests)
+
+
+class UploadError(FakeRegistryError):
+    """An upload that cannot be gone on with; `session` is its id."""
+
+    def __init__(self, session: str) -> None:
+        super().__init__(f"upload {session[:100]!r}")
+        self.session = session
+
+
+class UploadGone(UploadError):
+    """There is no such upload in the repository: it never was, is complete, was cancelled or swept."""
+
+
+class UploadBusy(UploadError):
+    """Somebody else is writing to the upload."""
 
 
 class ImageError(FakeRegistryError):

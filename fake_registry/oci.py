@@ -166,6 +166,10 @@ class Links(msgspec.Struct, frozen=True, kw_only=True):
         yield from self.layers
         yield from (child for child in self.children if not is_manifest_child(child))
 
+    def manifests(self) -> Iterator[Descriptor]:
+        """Children that are manifests."""
+        return (child for child in self.children if is_manifest_child(child))
+
     def descriptors(self) -> Iterator[Descriptor]:
         """All of them: config, layers, children, subject."""
         if self.config is not None:

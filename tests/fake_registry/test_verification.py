@@ -11,7 +11,7 @@ from support.registry import HOST, describe, image, index, put_image, signed_sch
 from support.vectors import VECTORS
 
 from fake_registry.errors import TreeError
-from fake_registry.fixtures import Garbage, Problem, Tree, collect_garbage, needed_digests, verify
+from fake_registry.fixtures import Garbage, Problem, Tree, Uploads, collect_garbage, needed_digests, verify
 from fake_registry.oci import (
     DOCKER_MANIFEST,
     DOCKER_SCHEMA1_SIGNED,
@@ -217,6 +217,10 @@ class TestVerification:
             f"{APP}/.hidden",
         ):
             (tree.root / name).touch()
+            os.utime(tree.root / name, (1, 1))
+        for name in (f"{APP}/.index.json.1.tmp", "blobs/sha256/.incoming.1.tmp"):
+            (tree.root / name).touch()  # somebody may be at it
+        Uploads(tree.store).begin(HOST, "app").__exit__(None, None, None)
         for name in ("other", "blobs/md5", "registries/index.docker.io", "registries/Upper", f"{APP}/UPPER"):
             (tree.root / name).mkdir()
         problems = list(verify(tree))
@@ -325,6 +329,21 @@ class TestGarbage:
         (left.parent / "note").touch()
         assert list(collect_garbage(tree, grace=0)) == [Garbage("blobs/sha256/.incoming.0123.tmp", 3)]
         assert (left.parent / "note").exists()
+
+    def test_leftovers_in_repositories_and_abandoned_uploads(self, tree: Tree) -> None:
+        put_image(tree, "app", "v1")
+        left = tree.root / APP / ".index.json.0123.tmp"
+        left.write_bytes(b"1234")
+        with Uploads(tree.store).begin(HOST, "app") as upload:
+            upload.write(b"12345")
+        assert list(collect_garbage(tree)) == []
+        os.utime(left, (1, 1))
+        assert list(collect_garbage(tree)) == [Garbage(f"{APP}/.index.json.0123.tmp", 4)]
+        (file,) = (tree.root / "blobs" / ".uploads").iterdir()
+        expected = [Garbage(f"blobs/.uploads/{file.name}", 5)]
+        assert list(collect_garbage(tree, abandoned=0, dry_run=True)) == expected
+        assert list(collect_garbage(tree, abandoned=0)) == expected
+        assert not file.exists()
 
     def test_nothing_goes_while_something_cannot_be_read(self, tree: Tree) -> None:
         lost = tree.put_blob(b"lost")
