@@ -97,7 +97,7 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
     path: str
     method: str = "GET"
-    status: int = 200
+    status: Annotated[int, Meta(ge=200, le=999)] = 200
     headers: dict[str, str] = {}
     body: str = ""
     times: int = -1
@@ -241,7 +241,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     auth: Auth | None = None
     access: list[AccessRule] | None = None
     limits: Limits = Limits()
-    page: int | None = None
+    page: Annotated[int, Meta(ge=1)] | None = None
     routes: list[Route] = []
     faults: list[Fault] = []
     recorded: bool = False

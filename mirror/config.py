@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Meta
 
 from fake_registry.config import Hosts
+from fake_registry.fixtures.names import is_host
 from mirror.errors import InputError
 from mirror.importer.allowed import AllowedRegistry
 from mirror.v1.imagestream import LEGACY
@@ -83,7 +84,25 @@ def load_config(path: Path) -> Config:
     Raises:
         InputError: it cannot be read, or something in it is not as it should be; names file and field.
     """
-    return decode_document(read_file(path), Config, str(path))
+    config = decode_document(read_file(path), Config, str(path))
+    check_hosts(config.hosts or {}, str(path))
+    return config
+
+
+def check_hosts(hosts: Hosts, name: str) -> None:
+    """Checks that the names of hosts are such names, and no host has two.
+
+    Raises:
+        InputError: names the file (`name`) and the host.
+    """
+    spelled: dict[str, str] = {}
+    for host in hosts:
+        port = host.rpartition(":")[2]
+        if not is_host(host.lower()) or (port.isdigit() and ":" in host and int(port) > 65535):
+            raise InputError(f"{name}: hosts[{_one_line(host)}]: expected a host such as quay.io or quay.io:8443")
+        other = spelled.setdefault(host.lower(), host)
+        if other != host:
+            raise InputError(f"{name}: hosts[{host}]: {other} is the same host")
 
 
 def read_file(path: Path) -> bytes:
@@ -108,10 +127,13 @@ def decode_document(content: bytes, type_: type[T], name: str) -> T:
     Raises:
         InputError: names the file (`name`), the field and what is wrong.
     """
+    data = _json_of(content, name)
     try:
-        return msgspec.json.decode(_json_of(content, name), type=type_)
+        return msgspec.json.decode(data, type=type_)
     except msgspec.ValidationError as error:
-        raise InputError(f"{name}: {describe(error)}") from None
+        raise InputError(f"{name}: {_with_keys(describe(error), data, type_)}") from None
+    except RecursionError:
+        raise InputError(f"{name}: nested too deeply") from None
 
 
 def _json_of(content: bytes, name: str) -> bytes:
@@ -131,7 +153,7 @@ def _yaml_to_json(content: bytes, name: str) -> bytes:
 def _is_json(content: bytes) -> bool:
     try:
         msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
@@ -146,6 +168,46 @@ def describe(error: msgspec.ValidationError) -> str:
     where = match[1] if match else ""
     problem = _AT.sub("", text)
     return _one_line(f"{where}: {problem}" if where else problem)
+
+
+_STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
+_MAX_KEYS: Final = 1000
+
+
+def _with_keys(problem: str, data: bytes, type_: type[Any]) -> str:
+    """The same problem with the keys of mappings, for which msgspec only says ``[...]``: found by leaving the others
+    out."""
+    document = msgspec.json.decode(data)
+    keys: list[str] = []
+    while problem.partition(": ")[0].count("[...]") > len(keys):
+        mapping = _at(document, problem.partition(": ")[0], keys)
+        if not isinstance(mapping, dict) or len(mapping) > _MAX_KEYS:
+            break
+        for key, value in list(mapping.items()):
+            mapping.clear()
+            mapping[key] = value
+            try:
+                msgspec.convert(document, type_)
+            except msgspec.ValidationError as error:
+                if describe(error) == problem:
+                    keys.append(key)
+                    break
+        else:
+            break
+    for key in keys:
+        problem = problem.replace("[...]", f"[{_one_line(key)}]", 1)
+    return problem
+
+
+def _at(document: Any, where: str, keys: list[str]) -> Any:
+    """What stands at a place, up to the first ``[...]`` for which there is no key yet."""
+    known = iter(keys)
+    for name, index, unknown in _STEP.findall(where):
+        key = next(known, None) if unknown else name
+        if key is None:
+            break
+        document = document[int(index)] if index else document[key]
+    return document
 
 
 def _one_line(text: str) -> str:

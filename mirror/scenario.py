@@ -19,7 +19,7 @@ from mirror.api.app import ImageApi
 from mirror.api.cluster import Cluster
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
 from mirror.clock import ManualClock, NamedUids
-from mirror.config import ClusterConfig, decode_document, read_file
+from mirror.config import ClusterConfig, check_hosts, decode_document, read_file
 from mirror.session import TransportKind, open_transport
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
@@ -77,7 +77,9 @@ def load_scenario(path: Path) -> Scenario:
     Raises:
         InputError: it cannot be read, or something in it is not as it should be; names file and field.
     """
-    return decode_document(read_file(path), Scenario, str(path))
+    scenario = decode_document(read_file(path), Scenario, str(path))
+    check_hosts(scenario.hosts, str(path))
+    return scenario
 
 
 async def play(

@@ -25,7 +25,15 @@ CONCURRENCY: Final = 8
 
 def order_matters(hosts: Hosts) -> bool:
     """Whether the answers of some host depend on the order of the requests: then they go out one by one."""
-    return any(route.times >= 0 or route.close for host in hosts.values() for route in host.routes)
+    return any(route.times >= 0 or route.close for host in hosts.values() for route in host.routes) or any(
+        host.faults for host in hosts.values()
+    )
+
+
+def _with_one_name(hosts: Hosts) -> Hosts:
+    """The hosts by their canonical names; of Docker Hub's names its own counts, as in the registry."""
+    ordered = sorted(hosts, key=lambda name: canonical_host(name) != name.lower())
+    return {canonical_host(name): hosts[name] for name in reversed(ordered)}
 
 
 def ambiguous(core: RegistryCore, hosts: Hosts) -> set[str]:
@@ -36,7 +44,7 @@ def ambiguous(core: RegistryCore, hosts: Hosts) -> set[str]:
         host = core.host(known)
         if host is not None:
             schemes.setdefault(parse_target("https", known).host, set()).add(host.scheme)
-    targets = {name: parse_target("https", canonical_host(name)) for name in hosts}
+    targets = {name: parse_target("https", name) for name in hosts}
     return {name for name, target in targets.items() if target.is_ip or len(schemes.get(target.host, ())) > 1}
 
 
@@ -54,6 +62,7 @@ async def open_transport(
     """
     if hosts is None:
         hosts = {name: host for name in core.known_hosts() if (host := core.host(name)) is not None}
+    hosts = _with_one_name(hosts)
     if kind == "embedded":
         yield EmbeddedTransport(core, hosts)
         return

@@ -92,12 +92,15 @@ def _documents(content: bytes, name: str) -> Iterator[bytes]:
 def _is_json(content: bytes) -> bool:
     try:
         msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return False
     return True
 
 
 def _from_document(data: bytes, where: str, namespace: str) -> Iterator[Spec]:
+    found = _KINDS.get(data.lstrip()[:1])
+    if found is not None:
+        raise InputError(f"{where}: found {found}; expected an object of kind {KIND}")
     try:
         api_version, kind = peek_type_meta(data)
     except ValueError as error:
@@ -111,6 +114,12 @@ def _from_document(data: bytes, where: str, namespace: str) -> Iterator[Spec]:
     if api_version not in ("", API_VERSION):
         raise InputError(f"{where}: apiVersion: {api_version} is not {API_VERSION}")
     yield Spec(where, _namespace(data) or namespace, data)
+
+
+_KINDS: Final = {b"[": "a list", b'"': "a text", b"t": "true", b"f": "false", b"n": "nothing"} | {
+    digit.encode(): "a number" for digit in "-0123456789"
+}
+"""What a JSON text is that is no object, by its first character."""
 
 
 class _List(msgspec.Struct):
@@ -128,14 +137,14 @@ class _Object(msgspec.Struct):
 def _items(data: bytes, where: str) -> list[msgspec.Raw]:
     try:
         return msgspec.json.decode(data, type=_List).items
-    except msgspec.ValidationError:
+    except (msgspec.ValidationError, RecursionError):
         raise InputError(f"{where}: items: expected a list of objects of kind {KIND}") from None
 
 
 def _namespace(data: bytes) -> str:
     try:
         meta = msgspec.json.decode(data, type=_Object).metadata
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return ""  # what is wrong with it is for the API to say
     return (meta.namespace or "") if meta is not None else ""
 

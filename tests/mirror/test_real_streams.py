@@ -30,10 +30,7 @@ from mirror.specs import Answer, Spec, run_specs
 
 STREAMS = ROOT.parent / "shared" / "data" / "imagestreams"
 
-pytestmark = [
-    pytest.mark.skipif(not STREAMS.is_dir(), reason=f"the image streams are not there: {STREAMS}"),
-    pytest.mark.xdist_group("real streams"),
-]
+pytestmark = pytest.mark.skipif(not STREAMS.is_dir(), reason=f"the image streams are not there: {STREAMS}")
 
 
 def followed_tags(stream: dict[str, Any]) -> list[dict[str, Any]]:

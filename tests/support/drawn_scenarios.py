@@ -233,6 +233,10 @@ BODIES: Final = (
     '{"schemaVersion":2,"manifests":[{"digest":"sha256:' + "0" * 64 + '","size":-1}]}',
     '{"a":1}}',
     "{" * 40,
+    '{"a":' * 2000 + "1" + "}" * 2000,
+    '{"errors":' + "[" * 10001,
+    '{"tags":' + "[" * 3000 + "]" * 3000 + "}",
+    '{"schemaVersion":2,"x":' + "[" * 3000 + "]" * 3000 + "}",
     "x" * 5000,
 )
 STATUSES: Final = (200, 200, 200, 201, 204, 206, 300, 301, 302, 303, 304, 307, 308, 400, 401, 401, 401, 403, 404)
@@ -501,6 +505,8 @@ class _Steps:
                     '{"metadata":{"name":"app"},"spec":{"images":[{"from":{"name":1}}]}}',
                     '{"metadata":{"name":"a","name":"b"},"spec":{"import":true,"images":[]}}',
                     "\ufeff{}",
+                    '{"metadata":{"name":"app","x":' + "[" * 3000 + "]" * 3000 + "}}",
+                    "[" * 20_000,
                 )
             )
             return Step(method="POST", path=path, raw=raw)
