@@ -54,15 +54,23 @@ class LoggedStore(MemoryStore):
         self.log.append(f"update {resource[:-1]}")
         return await super().update(resource, namespace, name, value, seen)
 
-    def put(self, resource: str, namespace: str, document: dict[str, Any]) -> None:
-        """Puts an object in at the version that it says."""
+    async def put(self, resource: str, namespace: str, document: dict[str, Any]) -> None:
+        """Puts an object in at the version that it says, which is higher than that of all before it."""
         meta = document["metadata"]
         version = int(meta.pop("resourceVersion"))
+        while await self.version() < version - 1:
+            await super().create("fillers", "", str(await self.version()), b"{}")
         document = {key: value for key, value in document.items() if key not in ("kind", "apiVersion")}
         value = json.dumps(document).replace('"NOW"', '"2026-01-01T00:00:00Z"').encode()
-        record = Record(resource, namespace, meta["name"], version, value)
-        self._objects.setdefault(resource, {})[namespace, meta["name"]] = record
-        self._version = max(self._version, version)
+        assert (await super().create(resource, namespace, meta["name"], value)).version == version
+
+
+def stored_before(row: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """What the store holds at first, in the order of its versions; images are never changed, so they are as after."""
+    found = [("images", "", row["imagesAfter"][name]) for name in row.get("imagesBefore") or ()]
+    if row.get("streamBefore"):
+        found.append(("imagestreams", "ns", row["streamBefore"]))
+    return copy.deepcopy(sorted(found, key=lambda one: int(one[2]["metadata"]["resourceVersion"])))
 
 
 def normalised(document: Any) -> Any:
@@ -127,10 +135,8 @@ async def create(cluster: Cluster, request: dict[str, Any]) -> ImageStreamImport
 @pytest.mark.parametrize("row", rows("create_flow"))
 async def test_create(row: dict[str, Any]) -> None:
     store = LoggedStore()
-    if row.get("streamBefore"):
-        store.put("imagestreams", "ns", row["streamBefore"])
-    for name in row.get("imagesBefore") or ():
-        store.put("images", "", copy.deepcopy(row["imagesAfter"][name]))  # existing images are never changed
+    for resource, namespace, document in stored_before(row):
+        await store.put(resource, namespace, document)
     cluster, transport = cluster_of(row, store)
     try:
         answer: Any = await create(cluster, row["request"])
