@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
 from typing import Final, Literal
 
@@ -88,28 +88,29 @@ async def open_transport(
             yield transport
 
 
-@asynccontextmanager
-async def connected_transport(
+def connected_transport(
     address: tuple[str, int],
     hosts: Hosts | None,
     ca: bytes | None,
     *,
     concurrency: int = CONCURRENCY,
-) -> AsyncIterator[Transport]:
+) -> AbstractAsyncContextManager[Transport]:
     """A transport that sends every host's requests to one listener, under their real names. Texts show real addresses.
 
     Of `hosts` only those that are down matter: they refuse.
+
+    Raises:
+        InputError: `ca` holds no certificates.
     """
     from mirror.importer.http_transport import HttpTransport  # noqa: PLC0415
 
     down: dict[str, Endpoint] = {name: Refused() for name, host in (hosts or {}).items() if host.scheme == "down"}
-    async with HttpTransport(
+    return HttpTransport(
         connect=address,
         resolve=down or None,
         ca=ca,
         concurrency=1 if order_matters(hosts or {}) else concurrency,
-    ) as transport:
-        yield transport
+    )
 
 
 def fixed_time(text: str | None, environment: Mapping[str, str] = os.environ) -> datetime | None:

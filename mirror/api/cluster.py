@@ -54,7 +54,7 @@ class Cluster:
         self.store: Store = MemoryStore() if store is None else store
         self.streams = Objects(self.store, IMAGE_STREAMS, ImageStream)
         self.images = Objects(self.store, IMAGES, Image)
-        self.allowed = AllowedRegistries(config.allowedRegistriesForImport, config.internalRegistryHostname)
+        self.allowed = _allowed(config)
         self.strategy = StreamStrategy(
             self.streams.find,
             self.allowed,
@@ -106,6 +106,13 @@ class Cluster:
         )
         importer = Importer(self._wire, policy, stopwatch, self._sizes, concurrency=self._concurrency)
         return await importer.run(isi.spec)
+
+
+def _allowed(config: ClusterConfig) -> AllowedRegistries:
+    try:
+        return AllowedRegistries(config.allowedRegistriesForImport, config.internalRegistryHostname)
+    except InputError as error:
+        raise InputError(f"cluster.{error}") from None
 
 
 def _registries(config: ClusterConfig) -> RegistriesConfig:

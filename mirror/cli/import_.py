@@ -15,6 +15,7 @@ from mirror.cli.output import Format, OutputOption, print_document, print_table,
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
+    from fake_registry.core.registry import RegistryCore
     from mirror.clock import Clock, Uids
     from mirror.config import Config
     from mirror.importer.transport import Transport
@@ -55,7 +56,8 @@ def import_(
 ) -> None:
     """Resolves ImageStreamImports as the API server of a cluster would, and shows its answers.
 
-    All specs share one cluster, empty at first, in order. Exits with 1 if something could not be imported.
+    All specs share one cluster, empty at first, in order. Exits with 1 if something could not be imported, with 2 if
+    that is because the tree is damaged.
     """
     from mirror.errors import InputError
     from mirror.session import clock_of, fixed_time
@@ -72,9 +74,14 @@ def import_(
         wanted.append(spec_of_image(from_, namespace, everything=everything, insecure=insecure, mode=import_mode))
     clock, uids = clock_of(fixed_time(now), live=connect is not None)
     config = _config(policy)
-    opened = _open(data, connect, ca, transport_kind(transport), config, clock, concurrency)
-    answers = _run(opened, config, clock, uids, wanted, sockets=connect is not None or transport == "http")
-    _show(answers, output)
+    opened, core = _open(data, connect, ca, transport_kind(transport), config, clock, concurrency)
+    answers = _run(opened, policy, config, clock, uids, wanted, sockets=connect is not None or transport == "http")
+    failed = _show(answers, output)
+    for entry in () if core is None else core.journal:
+        if entry.status >= 500 and entry.note:
+            raise InputError(f"{data}: {entry.note}")
+    if failed:
+        raise typer.Exit(1)
 
 
 def _config(policy: Path | None) -> Config:
@@ -91,25 +98,32 @@ def _open(
     config: Config,
     clock: Clock,
     concurrency: int,
-) -> AbstractAsyncContextManager[Transport]:
+) -> tuple[AbstractAsyncContextManager[Transport], RegistryCore | None]:
+    """The way to the registries; and the registries themselves where they are ours."""
+    from mirror.errors import InputError
     from mirror.session import connected_transport, open_transport
 
     if connect is not None:
         from mirror.cli.addresses import parse_address
         from mirror.config import read_file
 
+        address = parse_address("--connect", connect)
         trusted = None if ca is None else read_file(ca)
-        return connected_transport(parse_address("--connect", connect), config.hosts, trusted, concurrency=concurrency)
+        try:
+            return connected_transport(address, config.hosts, trusted, concurrency=concurrency), None
+        except InputError as error:
+            raise InputError(f"--ca: {ca}: {error}") from None
     from fake_registry.core.registry import RegistryCore
     from fake_registry.fixtures import Tree
 
     assert data is not None
     core = RegistryCore(Tree.open(data), config.hosts, clock=lambda: clock.now().timestamp())
-    return open_transport(core, config.hosts, "http" if kind == "http" else "embedded", concurrency=concurrency)
+    return open_transport(core, config.hosts, "http" if kind == "http" else "embedded", concurrency=concurrency), core
 
 
 def _run(
     opened: AbstractAsyncContextManager[Transport],
+    policy: Path | None,
     config: Config,
     clock: Clock,
     uids: Uids,
@@ -120,16 +134,22 @@ def _run(
     from mirror.api.app import ImageApi
     from mirror.api.cluster import Cluster
     from mirror.cli.loop import run
+    from mirror.errors import InputError
     from mirror.specs import run_specs
 
     async def work() -> list[Answer]:
         async with opened as transport:
-            return await run_specs(ImageApi(Cluster(config.cluster, transport, clock, uids)), specs)
+            try:
+                cluster = Cluster(config.cluster, transport, clock, uids)
+            except InputError as error:
+                raise InputError(f"{policy}: {error}") from None
+            return await run_specs(ImageApi(cluster), specs)
 
     return run(work(), sockets=sockets)
 
 
-def _show(answers: list[Answer], output: Format) -> None:
+def _show(answers: list[Answer], output: Format) -> int:
+    """Prints the answers; how many images could not be imported."""
     from mirror.specs import rows_of
 
     for answer in answers:
@@ -145,8 +165,7 @@ def _show(answers: list[Answer], output: Format) -> None:
         items = [answer.document for answer in answers]
         print_document({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}, output)
     note(f"{len(rows) - failed} of {len(rows)} imported")
-    if failed:
-        raise typer.Exit(1)
+    return failed
 
 
 def _show_table(answers: list[Answer]) -> None:

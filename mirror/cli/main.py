@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
 
@@ -16,6 +16,9 @@ from mirror.cli.import_ import import_
 from mirror.cli.notes import hoisted, set_up
 from mirror.cli.registry import registry
 from mirror.cli.schema import schema
+
+_USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__bases__[0]
+"""click's, which typer does not name."""
 
 app = typer.Typer(
     name="ismirror",
@@ -63,7 +66,9 @@ def main() -> None:
     from mirror.errors import IsmirrorError
 
     try:
-        app(args=hoisted(sys.argv[1:]))
+        code = app(args=hoisted(sys.argv[1:]), prog_name="ismirror", standalone_mode=False)
+    except _USAGE_ERROR as error:
+        _stop(_wrong_use(error))
     except (IsmirrorError, FakeRegistryError) as error:
         _stop(str(error))
     except BrokenPipeError:
@@ -72,6 +77,18 @@ def main() -> None:
         sys.exit(141)
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
+    else:
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _wrong_use(error: Any) -> str:
+    """What is wrong with the arguments, and where to read more. A command alone is answered with its help."""
+    message = str(error.format_message())
+    if "\n" in message:
+        sys.stderr.write(f"{message}\n")
+        sys.exit(2)
+    command = error.ctx.command_path if error.ctx is not None else "ismirror"
+    return f"{message.rstrip('.')}; see '{command} --help'"
 
 
 def _stop(problem: str) -> None:
