@@ -81,11 +81,20 @@ class AccessRule(_Part, frozen=True, kw_only=True):
 
 
 class Limits(_Part, frozen=True, kw_only=True):
-    """How much of something a host takes: bytes of a manifest and of a blob, and uploads that are not complete yet."""
+    """How much of something a host takes.
 
-    manifest_bytes: Annotated[int, Meta(ge=0)] = 4 * 1024 * 1024
+    Bytes of a manifest and of a blob (none: any number); uploads that are not complete, and for how long nobody needs
+    to go on with one. ``chunk_min_bytes`` is what clients are told to be the least that a chunk should have.
+    """
+
+    manifest_bytes: Annotated[int, Meta(ge=0, le=8 * 1024 * 1024)] = 4 * 1024 * 1024
     blob_bytes: Annotated[int, Meta(ge=0)] | None = None
     uploads: Annotated[int, Meta(ge=0)] = 10_000
+    upload_age: Duration = "24h"
+    chunk_min_bytes: Annotated[int, Meta(ge=0)] = 0
+
+    def __post_init__(self) -> None:
+        seconds(self.upload_age)
 
 
 class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

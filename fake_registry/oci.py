@@ -74,6 +74,11 @@ def is_digest(text: str) -> bool:
     return len(digits) == _HEX_LENGTHS.get(algorithm) and _HEX.fullmatch(digits) is not None
 
 
+def is_algorithm(name: str) -> bool:
+    """Whether digests here may be of this algorithm."""
+    return name in _HEX_LENGTHS
+
+
 def compute_digest(data: bytes, algorithm: str = "sha256") -> str:
     """The digest of some bytes.
 

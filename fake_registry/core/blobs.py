@@ -7,6 +7,7 @@ from pathlib import Path
 from fake_registry.core import errors
 from fake_registry.core.answers import Answer, content_answer, ranged
 from fake_registry.core.call import Call, look_for
+from fake_registry.core.errors import API_VERSION
 from fake_registry.core.messages import FileBody, Response
 from fake_registry.fixtures import Blob, FoundFile, Snapshot
 from fake_registry.oci import OCTET_STREAM
@@ -28,6 +29,16 @@ async def get(call: Call) -> Response:
         answer = content_answer(digest, OCTET_STREAM, found, ranges=True)
         call.content.answers.put(key, answer, answer.size + 1000)
     return ranged(answer, call.request)
+
+
+async def delete(call: Call) -> Response:
+    """DELETE of a blob: this repository does not have it any more; others may."""
+    digest = call.digest()
+    call.snapshot()
+    host, name, tree = call.host.name, call.target.name, call.content.tree
+    if not await call.content.write(host, name, tree.delete_blob, host, name, digest):
+        raise errors.blob_unknown(digest)
+    return Response(202, [API_VERSION])
 
 
 async def _read(call: Call, snapshot: Snapshot) -> bytes | FoundFile | None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Final
+from functools import partial
+from typing import Any, Final, TypeVar
+from urllib.parse import urlencode
 from weakref import WeakValueDictionary
 
 from fake_registry.config import TokenFlaw
@@ -12,26 +16,62 @@ from fake_registry.core import errors
 from fake_registry.core.answers import Answer
 from fake_registry.core.auth import Access
 from fake_registry.core.faults import Met
-from fake_registry.core.hosts import VirtualHost
+from fake_registry.core.hosts import VirtualHost, namespace_of
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import Target
 from fake_registry.errors import ContentError
-from fake_registry.fixtures import BoundedCache, FoundFile, Snapshot, Tree, is_repository_name
+from fake_registry.fixtures import (
+    BoundedCache,
+    FoundFile,
+    Snapshot,
+    Tree,
+    Uploads,
+    is_host,
+    is_repository,
+    is_repository_name,
+)
 from fake_registry.oci import is_digest
 
 _ANSWER_BYTES: Final = 64 << 20
+
+Result = TypeVar("Result")
+
+
+async def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
+    """Calls a function off the event loop. Whoever waits and is cancelled still waits until it is done: what it works
+    with is not taken away from under it."""
+    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
+    try:
+        return await asyncio.shield(work)
+    except asyncio.CancelledError:
+        while not work.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([work])
+        raise
 
 
 class Content:
     """The tree, the answers that were made from it, and the check that large files get before they are served.
 
     Manifests and small blobs are read where they are asked for, once; a thread would cost more than the read.
+    ``complete`` says that a manifest is taken only with everything that it names. ``pending`` is how many bytes of
+    manifests are in memory that are still on their way.
     """
 
-    def __init__(self, tree: Tree) -> None:
+    def __init__(self, tree: Tree, *, complete: bool = False) -> None:
         self.tree = tree
+        self.uploads = Uploads(tree.store)
+        self.complete = complete
+        self.pending = 0
         self.answers: BoundedCache[Answer] = BoundedCache(_ANSWER_BYTES)
         self._checks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writers: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
+
+    async def write(self, host: str, name: str, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Changes a repository off the event loop. Those who change the same one wait here and not in threads."""
+        writer = self._writers.setdefault((host, name), asyncio.Lock())
+        async with writer:
+            return await in_thread(function, *arguments)
 
     async def verify(self, file: FoundFile, digest: str) -> None:
         """Reads a file that nobody has checked against its digest yet, once for all who wait, off the event loop.
@@ -85,6 +125,19 @@ class Call:
                 raise errors.name_invalid(name)
             raise errors.name_unknown(name)
         return snapshot
+
+    def written_name(self) -> str:
+        """The name of the repository, to be written to (raises `RegistryError` if the tree can have none like it)."""
+        name = self.target.name
+        if not is_repository(name) or not is_host(self.host.name):
+            raise errors.name_invalid(name)
+        return name
+
+    def path(self, kind: str, argument: str) -> str:
+        """A path that leads to something of the repository, on the host that this request is for."""
+        namespace = namespace_of(self.request)
+        query = f"?{urlencode({'ns': namespace})}" if namespace else ""
+        return f"/v2/{self.target.name}/{kind}/{argument}{query}"
 
     def may(self, action: str, repository: str | None = None) -> bool:
         """Whether who asks may do something ("pull", "push", "delete") with a repository: the one that the path names,

@@ -144,10 +144,67 @@ def blob_not_mirrored(digest: str) -> RegistryError:
 
 
 def digest_invalid(digest: str) -> RegistryError:
-    """The text in place of a digest is none, or of an unknown algorithm."""
+    """The text in place of a digest is none, or of an unknown algorithm, or what was uploaded has another one."""
     return RegistryError(
         400, "DIGEST_INVALID", "provided digest did not match uploaded content", {"digest": digest[:300]}
     )
+
+
+def tag_invalid(tag: str) -> RegistryError:
+    """The tag breaks the grammar."""
+    return RegistryError(400, "TAG_INVALID", "manifest tag did not match URI", {"Tag": tag[:300]})
+
+
+def manifest_invalid(reason: str) -> RegistryError:
+    """What is pushed is no manifest, or not what it is said to be."""
+    return RegistryError(400, "MANIFEST_INVALID", "manifest invalid", {"reason": reason[:1000]})
+
+
+def manifest_blob_unknown(digest: str, more: int) -> RegistryError:
+    """A manifest names content that the repository does not have (`more`: and so many others)."""
+    detail = {"digest": digest} | ({"reason": f"and {more} more"} if more else {})
+    return RegistryError(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", detail)
+
+
+def too_large(limit: int) -> RegistryError:
+    """A manifest or blob has more than `limit` bytes."""
+    detail = {"reason": f"more than {limit} bytes"}
+    return RegistryError(413, "SIZE_INVALID", "provided length did not match content length", detail)
+
+
+def size_invalid(expected: int, found: int) -> RegistryError:
+    """The body has not as many bytes as its headers say."""
+    detail = {"reason": f"{expected} bytes were announced, and {found} came"}
+    return RegistryError(400, "SIZE_INVALID", "provided length did not match content length", detail)
+
+
+def upload_unknown(session: str) -> RegistryError:
+    """The repository has no such upload (any more)."""
+    return RegistryError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry", {"upload": session[:300]})
+
+
+def upload_busy(session: str) -> RegistryError:
+    """Another request writes to the upload."""
+    detail = {"upload": session, "reason": "another request is writing to this upload"}
+    return RegistryError(409, "BLOB_UPLOAD_INVALID", "blob upload invalid", detail)
+
+
+def chunk_invalid(content_range: str) -> RegistryError:
+    """The range of a chunk is none."""
+    return RegistryError(400, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"range": content_range[:300]})
+
+
+def out_of_order(content_range: str, where: tuple[tuple[str, str], ...]) -> RegistryError:
+    """A chunk does not begin where the upload ends; `where` are the headers that say where that is."""
+    return RegistryError(
+        416, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"range": content_range[:300]}, headers=where
+    )
+
+
+def too_many(reason: str) -> RegistryError:
+    """More of something at once than there may be."""
+    headers = (("Retry-After", "1"),)
+    return RegistryError(429, "TOOMANYREQUESTS", "too many requests", {"reason": reason}, headers)
 
 
 def page_size_invalid(count: str) -> RegistryError:

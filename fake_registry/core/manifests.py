@@ -1,14 +1,32 @@
-"""Manifests (distribution specification, "Pulling manifests")."""
+"""Manifests (distribution specification, "Pulling manifests", "Pushing Manifests", "Deleting Manifests")."""
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Final
+
 from fake_registry.core import errors
+from fake_registry.core.acceptance import accepted_type
 from fake_registry.core.answers import Answer, content_answer
-from fake_registry.core.call import Call, look_for
+from fake_registry.core.bodies import read_manifest_body
+from fake_registry.core.call import Call, in_thread, look_for
+from fake_registry.core.errors import API_VERSION
 from fake_registry.core.messages import Response
-from fake_registry.errors import TreeError
-from fake_registry.fixtures import Snapshot
-from fake_registry.oci import DOCKER_SCHEMA1_SIGNED, OCI_INDEX, OCI_MANIFEST, OCTET_STREAM, Descriptor, is_digest
+from fake_registry.core.paths import parameters
+from fake_registry.errors import MissingContentError, TreeError
+from fake_registry.fixtures import Pushed, Snapshot, is_tag, push_manifest
+from fake_registry.oci import (
+    DOCKER_SCHEMA1_SIGNED,
+    OCI_INDEX,
+    OCI_MANIFEST,
+    OCTET_STREAM,
+    Descriptor,
+    is_digest,
+    manifest_digest,
+)
+
+_WARNED_OF: Final = 3
+"""So many digests are named in a warning."""
 
 
 async def get(call: Call) -> Response:
@@ -20,6 +38,66 @@ async def get(call: Call) -> Response:
         answer = await _answer(snapshot, call.target.argument)
         call.content.answers.put(key, answer, answer.size + 1000)
     return answer.respond(call.request)
+
+
+async def put(call: Call) -> Response:
+    """PUT of a manifest by tag, or by digest with any number of tags in the query."""
+    name, reference = call.written_name(), call.target.argument
+    algorithm, tags = _place(call, reference)
+    data = await read_manifest_body(call)
+    host, content = call.host.name, call.content
+    media_type = await in_thread(accepted_type, data, call.request.headers.get("content-type", ""))
+    if is_digest(reference) and await in_thread(manifest_digest, data, media_type, algorithm) != reference:
+        raise errors.digest_invalid(reference)
+    push = partial(push_manifest, algorithm=algorithm, complete=content.complete)
+    try:
+        pushed = await content.write(host, name, push, content.tree, host, name, data, media_type, tags)
+    except MissingContentError as error:
+        raise errors.manifest_blob_unknown(error.digests[0], len(error.digests) - 1) from None
+    digest = pushed.descriptor.digest
+    headers = [("Location", call.path("manifests", digest)), ("Docker-Content-Digest", digest), API_VERSION]
+    if pushed.links.subject is not None:
+        headers.append(("OCI-Subject", pushed.links.subject.digest))
+    if is_digest(reference):
+        headers += [("OCI-Tag", tag) for tag in tags]
+    if pushed.absent:
+        headers.append(("Warning", _warning(pushed)))
+    return Response(201, headers)
+
+
+async def delete(call: Call) -> Response:
+    """DELETE of a tag, which leaves its manifest, or of a manifest, which takes its tags along."""
+    reference = call.target.argument
+    call.snapshot()
+    host, name, tree = call.host.name, call.target.name, call.content.tree
+    if is_digest(reference):
+        if not await call.content.write(host, name, tree.delete_manifest, host, name, reference):
+            raise errors.manifest_unknown(reference)
+    elif not await call.content.write(host, name, tree.delete_tag, host, name, reference):
+        raise errors.digest_invalid(reference) if ":" in reference else errors.tag_unknown(reference)
+    return Response(202, [API_VERSION])
+
+
+def _place(call: Call, reference: str) -> tuple[str, list[str]]:
+    """Where a manifest goes: the algorithm of its digest, and its tags."""
+    if is_digest(reference):
+        tags = list(dict.fromkeys(tag for key, tag in parameters(call.request.query) if key == "tag"))
+        algorithm = reference.partition(":")[0]
+    elif ":" in reference:
+        raise errors.digest_invalid(reference)
+    else:
+        algorithm, tags = "sha256", [reference]
+    for tag in tags:
+        if not is_tag(tag):
+            raise errors.tag_invalid(tag)
+    return algorithm, tags
+
+
+def _warning(pushed: Pushed) -> str:
+    """Says what a manifest names that its repository does not have."""
+    digests = [link.digest for link in pushed.absent]
+    more = f" and {len(digests) - _WARNED_OF} more" if len(digests) > _WARNED_OF else ""
+    return f'299 - "the repository does not have {", ".join(digests[:_WARNED_OF])}{more}"'
 
 
 async def _answer(snapshot: Snapshot, reference: str) -> Answer:

@@ -75,6 +75,9 @@ class Delivery:
         return piece
 
 
+Stage = Literal["handshake", "head", "body"]
+"""What a client that is kept waiting waits for: its TLS handshake, the head of an answer, more of the body."""
+
 FAITHFUL: Final = Delivery()
 """Nothing goes wrong."""
 

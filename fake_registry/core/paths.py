@@ -55,6 +55,14 @@ def _short(path: str) -> Target:
     return Target(BELOW if path.startswith(BASE) else ELSEWHERE)
 
 
+def first_parameters(query: str) -> dict[str, str]:
+    """The parameters of a query by name; of several with one name the first."""
+    found: dict[str, str] = {}
+    for key, value in parameters(query) if query else ():
+        found.setdefault(key, value)
+    return found
+
+
 def parameters(query: str) -> list[tuple[str, str]]:
     """The parameters of a query, in order; what is not UTF-8 in them is replaced."""
     return parse_qsl(query.encode("utf-8", "replace").decode())

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple
 
 from fake_registry.config import Host, Hosts, TlsFailure
-from fake_registry.core import blobs, errors, manifests, paths, referrers, tags
+from fake_registry.core import blobs, errors, manifests, paths, referrers, tags, uploads
 from fake_registry.core.answers import without_body
 from fake_registry.core.auth import Access, Tokens, claimed_user
 from fake_registry.core.call import Call, Content
@@ -22,8 +22,9 @@ from fake_registry.core.paths import parse_path
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Tree, is_repository_name
 
-Permission = Literal["open", "enter", "pull", "catalog"]
-"""Nothing; to be let in at all; to read the repository; to read the list of repositories."""
+Permission = Literal["open", "enter", "pull", "catalog", "push", "delete"]
+"""Nothing; to be let in at all; to read the repository; to read the list of repositories; to write to the repository;
+to delete from it."""
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -58,8 +59,20 @@ OPERATIONS: Final = (
     Operation("GET", paths.MANIFEST, "pull", manifests.get),
     Operation("GET", paths.BLOB, "pull", blobs.get),
     Operation("GET", paths.REFERRERS, "pull", referrers.listing),
+    Operation("PUT", paths.MANIFEST, "push", manifests.put),
+    Operation("DELETE", paths.MANIFEST, "delete", manifests.delete),
+    Operation("DELETE", paths.BLOB, "delete", blobs.delete),
+    Operation("POST", paths.UPLOADS, "push", uploads.start),
+    Operation("GET", paths.UPLOAD, "push", uploads.status),
+    Operation("PATCH", paths.UPLOAD, "push", uploads.append),
+    Operation("PUT", paths.UPLOAD, "push", uploads.complete),
+    Operation("DELETE", paths.UPLOAD, "push", uploads.cancel),
 )
 """All that the registry does. HEAD is done as GET, and its body left out."""
+
+_WRITING: Final = frozenset({"push", "delete"})
+_ACTIONS: Final = {"push": ["pull", "push"]}
+"""What a permission takes, where that is not itself alone: who pushes looks at what is there."""
 
 _NOWHERE: Final = frozenset({paths.BELOW, paths.ELSEWHERE})
 _CLEAR_TEXT: Final = b"Client sent an HTTP request to an HTTPS server.\n"
@@ -70,7 +83,8 @@ class RegistryCore:
 
     `hosts` configures some of them; every other directory of ``registries/`` is an https host without
     authentication. `clock` gives seconds since 1970; `token_key` signs the tokens of the token endpoints
-    (random by default, so that tokens end with the core).
+    (random by default, so that tokens end with the core). With `read_only` nothing can be pushed or deleted; with
+    `require_references` a manifest can only be pushed after everything that it names.
     """
 
     def __init__(
@@ -81,16 +95,20 @@ class RegistryCore:
         clock: Callable[[], float] = time.time,
         journal: Journal | None = None,
         token_key: bytes | None = None,
+        read_only: bool = False,
+        require_references: bool = False,
     ) -> None:
         self.tree = tree
         self.journal = Journal() if journal is None else journal
         self.faults = Faults(hosts)
         self._clock = clock
-        self._content = Content(tree)
+        self._content = Content(tree, complete=require_references)
         self._hosts = HostTable(tree, hosts or {}, Tokens(token_key or secrets.token_bytes(32), clock))
         self._operations: dict[str, dict[str, Operation]] = {}
         for operation in OPERATIONS:
             methods = self._operations.setdefault(operation.pattern, {})
+            if read_only and operation.permission in _WRITING:
+                continue
             methods[operation.method] = operation
             if operation.method == "GET":
                 methods["HEAD"] = operation
@@ -211,4 +229,4 @@ def _needed(call: Call, operation: Operation | None) -> Access | None:
         return Access("registry", "catalog", ["*"])
     if not is_repository_name(call.target.name):
         return None
-    return Access("repository", call.target.name, [operation.permission])
+    return Access("repository", call.target.name, _ACTIONS.get(operation.permission, [operation.permission]))

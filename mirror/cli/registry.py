@@ -43,7 +43,6 @@ def registry(
 
     Prints the address and the file of the CA that signs the certificates, and serves until interrupted.
     """
-    del read_only  # nothing can be written yet
     import gc
 
     gc.disable()  # until everything is loaded: it would only look at modules, which stay
@@ -51,15 +50,15 @@ def registry(
     from fake_registry.fixtures import Tree
     from mirror.cli.addresses import parse_address
 
-    hosts = None
+    hosts, require_references = None, False
     if config is not None:
         from mirror.config import load_config
 
         settings = load_config(config)
-        hosts = settings.hosts
+        hosts, require_references = settings.hosts, settings.server.requireReferences
         address = address or settings.server.registry
         tls_dir = tls_dir or (Path(settings.server.tlsDir) if settings.server.tlsDir else None)
-    core = RegistryCore(Tree.open(data), hosts)
+    core = RegistryCore(Tree.open(data), hosts, read_only=read_only, require_references=require_references)
     address = address or DEFAULT_ADDRESS
     _serve(core, _bind(parse_address("--registry", address), address), tls_dir)
 

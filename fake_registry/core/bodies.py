@@ -1,0 +1,90 @@
+"""Bodies of requests: taken in pieces, never more than there may be."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fake_registry.core import errors
+from fake_registry.core.call import Call, in_thread
+from fake_registry.fixtures import Upload
+
+PIECE: Final = 256 * 1024
+"""Bytes of an upload that are gathered in memory before they are written."""
+
+MANIFESTS_AT_ONCE: Final = 64 * 1024 * 1024
+"""Bytes of manifests that may be on their way at once, over all clients."""
+
+_MAX_LENGTH: Final = 19
+
+
+def announced_length(call: Call) -> int | None:
+    """How long the body is by its Content-Length; None if that does not say."""
+    text = call.request.headers.get("content-length", "")
+    if "transfer-encoding" in call.request.headers or not (text.isascii() and text.isdigit()):
+        return None
+    return int(text[:_MAX_LENGTH])
+
+
+async def read_manifest_body(call: Call) -> bytes:
+    """The whole body of a request that pushes a manifest.
+
+    Raises:
+        RegistryError: it is longer than a manifest may be, or other than announced, or too many are on their way.
+    """
+    most = call.host.config.limits.manifest_bytes
+    announced = announced_length(call)
+    if announced is not None and announced > most:
+        raise errors.too_large(most)
+    content, pieces, size = call.content, list[bytes](), 0
+    try:
+        if call.request.body is not None:
+            async for piece in call.request.body:
+                size += len(piece)
+                content.pending += len(piece)
+                pieces.append(piece)
+                if size > most:
+                    raise errors.too_large(most)
+                if content.pending > MANIFESTS_AT_ONCE:
+                    raise errors.too_many("too many manifests are on their way")
+    finally:
+        content.pending -= sum(map(len, pieces))
+    if announced not in {None, size}:
+        raise errors.size_invalid(announced or 0, size)
+    return b"".join(pieces)
+
+
+async def add_to_upload(call: Call, upload: Upload, expected: int | None) -> None:
+    """Adds the body of a request to an upload. What came of one that breaks off stays: the client may go on from there.
+
+    `expected` is how many bytes the client says that it is (None: it does not say).
+
+    Raises:
+        RegistryError: the blob would become longer than it may be, which ends the upload, or other bytes came than
+            announced, which then do not count.
+    """
+    start, most = upload.size, call.host.config.limits.blob_bytes
+    if most is not None and expected is not None and start + expected > most:
+        raise errors.too_large(most)
+    if call.request.body is not None:
+        pieces, gathered = list[bytes](), 0
+        try:
+            async for piece in call.request.body:
+                pieces.append(piece)
+                gathered += len(piece)
+                size = upload.size + gathered
+                if most is not None and size > most:
+                    pieces.clear()
+                    await in_thread(upload.drop)
+                    raise errors.too_large(most)
+                if expected is not None and size - start > expected:
+                    break
+                if gathered >= PIECE:
+                    data, pieces, gathered = b"".join(pieces), [], 0
+                    await in_thread(upload.write, data)
+        finally:
+            if pieces:
+                await in_thread(upload.write, b"".join(pieces))
+    if expected is not None and upload.size - start != expected:
+        found = upload.size - start
+        await in_thread(upload.cut, start)
+        raise errors.size_invalid(expected, found)
