@@ -16,7 +16,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable
 from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
@@ -24,16 +24,13 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
-from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response
+from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response, Stage
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.resets import reset_on_close
 from fake_registry.sendfile import send_file
 
 CHUNK: Final = 1024 * 1024
 """Bytes of a file that are read, and held in memory, at once."""
-
-Stage = Literal["handshake", "head", "body"]
-"""What a client that is kept waiting waits for."""
 
 _SMALL: Final = 64 * 1024
 _NO_BODY: Final = frozenset({204, 304})
@@ -109,15 +106,17 @@ class Connection(RequestHandler):
         if self._socket_transport is not None:
             self._socket_transport.abort()
 
+    async def flushed(self) -> None:
+        """Waits until everything that was written is with the system."""
+        if self._socket_transport is not None:
+            self._socket_transport.set_write_buffer_limits(high=1, low=0)  # 0 as high: asyncio's TLS waits for ever
+            await self._drain_helper()
+
     async def reset(self) -> None:
         """Resets the connection once everything that was written is with the system."""
-        transport = self._socket_transport
-        if transport is None:
-            return
-        transport.set_write_buffer_limits(high=1, low=0)  # with 0 as high asyncio's TLS waits for ever
-        await self._drain_helper()
+        await self.flushed()
         if self._socket_transport is not None:
-            reset_on_close(transport.get_extra_info("socket"))
+            reset_on_close(self._socket_transport.get_extra_info("socket"))
             self.cut()
 
     def give_up(self) -> None:
@@ -385,6 +384,7 @@ class _Reply(StreamResponse):
         if delivery.end == "reset":
             await connection.reset()
         elif delivery.end == "stall":
+            await connection.flushed()
             await connection.kept_waiting(self._exchanges.pacing.wait(math.inf, stage))
             connection.cut()
         elif stage == "head":

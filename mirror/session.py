@@ -17,6 +17,7 @@ from mirror.gotext import GoTimeError, parse_rfc3339
 from mirror.importer.dial import Endpoint, Refused, parse_target
 from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.importer.transport import Transport
+from mirror.importer.waiting import Waits
 
 TransportKind = Literal["embedded", "http"]
 CONCURRENCY: Final = 8
@@ -24,7 +25,10 @@ CONCURRENCY: Final = 8
 
 
 def order_matters(hosts: Hosts) -> bool:
-    """Whether the answers of some host depend on the order of the requests: then they go out one by one."""
+    """Whether the answers of some host depend on the order of the requests: then they go out one by one.
+
+    So it is with routes that run out, with connections that break, and with faults: they count, and take time.
+    """
     return any(route.times >= 0 or route.close for host in hosts.values() for route in host.routes) or any(
         host.faults for host in hosts.values()
     )
@@ -69,7 +73,8 @@ async def open_transport(
     from fake_registry.server import RegistryServer  # noqa: PLC0415 - sockets only where they are asked for
     from mirror.importer.http_transport import HttpTransport  # noqa: PLC0415
 
-    async with RegistryServer(core) as server:
+    waits = Waits()
+    async with RegistryServer(core, pacing=waits) as server:
         shared = await server.start("127.0.0.1", 0)
         alone = ambiguous(core, hosts)
         resolve: dict[str, Endpoint] = {}
@@ -84,6 +89,7 @@ async def open_transport(
             ca=server.authority.ca_pem,
             addresses="fixed",
             concurrency=1 if order_matters(hosts) else concurrency,
+            waits=waits,
         ) as transport:
             yield transport
 

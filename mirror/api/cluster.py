@@ -104,7 +104,7 @@ class Cluster:
             paced=self.config.pace == "real",
             preferences=preferences_of(stream),
         )
-        importer = Importer(self._wire, policy, stopwatch, self._sizes, concurrency=self._concurrency)
+        importer = Importer(self._wire.timed(stopwatch), policy, stopwatch, self._sizes, concurrency=self._concurrency)
         return await importer.run(isi.spec)
 
 

@@ -106,7 +106,7 @@ class Authorization:
         answer, _ = await self._wire.request("GET", url, headers, insecure=insecure, timeout=TOKEN_TIMEOUT)
         if not 200 <= answer.status <= 399:
             raise answer_failure(answer)
-        return parse_token(answer.body)
+        return parse_token(answer)
 
     def _token_url(self, realm: str, service: str) -> Url:
         try:

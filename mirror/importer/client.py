@@ -21,7 +21,7 @@ from mirror.importer.failures import ClientFailure, CodeFailure, UnparsedFailure
 from mirror.importer.mime import parse_media_type
 from mirror.importer.responses import answer_failure, decode_content, parse_tags
 from mirror.importer.transport import Answer
-from mirror.importer.wire import Headers, Url, Wire
+from mirror.importer.wire import Headers, Reads, Url, Wire, reads_body
 
 T = TypeVar("T")
 
@@ -92,7 +92,9 @@ class RepositoryContext:
         base = Url(scheme, self.host, "")
         ping = Url(scheme, self.host, "/v2/")
         try:
-            answer, url = await self.wire.request("GET", ping, (), insecure=insecure, timeout=PING_TIMEOUT)
+            answer, url = await self.wire.request(
+                "GET", ping, (), insecure=insecure, timeout=PING_TIMEOUT, reads=_never
+            )
         except ClientFailure:
             if insecure and scheme == "https":
                 return await self._ping("http", insecure=insecure)
@@ -116,11 +118,11 @@ class RepositoryClient:
     async def _base(self) -> Url:
         return self._context.base or await self._context.connect(insecure=self._insecure)
 
-    async def _send(self, method: str, target: str, headers: Headers) -> Answer:
+    async def _send(self, method: str, target: str, headers: Headers, reads: Reads = reads_body) -> Answer:
         base = await self._base()
-        return await self._request(method, Url(base.scheme, base.host, target), headers)
+        return await self._request(method, Url(base.scheme, base.host, target), headers, reads)
 
-    async def _request(self, method: str, url: Url, headers: Headers) -> Answer:
+    async def _request(self, method: str, url: Url, headers: Headers, reads: Reads = reads_body) -> Answer:
         context = self._context
         answer, _ = await context.wire.request(
             method,
@@ -128,6 +130,7 @@ class RepositoryClient:
             headers,
             insecure=self._insecure,
             authorize=self._authorize if context.authorization.needed else None,
+            reads=reads,
         )
         return answer
 
@@ -174,7 +177,7 @@ class RepositoryClient:
         """
         if _DIGEST.fullmatch(digest) is None:
             raise ClientFailure("invalid digest format")
-        answer = await self._send("GET", f"/v2/{self._name}/blobs/{digest}", ACCEPT_CONFIG)
+        answer = await self._send("GET", f"/v2/{self._name}/blobs/{digest}", ACCEPT_CONFIG, _reads_blob)
         if answer.status == 404:
             raise ClientFailure("unknown blob")
         if not 200 <= answer.status <= 399:
@@ -250,6 +253,16 @@ def check_content(content: bytes, digest: str, what: str) -> None:
             f"content integrity error: the {what} retrieved with digest {digest} "
             f"does not match the digest calculated from the content {found}"
         )
+
+
+def _never(status: int) -> bool:
+    """Of the answer to a ping nothing but status and headers is looked at."""
+    del status
+    return False
+
+
+def _reads_blob(status: int) -> bool:
+    return status < 500 and status != 404
 
 
 def _speaks_v2(answer: Answer) -> bool:

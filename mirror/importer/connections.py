@@ -29,6 +29,7 @@ from mirror.importer.dial import Dialer, Target, errno_text
 from mirror.importer.tls_failures import certificate_failure, openssl_alert, record_failure
 from mirror.importer.tls_probe import probe
 from mirror.importer.transport import TransportError
+from mirror.importer.waiting import HANDSHAKE_LATE
 
 if TYPE_CHECKING:
     from aiohttp import StreamReader
@@ -36,7 +37,6 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 _IDLE: Final = 90.0
-_HANDSHAKE_TIMEOUT: Final = "net/http: TLS handshake timeout"
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPIPE})
 
 
@@ -97,7 +97,7 @@ class Connector(BaseConnector):
             raise TransportError(text) from None
         except OSError as error:
             if isinstance(error, TimeoutError) and error.errno is None:
-                raise TransportError(_HANDSHAKE_TIMEOUT, timeout=True) from None
+                raise TransportError(HANDSHAKE_LATE, timeout=True) from None
             raise TransportError(_lost_text(error, reset)) from None
 
     async def _explained(self, target: Target) -> str:
@@ -106,7 +106,7 @@ class Connector(BaseConnector):
             async with asyncio.timeout(self._handshake_timeout):
                 findings = await probe(await self._dialer.dial(target), target.host)
         except TimeoutError:
-            return _HANDSHAKE_TIMEOUT
+            return HANDSHAKE_LATE
         except TransportError as error:
             return str(error)
         text = record_failure(findings.first_bytes)

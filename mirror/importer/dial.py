@@ -95,6 +95,11 @@ def refused(target: Target, address: str = FIXED_ADDRESS) -> TransportError:
     return TransportError(f"dial tcp {join_host_port(address, str(target.port))}: connect: connection refused")
 
 
+def fixed_read(target: Target) -> str:
+    """``read tcp LOCAL->REMOTE: read`` of a connection to a target, in texts with fixed addresses."""
+    return f"read tcp {FIXED_CLIENT}->{join_host_port(FIXED_ADDRESS, str(target.port))}: read"
+
+
 def no_such_host(host: str) -> TransportError:
     """A name that does not exist, as the system's resolver has it reported."""
     return TransportError(f"dial tcp: lookup {host}: no such host")
@@ -186,8 +191,7 @@ class Dialer:
     def reset_text(self, target: Target, connection: socket.socket | asyncio.BaseTransport | None) -> str:
         """``read tcp LOCAL->REMOTE: read`` of a connection to a target."""
         if self._fixed or connection is None:
-            remote = join_host_port(FIXED_ADDRESS, str(target.port))
-            return f"read tcp {FIXED_CLIENT}->{remote}: read"
+            return fixed_read(target)
         if isinstance(connection, socket.socket):
             ends = connection.getsockname(), connection.getpeername()
         else:

@@ -1,11 +1,13 @@
 """The transport without sockets: it calls a registry core in the same process.
 
 What a socket would have refused is refused here with the same words: hosts that do not exist or are down, TLS where
-only clear text is spoken, certificates that nobody trusts.
+only clear text is spoken, certificates that nobody trusts. What goes wrong with an answer on its way, on purpose, goes
+wrong here as well.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Sequence
@@ -13,11 +15,12 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 from fake_registry.config import Host, Hosts, Scheme
-from fake_registry.core.messages import FileBody, Request, Response
+from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, Request, Response
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.core.registry import RegistryCore
-from mirror.importer.dial import HostList, parse_target, refused, unlisted
+from mirror.importer.dial import HostList, Target, fixed_read, parse_target, refused, unlisted
 from mirror.importer.transport import Answer, TransportError
+from mirror.importer.waiting import Waits
 
 _OF_THE_SERVER: Final = frozenset({"connection", "date", "transfer-encoding"})
 _NO_BODY: Final = frozenset({204, 304})
@@ -36,6 +39,8 @@ class EmbeddedTransport:
             hosts = {name: core.host(name) or Host() for name in core.known_hosts()}
         self._hosts = HostList(hosts)
         self._peers: dict[tuple[str, str], Peer] = {}
+        self._open: set[tuple[str, int, bool]] = set()
+        """The TLS connections that HTTP would have kept: with whom, and whether any certificate would do."""
 
     async def send(
         self,
@@ -49,10 +54,13 @@ class EmbeddedTransport:
         timeout: float | None = None,
     ) -> Answer:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
-        del timeout  # nothing here takes time
         peer = self._peer(scheme, host)
-        if scheme == "https":
-            peer.check_tls(insecure=insecure)
+        connection = (peer.target.host.lower(), peer.target.port, insecure)
+        waits = Waits()
+        waits.begin(timeout)
+        if scheme == "https" and connection not in self._open:
+            self._shake_hands(peer, waits, insecure=insecure)
+            self._open.add(connection)
         path, _, query = target.partition("?")
         response = await self._core.handle(
             Request(
@@ -65,12 +73,43 @@ class EmbeddedTransport:
                 sni=peer.sni,
             )
         )
-        if response.drop:
-            raise TransportError("EOF", hung_up=True)
-        return received(method, response)
+        try:
+            if response.drop:
+                raise TransportError("EOF", hung_up=True)
+            arrived = received(method, response, waits, peer.target)
+        except TransportError:
+            self._open.discard(connection)
+            raise
+        if arrived.last:
+            self._open.discard(connection)
+        return arrived.answer
 
     async def aclose(self) -> None:
         """Nothing is open."""
+
+    def _shake_hands(self, peer: Peer, waits: Waits, *, insecure: bool) -> None:
+        """Fails as a TLS handshake would.
+
+        Raises:
+            TransportError: only clear text is spoken, the certificate is none that is trusted, or it is to fail.
+        """
+        if peer.scheme == "http":
+            raise TransportError("http: server gave HTTP response to HTTPS client")
+        failure = self._core.handshake(peer.sni or peer.target.host)
+        if failure == "reset":
+            raise TransportError(f"{fixed_read(peer.target)}: connection reset by peer")
+        if failure is None and peer.scheme == "selfsigned" and not insecure:
+            # Over sockets a second handshake finds out what was wrong with the first one; it may fail, too.
+            failure = self._core.handshake(peer.sni or peer.target.host)
+            if failure is None:
+                raise TransportError("tls: failed to verify certificate: x509: certificate signed by unknown authority")
+        if failure == "alert":
+            raise TransportError("remote error: tls: handshake failure")
+        if failure == "stall":
+            waits.spend(math.inf, "handshake")
+            raise waits.failure()
+        if failure is not None:
+            raise TransportError("EOF")
 
     def _peer(self, scheme: str, authority: str) -> Peer:
         """Whom a URL leads to.
@@ -87,58 +126,95 @@ class EmbeddedTransport:
             if host.scheme == "down":
                 raise refused(target)
             sni = None if scheme == "http" or target.is_ip else target.host
-            peer = Peer(authority.rpartition("@")[2].removesuffix(":"), host.scheme, sni)
+            peer = Peer(authority.rpartition("@")[2].removesuffix(":"), host.scheme, sni, target)
             self._peers[scheme, authority] = peer
         return peer
 
 
 class Peer(NamedTuple):
-    """The other side of a connection: the Host header for it, what it speaks, and the name for a TLS handshake."""
+    """The other side of a connection: the Host header for it, what it speaks, the name for a TLS handshake, and whom
+    the URL means."""
 
     name: str
     scheme: Scheme
     sni: str | None
-
-    def check_tls(self, *, insecure: bool) -> None:
-        """Fails as a TLS handshake would.
-
-        Raises:
-            TransportError: only clear text is spoken, or the certificate is none that is trusted.
-        """
-        if self.scheme == "http":
-            raise TransportError("http: server gave HTTP response to HTTPS client")
-        if self.scheme == "selfsigned" and not insecure:
-            raise TransportError("tls: failed to verify certificate: x509: certificate signed by unknown authority")
+    target: Target
 
 
-def received(method: str, response: Response) -> Answer:
+class Arrived(NamedTuple):
+    """An answer, and whether it is the last one on its connection."""
+
+    answer: Answer
+    last: bool
+
+
+def received(method: str, response: Response, waits: Waits, target: Target) -> Arrived:
     """A response as a client gets it from our server: fields that HTTP itself needs are the server's own, values have
-    one line, and a length that was announced is what is read.
+    one line, a length that was announced is what is read, and what goes wrong on the way does.
 
     Raises:
-        TransportError: less comes than was announced.
+        TransportError: no status and headers come.
     """
+    delivery = response.delivery or FAITHFUL
+    if delivery.delay:
+        waits.spend(delivery.delay, "head")
+    if not delivery.has_answer and waits.gave_up is None:
+        raise _lost(delivery, waits, target)
+    if waits.gave_up is not None:
+        raise waits.failure()
     lines: list[tuple[str, str]] = []
     announced: int | None = None
+    last = False
     for name, value in response.headers:
         field = name.lower()
         if field == "content-length":
             announced = int(value) if value.isascii() and value.isdigit() else None
+        elif field == "connection":
+            last = last or value.lower() == "close"
         elif field not in _OF_THE_SERVER and is_field_name(field):
             lines.append((field, _LINE_END.sub(" ", value).strip(" \t")))
-    body = response.body
-    length = body.length if isinstance(body, FileBody) else len(body)
     status = response.status
-    if status >= 200 and status not in _NO_BODY:
-        lines.append(("content-length", str(length if announced is None else announced)))
-    content = b""
-    if method != "HEAD" and status >= 200 and status not in _NO_BODY:
-        content = read_part(body) if isinstance(body, FileBody) else body
-        if announced is not None and announced != length:
-            if announced > length:
-                raise TransportError("unexpected EOF", in_body=True)
-            content = content[:announced]
-    return Answer(status, reason_phrase(status), lines, content)
+    has_body = status >= 200 and status not in _NO_BODY
+    if has_body:
+        lines.append(("content-length", str(response.length if announced is None else announced)))
+    content, broken = b"", None
+    if has_body and method != "HEAD":
+        content, broken = _body(response, announced, waits, target)
+    answer = Answer(status, reason_phrase(status), lines, content, broken, waits.head)
+    return Arrived(answer, last or broken is not None or delivery.end in {"cut", "reset"})
+
+
+def _body(
+    response: Response, announced: int | None, waits: Waits, target: Target
+) -> tuple[bytes, TransportError | None]:
+    """The part of a body that comes, and the failure that keeps the rest."""
+    delivery = response.delivery or FAITHFUL
+    body = response.body
+    content = delivery.sent(read_part(body) if isinstance(body, FileBody) else body, 0)
+    length = len(content) if announced is None else min(announced, len(content))
+    missing = announced is not None and announced > length
+    after = length if delivery.after is None else min(delivery.after, length)
+    if delivery.end is not None and (after < length or (missing and delivery.end == "reset")):
+        return content[:after], _lost(delivery, waits, target)
+    return content[:length], TransportError("unexpected EOF", in_body=True) if missing else None
+
+
+def _lost(delivery: Delivery, waits: Waits, target: Target) -> TransportError:
+    """How an answer, or its body, is lost that ends early."""
+    in_body = delivery.has_answer
+    if delivery.end == "stall":
+        waits.spend(math.inf, "body" if in_body else "head")
+        return waits.body_failure() if in_body else waits.failure()
+    if delivery.end == "reset":
+        return reset_by_peer(target, in_body=in_body, took=0.0 if in_body else waits.head)
+    text = "unexpected EOF" if in_body else "EOF"
+    return TransportError(text, hung_up=not in_body, in_body=in_body, took=0.0 if in_body else waits.head)
+
+
+def reset_by_peer(target: Target, *, in_body: bool = False, took: float = 0.0) -> TransportError:
+    """A connection that the other side resets."""
+    text = f"{fixed_read(target)}: connection reset by peer"
+    return TransportError(text, hung_up=not in_body, in_body=in_body, took=took)
 
 
 @lru_cache(maxsize=256)

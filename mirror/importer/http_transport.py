@@ -36,14 +36,13 @@ from mirror.importer.dial import (
     system_lookup,
 )
 from mirror.importer.transport import Answer, TransportError
+from mirror.importer.waiting import BODY_LATE, HANDSHAKE_TIMEOUT, HEADERS_LATE, Waits
 
 MAX_BODY: Final = 64 * 1024 * 1024
 """Bytes of the longest body that is read."""
 
 _MAX_LINE: Final = 1024 * 1024
 _NO_DEFAULTS: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
-_LATE_HEADERS: Final = "context deadline exceeded (Client.Timeout exceeded while awaiting headers)"
-_LATE_BODY: Final = "net/http: request canceled (Client.Timeout or context cancellation while reading body)"
 
 
 class HttpTransport:
@@ -53,7 +52,8 @@ class HttpTransport:
     which each is found, or `Refused`; with `connect` every other host is at that address; with neither, the system is
     asked. `addresses` says whether texts show the addresses that were dialled or a fixed one. `ca` are the trusted
     authorities (PEM), the system's if None. Timeouts are in seconds; `concurrency` is also the number of connections to
-    a host; `lookup` resolves names.
+    a host; `lookup` resolves names. `waits` is shared with a server in the same process, which then keeps nobody
+    waiting but says how long it would.
 
     Raises:
         InputError: `ca` holds no certificates.
@@ -69,8 +69,9 @@ class HttpTransport:
         concurrency: int = 8,
         clock: Clock | None = None,
         dial_timeout: float = 30.0,
-        handshake_timeout: float = 10.0,
+        handshake_timeout: float = HANDSHAKE_TIMEOUT,
         lookup: Lookup = system_lookup,
+        waits: Waits | None = None,
     ) -> None:
         self.concurrency = concurrency
         hosts = None if resolve is None else HostList(resolve)
@@ -79,6 +80,7 @@ class HttpTransport:
         self._trusting: ssl.SSLContext | None = None
         self._clock = clock or SystemClock()
         self._handshake_timeout = handshake_timeout
+        self._waits = Waits() if waits is None else waits
         self._session: ClientSession | None = None
 
     async def __aenter__(self) -> Self:
@@ -99,21 +101,35 @@ class HttpTransport:
         timeout: float | None = None,
     ) -> Answer:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
+        waits = self._waits
+        waits.begin(timeout)
         response: ClientResponse | None = None
+        pieces: list[bytes] = []
+        broken: TransportError | None = None
         try:
             async with asyncio.timeout(timeout):
                 response = await self._request(method, scheme, host, target, headers, insecure=insecure)
-                body = await _body(response)
-        except BaseException as error:
+                await _read(response, pieces)
+        except (TransportError, TimeoutError) as error:
+            if response is None:
+                if waits.gave_up is not None:
+                    raise waits.failure() from None
+                if isinstance(error, TimeoutError):
+                    raise TransportError(HEADERS_LATE, timeout=True) from None
+                error.took = waits.head
+                raise
+            response.close()
+            broken = (
+                error if isinstance(error, TransportError) else TransportError(BODY_LATE, timeout=True, in_body=True)
+            )
+            if waits.gave_up is not None:
+                broken = waits.body_failure()
+        except BaseException:
             if response is not None:
                 response.close()
-            if not isinstance(error, TimeoutError):
-                raise
-            if response is None:
-                raise TransportError(_LATE_HEADERS, timeout=True) from None
-            raise TransportError(_LATE_BODY, timeout=True, in_body=True) from None
+            raise
         lines = [(name.lower(), value) for name, value in response.headers.items()]
-        return Answer(response.status, response.reason or "", lines, body)
+        return Answer(response.status, response.reason or "", lines, b"".join(pieces), broken, waits.head)
 
     async def aclose(self) -> None:
         """Gives all connections back."""
@@ -202,26 +218,24 @@ def _client_context(ca: bytes | None, *, verify: bool = True) -> ssl.SSLContext:
     return context
 
 
-async def _body(response: ClientResponse) -> bytes:
-    """The whole body.
+async def _read(response: ClientResponse, pieces: list[bytes]) -> None:
+    """Reads the whole body; what came of one that fails is in `pieces`, too.
 
     Raises:
         TransportError: it is cut short, or longer than it may be.
     """
     assert isinstance(response, Response)
+    length = 0
     try:
-        if (response.content_length or 0) <= MAX_BODY and "content-length" in response.headers:
-            return await response.read()
-        pieces: list[bytes] = []
-        length = 0
         while length <= MAX_BODY:
             piece = await response.content.readany()
             if not piece:
-                return b"".join(pieces)
+                return
             pieces.append(piece)
             length += len(piece)
     except (ClientError, OSError) as error:
         if isinstance(error, TimeoutError) and error.errno is None:
             raise
+        pieces.extend(response.content._buffer)  # what had come before the failure, which readany reports first
         raise response.stream.body_failure(error) from None
     raise TransportError(f"body of more than {MAX_BODY} bytes", in_body=True)

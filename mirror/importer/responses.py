@@ -36,6 +36,7 @@ _ERROR: Final = gojson.Struct(
 _ERRORS: Final = gojson.Struct(
     go="struct { Errors []errcode.Error }", fields=[("Errors", gojson.List(_ERROR, go="[]errcode.Error"))]
 )
+_ENDS: Final = frozenset({"EOF", "unexpected EOF"})
 _TAGS: Final = gojson.Struct(
     go='struct { Tags []string "json:\\"tags\\"" }', fields=[("tags", gojson.List(gojson.String, go="[]string"))]
 )
@@ -124,16 +125,19 @@ def _code_failure(entry: dict[str, Any]) -> CodeFailure:
     return CodeFailure(code, None if bare else message)
 
 
-def parse_token(body: bytes) -> TokenResponse:
+def parse_token(answer: Answer) -> TokenResponse:
     """The answer of a token endpoint; ``access_token`` wins over ``token``.
+
+    It is read as far as it needs to be: what comes behind the JSON does not count, not even that it does not come.
 
     Raises:
         ClientFailure: it is not JSON of the right shape, or has no token.
     """
     try:
-        fields = gojson.decode_stream(body, _TOKEN)
+        fields = gojson.decode_stream(answer.partial, _TOKEN)
     except gojson.GoJSONError as error:
-        raise ClientFailure(f"unable to decode token response: {error}") from None
+        cause = answer.broken if answer.broken is not None and str(error) in _ENDS else error
+        raise ClientFailure(f"unable to decode token response: {cause}") from None
     token = fields.get("access_token") or fields.get("token")
     if not token:
         raise ClientFailure("authorization server did not include a token in the response")

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mirror.errors import IsmirrorError
+from mirror.importer.failures import ClientFailure
 
 
 class TransportError(IsmirrorError):
@@ -18,26 +19,55 @@ class TransportError(IsmirrorError):
     ``timeout`` is true for what Go calls a timeout or temporary error (dial and read timeouts): those are retried.
     ``hung_up`` is true when the connection was closed before the first byte of an answer: Go repeats such a request
     once if the connection had been used before. ``in_body`` is true when status and headers had come and reading the
-    body failed (``unexpected EOF``): such a text is not put behind the URL.
+    body failed (``unexpected EOF``): such a text is not put behind the URL. ``took`` is how many seconds passed that
+    nobody waited for (see `mirror.importer.waiting`).
     """
 
-    def __init__(self, text: str, *, timeout: bool = False, hung_up: bool = False, in_body: bool = False) -> None:
+    def __init__(
+        self, text: str, *, timeout: bool = False, hung_up: bool = False, in_body: bool = False, took: float = 0.0
+    ) -> None:
         super().__init__(text)
         self.timeout = timeout
         self.hung_up = hung_up
         self.in_body = in_body
+        self.took = took
 
 
 class Answer:
-    """An HTTP answer: status, reason phrase as sent, header lines (names in lower case) and the whole body as sent."""
+    """An HTTP answer: status, reason phrase as sent, header lines (names in lower case) and the whole body as sent.
 
-    __slots__ = ("body", "headers", "reason", "status")
+    With ``broken`` the body did not come whole, but failed that way after ``partial``; who reads it meets the failure,
+    and who does not is not concerned. ``took`` is how many seconds it took to come that nobody waited for.
+    """
 
-    def __init__(self, status: int, reason: str, headers: Sequence[tuple[str, str]], body: bytes) -> None:
+    __slots__ = ("broken", "headers", "partial", "reason", "status", "took")
+
+    def __init__(
+        self,
+        status: int,
+        reason: str,
+        headers: Sequence[tuple[str, str]],
+        body: bytes,
+        broken: TransportError | None = None,
+        took: float = 0.0,
+    ) -> None:
         self.status = status
         self.reason = reason
         self.headers = headers
-        self.body = body
+        self.partial = body
+        self.broken = broken
+        self.took = took
+
+    @property
+    def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            ClientFailure: it did not come whole.
+        """
+        if self.broken is not None:
+            raise ClientFailure(str(self.broken))
+        return self.partial
 
     def header(self, name: str) -> str:
         """The first value of a header (lower-case name), or the empty string."""

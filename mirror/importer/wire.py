@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from mirror.clock import Stopwatch
 from mirror.gotext import GoUrl, GoUrlError, quote
 from mirror.importer.failures import ClientFailure, UrlFailure
 from mirror.importer.transport import Answer, Transport, TransportError
@@ -68,12 +69,31 @@ Authorize = Callable[[Url], Awaitable[Headers]]
 """Gives the Authorization header for a request, if any. A failure becomes the request's failure."""
 
 
-class Wire:
-    """Sends requests over a transport and remembers which connections Go would have kept open."""
+Reads = Callable[[int], bool]
+"""Whether the body of an answer with this status is read."""
 
-    def __init__(self, transport: Transport) -> None:
+
+def reads_body(status: int) -> bool:
+    """What the client of distribution reads: everything but the pages of servers that fail."""
+    return status < 500
+
+
+class Wire:
+    """Sends requests over a transport and remembers which connections Go would have kept open.
+
+    What exchanges take that nobody waited for passes on the stopwatch, if there is one.
+    """
+
+    def __init__(self, transport: Transport, stopwatch: Stopwatch | None = None) -> None:
         self._transport = transport
+        self._stopwatch = stopwatch
         self._idle: set[tuple[bool, str, str]] = set()
+
+    def timed(self, stopwatch: Stopwatch) -> Wire:
+        """The same wire, for requests whose time is counted by another stopwatch."""
+        wire = Wire(self._transport, stopwatch)
+        wire._idle = self._idle
+        return wire
 
     async def request(
         self,
@@ -84,18 +104,24 @@ class Wire:
         insecure: bool,
         timeout: float | None = None,
         authorize: Authorize | None = None,
+        reads: Reads = reads_body,
     ) -> tuple[Answer, Url]:
         """Makes a request and follows redirects; the answer, decompressed, and the URL that gave it.
 
+        `reads` tells whether the caller reads the body of an answer with some status: one that is not read may be
+        broken, or never come.
+
         Raises:
             UrlFailure: no answer, no authorization, or too many redirects.
-            ClientFailure: the answer's body could not be read.
+            DeadlineExceeded: the stopwatch stops it.
         """
         first, first_method = url, method
         for count in range(1, MAX_REDIRECTS + 1):
             try:
                 extra = await authorize(url) if authorize is not None else ()
                 answer = await self._exchange(method, url, headers + extra, insecure=insecure, timeout=timeout)
+                if timeout is not None:
+                    timeout -= answer.took
             except TransportError as error:
                 if error.in_body:
                     raise ClientFailure(str(error)) from None
@@ -105,6 +131,8 @@ class Wire:
                 raise UrlFailure(first_method, _shown(url), str(failure), timeout=timed_out) from None
             location = answer.header("location") if answer.status in _REDIRECTS else ""
             if not location:
+                if answer.broken is not None and reads(answer.status):
+                    await self._pass(answer.broken.took)
                 return _decompressed(method, headers, answer), url
             if count == MAX_REDIRECTS:
                 raise UrlFailure(first_method, location, f"stopped after {MAX_REDIRECTS} redirects")
@@ -132,13 +160,23 @@ class Wire:
                     method, url.scheme, url.host, url.target, sent, insecure=insecure, timeout=timeout
                 )
             except TransportError as error:
+                await self._pass(error.took)
                 used = connection in self._idle
                 self._idle.discard(connection)
                 if error.hung_up and used:
                     continue
                 raise
-            self._idle.add(connection)
+            await self._pass(answer.took)
+            if answer.broken is None:
+                self._idle.add(connection)
+            else:
+                self._idle.discard(connection)
             return answer
+
+    async def _pass(self, seconds: float) -> None:
+        """Lets time pass that an exchange took."""
+        if seconds and self._stopwatch is not None:
+            await self._stopwatch.sleep(seconds)
 
 
 def _check(url: Url) -> None:
@@ -187,7 +225,7 @@ def _shown(url: Url) -> str:
 
 def _decompressed(method: str, headers: Sequence[tuple[str, str]], answer: Answer) -> Answer:
     """Go's transparent gzip: only where it asked for gzip by itself."""
-    if method == "HEAD" or answer.header("content-encoding").lower() != "gzip":
+    if method == "HEAD" or answer.broken is not None or answer.header("content-encoding").lower() != "gzip":
         return answer
     if any(name == "accept-encoding" for name, _ in headers):
         return answer

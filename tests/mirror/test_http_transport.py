@@ -20,6 +20,7 @@ from fake_registry.tls import CertificateAuthority
 from mirror.errors import InputError
 from mirror.importer import http_transport
 from mirror.importer.dial import Endpoint, Refused, SocketAddress
+from mirror.importer.failures import ClientFailure
 from mirror.importer.http_transport import HttpTransport
 from mirror.importer.transport import Answer, Transport, TransportError
 
@@ -168,9 +169,11 @@ async def test_connections_are_kept_and_limited() -> None:
 async def test_bodies_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(http_transport, "MAX_BODY", 100_000)
     async with serving(Response(200, [], b"x" * 100_001)) as (_, address), HttpTransport(connect=address) as transport:
-        with pytest.raises(TransportError, match="body of more than 100000 bytes") as caught:
-            await get(transport, "http://quay.io/")
-    assert caught.value.in_body
+        answer = await get(transport, "http://quay.io/")
+    assert answer.broken is not None
+    assert (str(answer.broken), answer.broken.in_body) == ("body of more than 100000 bytes", True)
+    with pytest.raises(ClientFailure, match="body of more than 100000 bytes"):
+        _ = answer.body
 
 
 async def test_long_bodies_are_read_whole() -> None:

@@ -92,14 +92,15 @@ def says(data: bytes, *, then: Peer = hang_up) -> Peer:
 
 
 async def outcome(transport: HttpTransport, url: str, *, insecure: bool = False, timeout: float | None = 10) -> Any:
-    """The answer to a GET, or the failure."""
+    """The answer to a GET, or the failure, of its body too."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
     async with transport:
         try:
-            return await transport.send(
+            answer = await transport.send(
                 "GET", scheme, host, slash + path, [("user-agent", "t")], insecure=insecure, timeout=timeout
             )
+            return answer.broken or answer
         except TransportError as error:
             return error
 
