@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mirror.api import failures
+from mirror.api.image_kinds import ImageKinds
 from mirror.api.importing import asks_for_retry, merge_retry, preferences_of
 from mirror.api.objects import IMAGE_STREAMS, IMAGES, Objects
+from mirror.api.registry import Registry
 from mirror.api.strategy import StreamStrategy
 from mirror.clock import Clock, DeadlineExceeded, Stopwatch, Uids, timestamp
 from mirror.config import ClusterConfig
@@ -62,6 +64,9 @@ class Cluster:
             config.externalRegistryHostnames,
             self.now,
         )
+        self.kinds = ImageKinds(self.mode)
+        self.stream_registry = Registry(self.streams, self.kinds.streams, uids, self.now)
+        self.image_registry = Registry(self.images, self.kinds.images, uids, self.now)
         self._registries = _registries(config)
         self._secrets = [_secret(index, document) for index, document in enumerate(config.secrets)]
         self._wire = Wire(transport)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Generic, TypeVar
+from typing import Final, Generic
 
 from mirror.api import failures
-from mirror.api.fields import FieldError
+from mirror.api.failures import ApiFailure
+from mirror.api.image_metadata import ConversionError
 from mirror.api.kinds import SCHEME, is_registered
 from mirror.api.messages import ApiRequest
+from mirror.api.resource_kinds import ResourceKind, T
 from mirror.gojson import GoJSONError
 from mirror.gotext import quote
 from mirror.kubejson import YamlError, convert_yaml, decode_object, peek_type_meta, summary
-from mirror.v1.meta import V1
-
-T = TypeVar("T", bound=V1)
 
 API_VERSION: Final = "image.openshift.io/v1"
 MAX_BODY: Final = 3 * 1024 * 1024
@@ -32,32 +32,43 @@ class DecodedBody(Generic[T]):
     warnings: list[str]
 
 
-def decode_body(request: ApiRequest, kind: str, type_: type[T], options: str = "CreateOptions") -> DecodedBody[T]:
-    """Decodes the body as an object of `kind`.
+def decode_body(request: ApiRequest, kind: ResourceKind[T], validation: str = "Warn") -> DecodedBody[T]:
+    """Decodes and completes the body of a write.
+
+    `validation` says what becomes of unknown and repeated fields.
 
     Raises:
-        ApiFailure: 400, 413, 415 or 422.
+        ApiFailure: 400, 413 or 415.
     """
-    validation = request.parameter("fieldValidation")
-    if validation not in ("", "Ignore", "Strict", "Warn"):
-        detail = 'supported values: "", "Ignore", "Strict", "Warn"'
-        error = FieldError("NotSupported", "fieldValidation", validation, detail)
-        raise failures.invalid(options, "", [error], "meta.k8s.io")
-    data, problems = _json_body(request, kind)
-    version = _check_kind(data, request.body, kind)
+
+    def refuse(problem: str) -> ApiFailure:
+        return failures.bad_request(_unrecognized(kind.kind, f"{problem} ({summary(request.body)})"))
+
+    data, problems = body_as_json(request, refuse)
+    version = _check_kind(data, request.body, kind.kind)
+    cannot = _cannot(kind.kind, version, kind.kind)
     try:
-        decoded = decode_object(data, type_, go_name=kind)
+        decoded = decode_object(data, kind.type, go_name=kind.kind)
     except GoJSONError as error:
-        raise failures.bad_request(f"{_cannot(kind, version, kind)}: {error}") from None
+        raise failures.bad_request(f"{cannot}: {error}") from None
     problems = [] if validation == "Ignore" else [*problems, *decoded.problems]
     if problems and validation == "Strict":
-        text = ", ".join(problems)
-        raise failures.bad_request(f"{_cannot(kind, version, kind)}: strict decoding error: {text}")
-    return DecodedBody(decoded.value, problems)
+        raise failures.bad_request(f"{cannot}: strict decoding error: {', '.join(problems)}")
+    value = decoded.value
+    value.kind = value.apiVersion = ""
+    try:
+        kind.default(value)
+    except ConversionError as error:
+        raise failures.bad_request(f"{cannot}: {error}") from None
+    return DecodedBody(value, problems)
 
 
-def _json_body(request: ApiRequest, kind: str) -> tuple[bytes, list[str]]:
-    """The body as JSON, and what strict decoding finds wrong with it before that."""
+def body_as_json(request: ApiRequest, refuse: Callable[[str], ApiFailure]) -> tuple[bytes, list[str]]:
+    """The body as JSON, and what strict decoding finds wrong with it before that.
+
+    Raises:
+        ApiFailure: 413, 415, or what `refuse` makes of a text that is no YAML.
+    """
     if len(request.body) > MAX_BODY:
         raise failures.too_large(MAX_BODY)
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
@@ -67,7 +78,7 @@ def _json_body(request: ApiRequest, kind: str) -> tuple[bytes, list[str]]:
         try:
             return convert_yaml(request.body)
         except YamlError as error:
-            raise failures.bad_request(_unrecognized(kind, f"{error.problem} ({summary(request.body)})")) from None
+            raise refuse(error.problem) from None
     raise failures.unsupported_media_type()
 
 

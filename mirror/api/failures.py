@@ -129,6 +129,23 @@ def conflict(resource: str, name: str, problem: str, group: str = GROUP) -> ApiF
 MODIFIED: Final = "the object has been modified; please apply your changes to the latest version and try again"
 
 
+def apply_conflict(conflicts: Sequence[tuple[str, str]]) -> ApiFailure:
+    """A server-side apply that would take fields from others: pairs of manager, as messages show it, and path."""
+    causes = [
+        StatusCause(reason="FieldManagerConflict", message=f"conflict with {manager}", field=path)
+        for manager, path in conflicts
+    ]
+    if len(conflicts) == 1:
+        message = f"Apply failed with 1 conflict: {causes[0].message}: {causes[0].field}"
+    else:
+        lines = []
+        for manager in dict.fromkeys(manager for manager, _ in conflicts):
+            lines.append(f"conflicts with {manager}:")
+            lines += [f"- {path}" for one, path in conflicts if one == manager]
+        message = f"Apply failed with {len(conflicts)} conflicts: " + "\n".join(lines)
+    return _failure(409, "Conflict", message, StatusDetails(causes=causes))
+
+
 def invalid(kind: str, name: str, errors: Sequence[FieldError], group: str = GROUP) -> ApiFailure:
     """Every error is a cause; in the message equal texts stand once."""
     details = StatusDetails(name=name, group=group, kind=kind, causes=[error.cause for error in errors])
@@ -150,6 +167,14 @@ def plain_error(message: str) -> ApiFailure:
 def timed_out() -> ApiFailure:
     message = "Timeout: request did not complete within requested timeout - context deadline exceeded"
     return _failure(504, "Timeout", message, StatusDetails())
+
+
+def too_large_version(wanted: int, current: int) -> ApiFailure:
+    """A resource version that is yet to come; a client may ask again in a second."""
+    problem = "Too large resource version"
+    causes = [StatusCause(reason="ResourceVersionTooLarge", message=problem)]
+    details = StatusDetails(causes=causes, retryAfterSeconds=1)
+    return _failure(504, "Timeout", f"Timeout: {problem}: {wanted}, current: {current}", details)
 
 
 def success(code: int = 0, details: StatusDetails | None = None) -> Status:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from mirror.gotext import aggregate, quote
+from mirror.gotext import aggregate, html_escape, quote
 from mirror.v1.meta import StatusCause
 
 Kind = Literal["Invalid", "Required", "Forbidden", "NotSupported", "NotFound", "Duplicate", "TooLong", "Internal"]
-Value = str | int | bool | None | dict[str, str] | list[dict[str, str | int]]
+Value = Any
+"""What a message shows of a field: anything that JSON can say."""
 
 _WORDS: Final[dict[Kind, tuple[str, str]]] = {
     "Invalid": ("FieldValueInvalid", "Invalid value"),
@@ -55,7 +56,8 @@ class FieldError:
 def _shown(value: Value) -> str:
     if isinstance(value, str):
         return quote(value)
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    return html_escape(text.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
 
 
 def invalid(field: str, value: Value, detail: str) -> FieldError:

@@ -12,8 +12,9 @@ import msgspec
 
 from mirror.api import failures, history
 from mirror.api.defaults import default_stream
+from mirror.api.fields import FieldError
 from mirror.api.objects import Objects
-from mirror.api.strategy import StreamStrategy
+from mirror.api.strategy import InternalStrategy, StreamStrategy
 from mirror.api.validation import image_errors
 from mirror.reference import Reference
 from mirror.v1.image import Image
@@ -73,6 +74,7 @@ class ImportFlow:
         self._streams = streams
         self._images = images
         self._strategy = strategy
+        self._internal = InternalStrategy(strategy)
         self._run = run
         self._uid = uid
         self._now = now
@@ -165,14 +167,14 @@ class ImportFlow:
             meta.annotations = {**(meta.annotations or {}), CHECK_ANNOTATION: self._now()}
             meta.uid = self._uid("imagestreams", meta.namespace, meta.name)
             meta.creationTimestamp = self._now()
-            await self._strategy.prepare_create(stream)
+            _check(meta.name, await self._internal.create(stream))
             return await self._streams.create(stream, called=self._resource)
         unchanged = _copy(stored)
         default_stream(unchanged, self._mode)
         if CHECK_ANNOTATION in (meta.annotations or {}) and stream == unchanged:
             return stored
         meta.annotations = {**(meta.annotations or {}), CHECK_ANNOTATION: self._now()}
-        await self._strategy.prepare_update(stream, stored)
+        _check(meta.name, await self._internal.update(stream, stored))
         return await self._streams.update(stream, stored.metadata.resourceVersion, called=self._resource)
 
 
@@ -261,6 +263,11 @@ class Outcome:
 
 def _failed(result: ImageImportStatus) -> bool:
     return result.image is None or result.status.status != "Success"
+
+
+def _check(name: str, errors: list[FieldError]) -> None:
+    if errors:
+        raise failures.invalid("ImageStream", name, errors)
 
 
 def _copy(stream: ImageStream) -> ImageStream:

@@ -4,29 +4,15 @@ from __future__ import annotations
 
 from mirror.api import failures
 from mirror.api.cluster import Cluster
-from mirror.api.decoding import API_VERSION, decode_body
-from mirror.api.defaults import default_import
-from mirror.api.failures import ApiFailure
+from mirror.api.decoding import API_VERSION
 from mirror.api.importing import ImportFlow
-from mirror.api.routing import Call, Reply, WarnedFailure
+from mirror.api.managed_fields import FieldManager
+from mirror.api.routing import Call, Reply
+from mirror.api.updates import new_object, warned
 from mirror.api.validation import allowed_errors, import_errors
 from mirror.v1.imagestreamimport import ImageStreamImport, ImageStreamImportStatus
-from mirror.v1.meta import ObjectMeta
 
 KIND = "ImageStreamImport"
-
-
-def own_namespace(meta: ObjectMeta, namespace: str) -> None:
-    """Takes the namespace of the path where the object has none.
-
-    Raises:
-        ApiFailure: 400, the object has another one.
-    """
-    if meta.namespace not in ("", namespace):
-        raise failures.bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request"
-        )
-    meta.namespace = namespace
 
 
 class ImportResource:
@@ -34,35 +20,28 @@ class ImportResource:
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._kind = cluster.kinds.imports
+        self._fields = FieldManager(self._kind, cluster.now)
 
     async def create(self, call: Call) -> Reply:
         """Runs an import. Once it is accepted the answer is 201, whatever happened to each image.
+
+        Like the real server it does not honour ``dryRun``: a dry run is an import with ``spec.import: false``.
 
         Raises:
             ApiFailure: the body cannot be used.
             WarnedFailure: the import is refused.
         """
-        body = decode_body(call.request, KIND, ImageStreamImport)
-        try:
-            created = await self.run(body.value, call.namespace)
-        except ApiFailure as failure:
-            raise WarnedFailure(failure, body.warnings) from None
-        return Reply(created, 201, tuple(body.warnings))
+        new = new_object(call, self._kind, self._fields)
+        with warned(new.warnings):
+            return Reply(await self._run(new.item), 201, tuple(new.warnings))
 
-    async def run(self, isi: ImageStreamImport, namespace: str) -> ImageStreamImport:
-        """Checks an import and does it.
-
-        Raises:
-            ApiFailure: it is refused.
-        """
+    async def _run(self, isi: ImageStreamImport) -> ImageStreamImport:
         cluster = self._cluster
         meta = isi.metadata
-        default_import(isi, cluster.mode)
-        own_namespace(meta, namespace)
         if meta.generateName and not meta.name:
             raise failures.internal_error("metadata.name was not generated")
-        reset_metadata(meta)
-        meta.uid = cluster.uids.uid("imagestreamimports", namespace, meta.name)
+        meta.uid = cluster.uids.uid("imagestreamimports", meta.namespace, meta.name)
         meta.creationTimestamp = cluster.now()
         isi.kind, isi.apiVersion = KIND, API_VERSION
         isi.status = ImageStreamImportStatus()
@@ -87,16 +66,3 @@ class ImportResource:
             cluster.now,
             mode=cluster.mode,
         )
-
-
-def reset_metadata(meta: ObjectMeta) -> None:
-    """Drops what only the server sets."""
-    meta.selfLink = ""
-    meta.generation = 0
-    meta.deletionTimestamp = None
-    meta.deletionGracePeriodSeconds = None
-    meta.managedFields = None
-    meta.labels = meta.labels or None
-    meta.annotations = meta.annotations or None
-    meta.ownerReferences = meta.ownerReferences or None
-    meta.finalizers = meta.finalizers or None

@@ -5,26 +5,22 @@ Source: openshift-apiserver ``registry/imagestream/strategy.go``.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 
 import msgspec
 
-from mirror.api import failures, history
-from mirror.api.fields import FieldError, invalid, joined
-from mirror.api.validation import pull_specs, stream_errors
+from mirror.api import history
+from mirror.api.fields import FieldError, joined
+from mirror.api.metadata import own_update_errors
+from mirror.api.tag_events import FindStream, TagEvents, follow, tag_changed
+from mirror.api.validation import pull_specs, status_update_errors, stream_errors
 from mirror.gotext import quote
 from mirror.importer.allowed import AllowedRegistries
-from mirror.reference import InvalidReference, Reference
-from mirror.v1.imagestream import ImageStream, TagEvent, TagReference
-
-FindStream = Callable[[str, str], Awaitable[ImageStream | None]]
-"""Finds a stream by namespace and name."""
-
-FORM = "must be of the form <tag>, <repo>:<tag>, <id>, or <repo>@<id>"
+from mirror.v1.imagestream import ImageStream, ImageStreamStatus
 
 
 class StreamStrategy:
-    """Prepares streams for storage; `now` gives the time of events that a write makes itself."""
+    """Writes by users: of the status nothing is theirs. `now` gives the time of events that a write makes itself."""
 
     def __init__(
         self,
@@ -34,209 +30,138 @@ class StreamStrategy:
         external_registries: list[str],
         now: Callable[[], str],
     ) -> None:
-        self._find = find
-        self._allowed = allowed
+        self.allowed = allowed
+        self.events = TagEvents(find, internal_registry, now)
         self._internal = internal_registry
         self._external = external_registries
-        self._now = now
 
     def decorate(self, stream: ImageStream) -> ImageStream:
-        """Sets the repositories of the status, which are never stored but worked out on every read."""
-        path = f"{stream.metadata.namespace}/{stream.metadata.name}"
+        """Sets the repositories of the status, which are worked out on every read."""
         status = stream.status
-        status.dockerImageRepository = (
-            f"{self._internal}/{path}" if self._internal else stream.spec.dockerImageRepository
+        status.dockerImageRepository = self.repository(stream)
+        status.publicDockerImageRepository = (
+            f"{self._external[0]}/{stream.metadata.namespace}/{stream.metadata.name}" if self._external else ""
         )
-        status.publicDockerImageRepository = f"{self._external[0]}/{path}" if self._external else ""
         return stream
 
-    async def prepare_create(self, stream: ImageStream) -> None:
-        """Makes a stream ready to be stored for the first time.
+    def repository(self, stream: ImageStream) -> str:
+        """Where the images of a stream can be pulled from: the internal registry, if there is one."""
+        if not self._internal:
+            return stream.spec.dockerImageRepository
+        return f"{self._internal}/{stream.metadata.namespace}/{stream.metadata.name}"
 
-        Raises:
-            ApiFailure: 422.
-        """
+    async def create(self, stream: ImageStream) -> list[FieldError]:
+        """Prepares a new stream."""
+        stream.status = ImageStreamStatus()
+        return await self.create_with_status(stream)
+
+    async def create_with_status(self, stream: ImageStream) -> list[FieldError]:
+        """Prepares a new stream that brings its status."""
         stream.metadata.generation = 1
         for tag in stream.spec.tags or ():
             tag.generation = 1
         self.decorate(stream)
-        errors = await self._derive(None, stream)
-        self._track(None, stream)
-        self._check(stream, errors, self._allowed)
+        errors = _nested(stream, await self.events.derive(None, stream))
+        follow(None, stream)
+        return [*errors, *stream_errors(stream, self.allowed)]
 
-    async def prepare_update(self, stream: ImageStream, old: ImageStream) -> None:
-        """Makes a changed stream ready to replace `old`. The status is the caller's: imports bring one of their own.
+    async def update(self, stream: ImageStream, old: ImageStream) -> list[FieldError]:
+        """Prepares a changed stream to replace `old`.
 
-        Raises:
-            ApiFailure: 422.
+        As in the real server the two have one history from here on. So whatever this write adds to it seems to have
+        been there: tags do not follow it, and its registries are allowed.
         """
+        stream.status = old.status
+        return await self._update(stream, old)
+
+    async def update_with_status(self, stream: ImageStream, old: ImageStream) -> list[FieldError]:
+        """Prepares a changed stream that brings its status."""
         stream.status.tags = [tag for tag in stream.status.tags or () if tag.items or tag.conditions] or None
-        self._set_generations(stream, old)
+        return await self._update(stream, old)
+
+    async def _update(self, stream: ImageStream, old: ImageStream) -> list[FieldError]:
+        _set_generations(stream, old)
         self.decorate(stream)
-        errors = await self._derive(old, stream)
-        self._track(old, stream)
-        self._check(stream, errors, self._allowed.admitting(pull_specs(old)))
-
-    def _set_generations(self, stream: ImageStream, old: ImageStream) -> None:
-        stream.metadata.generation = old.metadata.generation
-        for tag in stream.spec.tags or ():
-            before = history.spec_tag(old, tag.name)
-            if tag.generation != 0 and before is not None:
-                tag.generation = before.generation
-        if _comparable(stream) != _comparable(old) or stream.metadata.generation == 0:
-            stream.metadata.generation = old.metadata.generation + 1
-        for tag in stream.spec.tags or ():
-            before = history.spec_tag(old, tag.name)
-            if not tag.generation or before is None or tag_changed(before, tag, stream.metadata.namespace):
-                tag.generation = stream.metadata.generation
-
-    async def _derive(self, old: ImageStream | None, stream: ImageStream) -> list[FieldError]:
-        """Events for new and changed tags that do not need an import."""
-        errors: list[FieldError] = []
-        for tag in stream.spec.tags or ():
-            before = None if old is None else history.spec_tag(old, tag.name)
-            if tag.from_ is None or not tag_changed(before, tag, stream.metadata.namespace):
-                continue
-            event = await self._event(stream, tag, errors)
-            if event is not None:
-                history.add_event(stream, tag.name, self._own_repository(stream, tag, event))
-                tag.generation = stream.metadata.generation
-        return errors
-
-    async def _event(self, stream: ImageStream, tag: TagReference, errors: list[FieldError]) -> TagEvent | None:
-        source = tag.from_
-        assert source is not None
-        generation = stream.metadata.generation
-        if source.kind == "DockerImage" and source.name:
-            if not tag.reference:
-                return None
-            return TagEvent(created=self._now(), dockerImageReference=source.name, image="", generation=generation)
-        field = f"spec.tags[{tag.name}].from.name"
-        parsed = _split_reference(source.kind, source.name)
-        if parsed is None:
-            errors.append(invalid(field, source.name, FORM))
-            return None
-        name, key = parsed
-        other: ImageStream | None = stream
-        namespace = source.namespace or stream.metadata.namespace
-        if (namespace, name or stream.metadata.name) != (stream.metadata.namespace, stream.metadata.name):
-            other = await self._find(namespace, name or stream.metadata.name)
-        if other is None:
-            errors.append(FieldError("NotFound", field, source.name))
-            return None
-        if source.kind == "ImageStreamTag":
-            return _tag_event(other, key or "latest", generation)
-        try:
-            return self._image_event(other, key, generation)
-        except failures.ApiFailure as failure:
-            errors.append(invalid(field, source.name, f"error generating tag event: {failure}"))
-            return None
-
-    def _image_event(self, stream: ImageStream, image_id: str, generation: int) -> TagEvent:
-        found: dict[str, TagEvent] = {}
-        for tag in stream.status.tags or ():
-            for event in tag.items or ():
-                if _is_image(event.image, image_id):
-                    found.setdefault(event.image, event)
-        if not found:
-            raise failures.not_found("imagestreamimage", image_id)
-        if len(found) > 1:
-            problem = f"multiple images match the prefix {quote(image_id)}: {', '.join(sorted(found))}"
-            raise failures.conflict("imagestreamimage", image_id, problem)
-        (event,) = found.values()
-        return TagEvent(
-            created=self._now(),
-            dockerImageReference=event.dockerImageReference,
-            image=event.image,
-            generation=generation,
-        )
-
-    def _own_repository(self, stream: ImageStream, tag: TagReference, event: TagEvent) -> TagEvent:
-        """An image of the internal registry that a tag takes from another stream is named in its own repository."""
-        assert tag.from_ is not None
-        if tag.reference or not self._internal:
-            return event
-        try:
-            reference = Reference.parse(event.dockerImageReference)
-        except InvalidReference:
-            return event
-        namespace = tag.from_.namespace or stream.metadata.namespace
-        if reference.registry != self._internal or reference.namespace != namespace or not reference.id:
-            return event
-        own = reference.replace(namespace=stream.metadata.namespace, name=stream.metadata.name)
-        return msgspec.structs.replace(event, dockerImageReference=own.exact())
-
-    def _track(self, old: ImageStream | None, stream: ImageStream) -> None:
-        """Tags that follow another tag of the stream get its new event."""
-        changed = []
-        for tag in stream.status.tags or ():
-            head = history.newest(tag)
-            before = None if old is None else history.newest(history.status_tag(old, tag.tag))
-            if head is not None and head != before:
-                changed.append((tag.tag, head))
-        heads = dict(changed)
-        for source, follower in history.tags_tracking(stream, [name for name, _ in changed]):
-            history.add_event(stream, follower, msgspec.structs.replace(heads[source]))
-
-    def _check(self, stream: ImageStream, errors: list[FieldError], allowed: AllowedRegistries) -> None:
-        found = []
-        name = stream.metadata.name
-        if errors:
-            text = f"imagestreams {quote(name)} is invalid: {joined(errors)}"
-            found.append(FieldError("Internal", "[]", detail=text))
-        found += stream_errors(stream, allowed)
-        if found:
-            raise failures.invalid("ImageStream", name, found)
+        errors = _nested(stream, await self.events.derive(old, stream))
+        follow(old, stream)
+        errors += own_update_errors(stream.metadata, old.metadata)
+        return [*errors, *stream_errors(stream, self.allowed.admitting(pull_specs(old)))]
 
 
-def tag_changed(old: TagReference | None, new: TagReference, namespace: str) -> bool:
-    """Whether a spec tag asks for something else than before; its kind, policies and annotations do not count."""
-    if new.from_ is None or (not new.from_.kind and not new.from_.name):
-        return False
-    if old is None or old.from_ is None:
-        return True
-    if (old.from_.namespace or namespace) != (new.from_.namespace or namespace) or old.from_.name != new.from_.name:
-        return True
-    if old.reference != new.reference or old.importPolicy.importMode != new.importPolicy.importMode:
-        return True
-    return old.generation is not None and new.generation == 0 and old.generation != new.generation
+class InternalStrategy:
+    """Writes by the server itself (imports, tags): spec and status together."""
+
+    def __init__(self, strategy: StreamStrategy) -> None:
+        self._strategy = strategy
+
+    async def create(self, stream: ImageStream) -> list[FieldError]:
+        """Prepares a new stream."""
+        return await self._strategy.create_with_status(stream)
+
+    async def update(self, stream: ImageStream, old: ImageStream) -> list[FieldError]:
+        """Prepares a changed stream to replace `old`."""
+        return await self._strategy.update_with_status(stream, old)
+
+
+class StatusStrategy:
+    """Writes of the status: of the spec only the lookup policy is taken."""
+
+    def __init__(self, strategy: StreamStrategy) -> None:
+        self._strategy = strategy
+
+    async def create(self, stream: ImageStream) -> list[FieldError]:
+        """Nothing is created by its status."""
+        raise NotImplementedError
+
+    async def update(self, stream: ImageStream, old: ImageStream) -> list[FieldError]:
+        """Prepares a stream with another status to replace `old`."""
+        stream.spec.tags = old.spec.tags
+        stream.spec.dockerImageRepository = old.spec.dockerImageRepository
+        _set_observed_generations(stream, old)
+        errors = own_update_errors(stream.metadata, old.metadata)
+        return [*errors, *status_update_errors(stream, old, self._strategy.allowed)]
+
+
+def _set_generations(stream: ImageStream, old: ImageStream) -> None:
+    """A changed spec is a new generation; so are the tags that are to be imported again, and only they."""
+    stream.metadata.generation = old.metadata.generation
+    for tag in stream.spec.tags or ():
+        before = history.spec_tag(old, tag.name)
+        if tag.generation != 0 and before is not None:
+            tag.generation = before.generation
+    if _comparable(stream) != _comparable(old) or stream.metadata.generation == 0:
+        stream.metadata.generation = old.metadata.generation + 1
+    for tag in stream.spec.tags or ():
+        before = history.spec_tag(old, tag.name)
+        if not tag.generation or before is None or tag_changed(before, tag, stream.metadata.namespace):
+            tag.generation = stream.metadata.generation
 
 
 def _comparable(stream: ImageStream) -> bytes:
     """The spec as equality sees it: no annotations and empty ones are the same."""
-    tags = [
-        msgspec.structs.replace(tag, annotations=tag.annotations or None, generation=tag.generation or 0)
-        for tag in stream.spec.tags or ()
-    ]
+    tags = [msgspec.structs.replace(tag, annotations=tag.annotations or None) for tag in stream.spec.tags or ()]
     return msgspec.json.encode(msgspec.structs.replace(stream.spec, tags=tags), order="deterministic")
 
 
-def _tag_event(stream: ImageStream, name: str, generation: int) -> TagEvent | None:
-    """The newest event of a tag, in the generation of the stream that takes it.
-
-    For a tag of the stream itself the source's event is the very same object in the real server, so that its generation
-    moves, too.
-    """
-    head = history.newest(history.status_tag(stream, name))
-    if head is None:
-        return None
-    head.generation = generation
-    return msgspec.structs.replace(head)
-
-
-def _split_reference(kind: str, name: str) -> tuple[str, str] | None:
-    """Stream (empty: the own one) and tag or image id of a tag's source, or None where it has no such form."""
-    separator = {"ImageStreamTag": ":", "ImageStreamImage": "@"}.get(kind)
-    if separator is None:
-        return None
-    parts = name.split(separator)
-    if len(parts) > 2 or not name:
-        return None
-    return ("", parts[0]) if len(parts) == 1 else (parts[0], parts[1])
+def _set_observed_generations(stream: ImageStream, old: ImageStream) -> None:
+    """Events without a generation get that of their spec tag if they are new, else that of the stream."""
+    for tag in stream.status.tags or ():
+        head = history.newest(tag)
+        if head is None or head.generation != 0:
+            continue
+        head.generation = stream.metadata.generation
+        before = history.newest(history.status_tag(old, tag.tag))
+        spec = history.spec_tag(stream, tag.tag)
+        if before is None or spec is None or spec.generation is None:
+            continue
+        same = (before.image, before.dockerImageReference) == (head.image, head.dockerImageReference)
+        if not same or before.generation > 0:
+            head.generation = spec.generation
 
 
-def _is_image(digest: str, image_id: str) -> bool:
-    """Whether an id means an image: its digest, a beginning of it, or of its digits."""
-    if not digest or not image_id:
-        return False
-    return digest.startswith(image_id) or digest.partition(":")[2].startswith(image_id)
+def _nested(stream: ImageStream, errors: list[FieldError]) -> list[FieldError]:
+    """What is wrong with tags is an error of its own kind within the error."""
+    if not errors:
+        return []
+    text = f"imagestreams {quote(stream.metadata.name)} is invalid: {joined(errors)}"
+    return [FieldError("Internal", "[]", detail=text)]

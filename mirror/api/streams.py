@@ -1,31 +1,41 @@
-"""The resource ``imagestreams``."""
+"""The resource ``imagestreams`` and its subresource ``status``."""
 
 from __future__ import annotations
 
-from mirror.api import failures
 from mirror.api.cluster import Cluster
-from mirror.api.decoding import API_VERSION, decode_body
-from mirror.api.defaults import default_stream
-from mirror.api.failures import ApiFailure
-from mirror.api.imports import own_namespace, reset_metadata
-from mirror.api.objects import IMAGE_STREAMS
-from mirror.api.routing import Call, Reply, WarnedFailure
-from mirror.v1.imagestream import ImageStream, ImageStreamList, ImageStreamStatus
-from mirror.v1.meta import ListMeta, StatusDetails
-
-KIND = "ImageStream"
+from mirror.api.decoding import API_VERSION
+from mirror.api.deletion import delete_options
+from mirror.api.managed_fields import FieldManager
+from mirror.api.reading import check_version
+from mirror.api.registry import Strategy
+from mirror.api.routing import Call, Reply
+from mirror.api.strategy import StatusStrategy
+from mirror.api.updates import Replacement, Update, new_object, warned
+from mirror.v1.imagestream import ImageStream, ImageStreamList
+from mirror.v1.meta import ListMeta, Status
 
 
 class StreamResource:
-    """Reads, creates and deletes image streams."""
+    """Everything that can be done with image streams."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
+        self._kind = cluster.kinds.streams
+        self._fields = FieldManager(self._kind, cluster.now)
+        self._status_fields = FieldManager(self._kind, cluster.now, "status")
+        self._status = StatusStrategy(cluster.strategy)
 
     async def get(self, call: Call) -> Reply:
         """One stream."""
-        stream = await self._cluster.streams.get(call.namespace, call.name)
-        return Reply(self._shown(stream))
+        return Reply(self._shown(self._cluster.strategy.decorate(await self._read(call))))
+
+    async def get_status(self, call: Call) -> Reply:
+        """One stream with the repositories of its status as they were stored."""
+        return Reply(self._shown(await self._read(call)))
+
+    async def _read(self, call: Call) -> ImageStream:
+        await check_version(self._cluster.store, call.request)
+        return await self._cluster.streams.get(call.namespace, call.name)
 
     async def list(self, call: Call) -> Reply:
         """The streams of a namespace, or of all."""
@@ -33,38 +43,41 @@ class StreamResource:
         version = str(await self._cluster.store.version())
         items = [self._cluster.strategy.decorate(stream) for stream in streams]
         meta = ListMeta(resourceVersion=version)
-        return Reply(ImageStreamList(f"{KIND}List", API_VERSION, meta, items))
+        return Reply(ImageStreamList(f"{self._kind.kind}List", API_VERSION, meta, items))
 
     async def create(self, call: Call) -> Reply:
         """A new stream. What the client says of its status is dropped."""
-        body = decode_body(call.request, KIND, ImageStream)
-        try:
-            stream = await self._create(body.value, call.namespace)
-        except ApiFailure as failure:
-            raise WarnedFailure(failure, body.warnings) from None
-        return Reply(self._shown(stream), 201, tuple(body.warnings))
+        new = new_object(call, self._kind, self._fields)
+        with warned(new.warnings):
+            strategy = self._cluster.strategy
+            stream = await self._cluster.stream_registry.create(new.item, strategy, dry_run=new.options.dry_run)
+            return Reply(self._shown(strategy.decorate(stream)), 201, tuple(new.warnings))
 
-    async def _create(self, stream: ImageStream, namespace: str) -> ImageStream:
-        cluster = self._cluster
-        meta = stream.metadata
-        own_namespace(meta, namespace)
-        if meta.resourceVersion:
-            raise failures.plain_error("resourceVersion should not be set on objects to be created")
-        reset_metadata(meta)
-        default_stream(stream, cluster.mode)
-        stream.status = ImageStreamStatus()
-        meta.uid = cluster.uids.uid(IMAGE_STREAMS, namespace, meta.name)
-        meta.creationTimestamp = cluster.now()
-        stream.kind = stream.apiVersion = ""
-        await cluster.strategy.prepare_create(stream)
-        return await cluster.streams.create(stream)
+    async def update(self, call: Call) -> Reply:
+        """A stream in place of the one that is there, whose status stays."""
+        reply = await self._write(call, Replacement(call, self._kind, self._fields), self._cluster.strategy)
+        assert isinstance(reply.value, ImageStream)
+        self._cluster.strategy.decorate(reply.value)
+        return reply
+
+    async def update_status(self, call: Call) -> Reply:
+        """Another status for a stream, with its labels, annotations and lookup policy."""
+        return await self._write(call, Replacement(call, self._kind, self._status_fields), self._status)
+
+    async def _write(self, call: Call, update: Update[ImageStream], strategy: Strategy[ImageStream]) -> Reply:
+        with warned(update.warnings):
+            registry = self._cluster.stream_registry
+            stream, created = await registry.update(call.namespace, call.name, update, strategy)
+            return Reply(self._shown(stream), 201 if created else 200, tuple(update.warnings))
 
     async def delete(self, call: Call) -> Reply:
         """Removes a stream; images stay."""
-        stream = await self._cluster.streams.delete(call.namespace, call.name)
-        details = StatusDetails(name=call.name, group=failures.GROUP, kind=IMAGE_STREAMS, uid=stream.metadata.uid)
-        return Reply(failures.success(details=details))
+        options = delete_options(call.request)
+        deleted = await self._cluster.stream_registry.delete(call.namespace, call.name, options)
+        if isinstance(deleted, Status):
+            return Reply(deleted)
+        return Reply(self._shown(deleted), 202 if options.orphanDependents is False else 200)
 
     def _shown(self, stream: ImageStream) -> ImageStream:
-        stream.kind, stream.apiVersion = KIND, API_VERSION
-        return self._cluster.strategy.decorate(stream)
+        stream.kind, stream.apiVersion = self._kind.kind, API_VERSION
+        return stream

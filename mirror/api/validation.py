@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mirror.api.fields import FieldError, forbidden, invalid, required
@@ -13,6 +13,7 @@ from mirror.reference import InvalidReference, Reference
 from mirror.v1.image import Image
 from mirror.v1.imagestream import LEGACY, LOCAL, PRESERVE_ORIGINAL, SOURCE, ImageStream, TagReference
 from mirror.v1.imagestreamimport import ImageImportSpec, ImageStreamImport, RepositoryImportSpec
+from mirror.v1.meta import ApiObject
 
 INSECURE_ANNOTATION: Final = "openshift.io/image.insecureRepository"
 _MODES: Final = frozenset({"", LEGACY, PRESERVE_ORIGINAL})
@@ -107,7 +108,7 @@ def stream_errors(stream: ImageStream, allowed: AllowedRegistries) -> list[Field
     if len(f"{meta.namespace}/{meta.name}".encode()) > 255:
         text = "'namespace/name' cannot be longer than 255 characters"
         errors.append(invalid("metadata.name", meta.name, text))
-    insecure = (meta.annotations or {}).get(INSECURE_ANNOTATION) == "true"
+    insecure = _is_insecure(stream)
     if stream.spec.dockerImageRepository:
         errors += _repository_errors(stream.spec.dockerImageRepository, allowed, insecure=insecure)
     for tag in stream.spec.tags or ():
@@ -170,29 +171,55 @@ def _docker_image_errors(
         yield forbidden(f"{field}.from.name", refused)
 
 
-def history_errors(
-    stream: ImageStream,
-    allowed: AllowedRegistries,
-    *,
-    insecure: bool,
-    known: Callable[[str], bool] = lambda _: False,
-) -> Iterator[FieldError]:
-    """What is wrong with the pull specs of a stream's history; those that are `known` are not looked at."""
+def history_errors(stream: ImageStream, allowed: AllowedRegistries, *, insecure: bool) -> Iterator[FieldError]:
+    """What is wrong with the pull specs of a stream's history."""
     policies = {tag.name: tag.importPolicy.insecure for tag in stream.spec.tags or ()}
     for tag in stream.status.tags or ():
         for index, event in enumerate(tag.items or ()):
-            reference = event.dockerImageReference
-            if known(reference):
-                continue
             field = f"status.tags[{tag.tag}].items[{index}].dockerImageReference"
-            if not reference:
+            if not event.dockerImageReference:
                 yield required(field)
-            elif problem := _parse_problem(reference):
-                yield invalid(field, reference, problem)
             else:
-                refused = allowed.check_pull_spec(reference, insecure or policies.get(tag.tag, False))
-                if refused is not None:
-                    yield forbidden(field, refused)
+                error = _pull_spec_error(
+                    event.dockerImageReference, field, allowed, insecure=insecure or policies.get(tag.tag, False)
+                )
+                if error is not None:
+                    yield error
+
+
+def _pull_spec_error(name: str, field: str, allowed: AllowedRegistries, *, insecure: bool) -> FieldError | None:
+    if problem := _parse_problem(name):
+        return invalid(field, name, problem)
+    refused = allowed.check_pull_spec(name, insecure)
+    return None if refused is None else forbidden(field, refused)
+
+
+def status_update_errors(stream: ImageStream, old: ImageStream, allowed: AllowedRegistries) -> list[FieldError]:
+    """What is wrong with the pull specs that are new in a stream's history.
+
+    One that is there several times is looked at once, leniently if one of its tags is insecure.
+    """
+    known = {event.dockerImageReference for tag in old.status.tags or () for event in tag.items or ()}
+    insecure = _is_insecure(stream)
+    policies = {tag.name: tag.importPolicy.insecure for tag in stream.spec.tags or ()}
+    fields: dict[str, list[str]] = {}
+    lenient: set[str] = set()
+    for tag in stream.status.tags or ():
+        for index, event in enumerate(tag.items or ()):
+            reference = event.dockerImageReference
+            if reference not in known:
+                fields.setdefault(reference, []).append(f"status.tags[{tag.tag}].items[{index}].dockerImageReference")
+                lenient |= {reference} if insecure or policies.get(tag.tag, False) else set()
+    errors = []
+    for reference, places in fields.items():
+        for field in places:
+            error = _pull_spec_error(reference, field, allowed, insecure=reference in lenient)
+            errors += [] if error is None else [error]
+    return errors
+
+
+def _is_insecure(stream: ApiObject) -> bool:
+    return (stream.metadata.annotations or {}).get(INSECURE_ANNOTATION) == "true"
 
 
 def pull_specs(stream: ImageStream) -> Iterable[str]:

@@ -22,7 +22,7 @@ _EMPTY: Final = gojson.Struct(go="struct {}", fields=[])
 _SET: Final = gojson.Map(_EMPTY, go="map[string]struct {}")
 _LABELS: Final = gojson.Map(gojson.String, go="map[string]string")
 
-_CONTAINER_FIELDS: Final[list[tuple[str, gojson.Shape]]] = [
+CONTAINER_FIELDS: Final[list[tuple[str, gojson.Shape]]] = [
     ("Hostname", gojson.String),
     ("Domainname", gojson.String),
     ("User", gojson.String),
@@ -55,7 +55,7 @@ _CONTAINER_FIELDS: Final[list[tuple[str, gojson.Shape]]] = [
 
 def _image_fields(package: str, time: gojson.Shape) -> list[tuple[str, gojson.Shape]]:
     """The fields that both passes know; they differ in the packages of their types and in that of the time."""
-    container = gojson.Struct(go=f"{package}.DockerConfig", fields=_CONTAINER_FIELDS)
+    container = gojson.Struct(go=f"{package}.DockerConfig", fields=CONTAINER_FIELDS)
     return [
         ("id", gojson.String),
         ("parent", gojson.String),
@@ -179,7 +179,7 @@ _KEYS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _NUMBERS: Final = ("Memory", "MemorySwap", "CpuShares")
 
 _TOP_NAMES: Final = frozenset(name for name, _ in _SECOND_PASS.fields)
-_CONTAINER_NAMES: Final = frozenset(name for name, _ in _CONTAINER_FIELDS)
+_CONTAINER_NAMES: Final = frozenset(name for name, _ in CONTAINER_FIELDS)
 _FOLDED: Final = frozenset(name.lower() for name in _TOP_NAMES | _CONTAINER_NAMES)
 # Keys of today's configs that are known to be dropped: looked up before anything is folded.
 _DROPPED: Final = frozenset({"variant", "Healthcheck", "StopSignal", "Shell", "ArgsEscaped", "StopTimeout"})
@@ -254,10 +254,10 @@ def decode_compatibility(content: bytes) -> ImageConfig:
         fields.get("comment", ""),
         None if created == _ZERO_TIME else created,
         fields.get("container", ""),
-        _kept(fields.get("container_config") or {}),
+        kept_fields(fields.get("container_config") or {}),
         fields.get("docker_version", ""),
         fields.get("author", ""),
-        None if config is None else _kept(config),
+        None if config is None else kept_fields(config),
         fields.get("architecture", ""),
     )
 
@@ -280,10 +280,10 @@ def _decode_fast(content: bytes) -> ImageConfig | None:
         config.comment or "",
         created,
         config.container or "",
-        {} if config.container_config is None else _kept(msgspec.structs.asdict(config.container_config)),
+        {} if config.container_config is None else kept_fields(msgspec.structs.asdict(config.container_config)),
         config.docker_version or "",
         config.author or "",
-        None if config.config is None else _kept(msgspec.structs.asdict(config.config)),
+        None if config.config is None else kept_fields(msgspec.structs.asdict(config.config)),
         config.architecture or "",
     )
 
@@ -312,7 +312,7 @@ def _repeats(content: bytes) -> bool:
     return content.count(b'"config"') > 1 or content.count(b'"container_config"') > 1 or content.count(b'"Labels"') > 2
 
 
-def _kept(fields: dict[str, Any]) -> dict[str, Any]:
+def kept_fields(fields: dict[str, Any]) -> dict[str, Any]:
     """A container's fields in key order without the empty ones, maps sorted."""
     kept: dict[str, Any] = {}
     for name in _CONTAINER_ORDER:
@@ -328,7 +328,7 @@ def _kept(fields: dict[str, Any]) -> dict[str, Any]:
     return kept
 
 
-_CONTAINER_ORDER: Final = tuple(name for name, _ in _CONTAINER_FIELDS)
+_CONTAINER_ORDER: Final = tuple(name for name, _ in CONTAINER_FIELDS)
 _NONE: Final = _Empty()
 
 

@@ -6,7 +6,7 @@ from typing import Final
 
 import msgspec
 
-from mirror.v1.meta import V1, ListMeta, ObjectMeta, Time, always, nullable
+from mirror.v1.meta import V1, ApiObject, ListMeta, Time, always, nullable
 
 EMPTY_METADATA: Final = msgspec.Raw(
     b'{"kind":"DockerImage","apiVersion":"image.openshift.io/1.0","Id":"","Created":null,"ContainerConfig":{}}'
@@ -57,10 +57,7 @@ class SignatureSubject(V1):
     publicKeyID: str = always(str)
 
 
-class ImageSignature(V1):
-    kind: str = ""
-    apiVersion: str = ""
-    metadata: ObjectMeta = always(ObjectMeta)
+class ImageSignature(ApiObject):
     type: str = always(str)
     content: bytes | None = nullable()
     conditions: list[SignatureCondition] | None = None
@@ -71,15 +68,12 @@ class ImageSignature(V1):
     issuedTo: SignatureSubject | None = None
 
 
-class Image(V1):
+class Image(ApiObject):
     """A container image, cluster scoped, named by the digest of its manifest.
 
     ``dockerImageMetadata`` is ready JSON: it is made once, when the manifest is converted, and copied afterwards.
     """
 
-    kind: str = ""
-    apiVersion: str = ""
-    metadata: ObjectMeta = always(ObjectMeta)
     dockerImageReference: str = ""
     dockerImageMetadata: msgspec.Raw = always(_empty_metadata)
     dockerImageMetadataVersion: str = ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mirror.v1.image import Image
-from mirror.v1.meta import V1, ListMeta, ObjectMeta, ObjectReference, Time, always, nullable
+from mirror.v1.meta import V1, ApiObject, ListMeta, ObjectReference, Time, always, nullable
 
 SOURCE = "Source"
 LOCAL = "Local"
@@ -77,10 +77,7 @@ class ImageStreamStatus(V1):
     tags: list[NamedTagEventList] | None = None
 
 
-class ImageStream(V1):
-    kind: str = ""
-    apiVersion: str = ""
-    metadata: ObjectMeta = always(ObjectMeta)
+class ImageStream(ApiObject):
     spec: ImageStreamSpec = always(ImageStreamSpec)
     status: ImageStreamStatus = always(ImageStreamStatus)
 
@@ -92,10 +89,7 @@ class ImageStreamList(V1):
     items: list[ImageStream] = always(list[ImageStream])
 
 
-class ImageStreamTag(V1):
-    kind: str = ""
-    apiVersion: str = ""
-    metadata: ObjectMeta = always(ObjectMeta)
+class ImageStreamTag(ApiObject):
     tag: TagReference | None = nullable()
     generation: int = always(int)
     lookupPolicy: ImageLookupPolicy = always(ImageLookupPolicy)
@@ -103,10 +97,7 @@ class ImageStreamTag(V1):
     image: Image = always(Image)
 
 
-class ImageStreamImage(V1):
-    kind: str = ""
-    apiVersion: str = ""
-    metadata: ObjectMeta = always(ObjectMeta)
+class ImageStreamImage(ApiObject):
     image: Image = always(Image)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mirror.v1.image import Image
 from mirror.v1.imagestream import ImageStream, TagImportPolicy, TagReferencePolicy
-from mirror.v1.meta import V1, LocalObjectReference, ObjectMeta, ObjectReference, Status, always
+from mirror.v1.meta import V1, ApiObject, LocalObjectReference, ObjectReference, Status, always
 
 
 class ImageImportSpec(V1, rename={"from_": "from"}):
@@ -49,9 +49,6 @@ class ImageStreamImportStatus(V1, rename={"import_": "import"}):
     images: list[ImageImportStatus] | None = None
 
 
-class ImageStreamImport(V1):
-    kind: str = ""
-    apiVersion: str = ""
-    metadata: ObjectMeta = always(ObjectMeta)
+class ImageStreamImport(ApiObject):
     spec: ImageStreamImportSpec = always(ImageStreamImportSpec)
     status: ImageStreamImportStatus = always(ImageStreamImportStatus)

@@ -8,7 +8,7 @@ key order in JSON.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -45,13 +45,17 @@ class OwnerReference(V1):
     blockOwnerDeletion: bool | None = None
 
 
+NO_FIELDS: Final = msgspec.Raw(b"")
+"""``fieldsV1`` that is not there."""
+
+
 class ManagedFieldsEntry(V1):
     manager: str = ""
     operation: str = ""
     apiVersion: str = ""
     time: Time | None = None
     fieldsType: str = ""
-    fieldsV1: msgspec.Raw | None = None
+    fieldsV1: msgspec.Raw = NO_FIELDS
     subresource: str = ""
 
 
@@ -73,6 +77,14 @@ class ObjectMeta(V1):
     ownerReferences: list[OwnerReference] | None = None
     finalizers: list[str] | None = None
     managedFields: list[ManagedFieldsEntry] | None = None
+
+
+class ApiObject(V1):
+    """What every kind begins with. Inside other objects ``kind`` and ``apiVersion`` stay empty."""
+
+    kind: str = ""
+    apiVersion: str = ""
+    metadata: ObjectMeta = always(ObjectMeta)
 
 
 class ListMeta(V1):

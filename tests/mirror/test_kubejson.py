@@ -247,7 +247,7 @@ def test_at_most_100_problems() -> None:
         ('{"dockerImageMetadata":null}', "dockerImageMetadata",
          b'{"kind":"DockerImage","apiVersion":"image.openshift.io/1.0","Id":"","Created":null,"ContainerConfig":{}}'),
         ('{"dockerImageMetadata":{"a":1,"a":1.5,"b":{"c":1}}}', "dockerImageMetadata", b'{"a":1,"a":1.5,"b":{"c":1}}'),
-        ('{"metadata":{"managedFields":[{"fieldsV1":null,"time":null}]}}', "metadata.managedFields.0.fieldsV1", None),
+        ('{"metadata":{"managedFields":[{"fieldsV1":null,"time":null}]}}', "metadata.managedFields.0.fieldsV1", b""),
         ('{"metadata":{"managedFields":[{"fieldsV1":{"f:spec":{}}}]}}', "metadata.managedFields.0.fieldsV1",
          b'{"f:spec":{}}'),
         ('{"signatures":[{"content":"aGk=","issuedBy":{}}]}', "signatures.0.content", b"hi"),
