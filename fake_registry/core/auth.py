@@ -193,10 +193,16 @@ class Authenticator:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         return self._tokens.read(credentials.strip(), self._host) if scheme.lower() == "bearer" else None
 
-    def _bearer_challenge(self, needed: Access | None) -> str:
-        if needed is None:
-            return self._challenge
-        return f'{self._challenge},scope="{needed.type}:{needed.name}:{",".join(needed.actions)}"'
+    def wider(self, user: str, *needed: Access) -> errors.RegistryError | None:
+        """The challenge to come back with a token for all of this; None if tokens do not count, or a user, whose token
+        is good for less, cannot have such a one."""
+        if self._auth.type != "bearer" or not all(self._may(user, access) for access in needed):
+            return None
+        return errors.unauthorized(self._bearer_challenge(*needed))
+
+    def _bearer_challenge(self, *needed: Access | None) -> str:
+        scopes = [f"{one.type}:{one.name}:{','.join(one.actions)}" for one in needed if one is not None]
+        return f'{self._challenge},scope="{" ".join(scopes)}"' if scopes else self._challenge
 
     def _basic_user(self, scheme: str, credentials: str) -> str | None:
         given = _basic_credentials(credentials) if scheme.lower() == "basic" else None

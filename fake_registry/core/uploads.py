@@ -10,6 +10,7 @@ from typing import Final
 
 from fake_registry.config import seconds
 from fake_registry.core import errors
+from fake_registry.core.auth import Access
 from fake_registry.core.bodies import add_to_upload, announced_length
 from fake_registry.core.call import Call, in_thread, look_for
 from fake_registry.core.errors import API_VERSION
@@ -31,8 +32,11 @@ async def start(call: Call) -> Response:
     for given in (mount, digest):
         if given is not None and not is_digest(given):
             raise errors.digest_invalid(given)
-    if mount is not None and await _mounted(call, mount, asked.get("from")):
-        return _created(call, mount)
+    if mount is not None:
+        source = asked.get("from")
+        _ask_for_scope(call, source)
+        if await _mounted(call, mount, source):
+            return _created(call, mount)
     guess = digest or mount
     algorithm = asked.get("digest-algorithm", "sha256") if guess is None else guess.partition(":")[0]
     if not is_algorithm(algorithm):
@@ -136,6 +140,17 @@ async def _completed(call: Call, upload: Upload, digest: str) -> Response:
         raise errors.digest_invalid(digest) from None
     await call.content.write(host, name, tree.remember_blob, host, name, digest)
     return _created(call, digest)
+
+
+def _ask_for_scope(call: Call, source: str | None) -> None:
+    """Asks for a token that is good for the source of a mount, too, where the user can have such a one."""
+    guard = call.host.authenticator
+    if guard is None or source is None or not is_repository_name(source) or call.may("pull", source):
+        return
+    mounting = Access("repository", call.target.name, ["pull", "push"]), Access("repository", source, ["pull"])
+    challenge = guard.wider(call.user, *mounting)
+    if challenge is not None:
+        raise challenge
 
 
 async def _mounted(call: Call, digest: str, source: str | None) -> bool:
