@@ -140,18 +140,18 @@ def _resource_list(group: ApiGroup) -> APIResourceList:
         resource, namespaced = group.resources[name], group.routes[name].namespaced
         resources.append(
             APIResource(
-                name,
-                resource.singular,
-                namespaced,
-                resource.kind,
-                group.verbs(name),
-                list(resource.short_names) or None,
-                list(resource.categories) or None,
-                group.storage_hash(name),
+                name=name,
+                singularName=resource.singular,
+                namespaced=namespaced,
+                kind=resource.kind,
+                verbs=group.verbs(name),
+                shortNames=list(resource.short_names) or None,
+                categories=list(resource.categories) or None,
+                storageVersionHash=group.storage_hash(name),
             )
         )
         resources += [
-            APIResource(f"{name}/{sub}", "", namespaced, kind, group.verbs(name, sub))
+            APIResource(name=f"{name}/{sub}", namespaced=namespaced, kind=kind, verbs=group.verbs(name, sub))
             for sub, kind in sorted(resource.subresources.items())
             if sub in group.routes[name].subresources
         ]

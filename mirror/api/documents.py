@@ -12,6 +12,7 @@ from mirror.api.groups import ApiGroup
 from mirror.api.health import Health
 from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.api.metrics import Metrics, check_metrics
+from mirror.api.openapi import OpenApi
 from mirror.api.writing import raw_json
 from mirror.v1.discovery import Info, RootPaths
 
@@ -46,7 +47,9 @@ class Documents:
         self._discovery = Discovery(groups)
         self._health = Health(self._storage_works)
         self._version = version_info(cluster.config.architecture)
-        paths = [*self._discovery.paths, *self._health.paths, "/metrics", "/metrics/slis", "/version"]
+        self._openapi = OpenApi(groups, f"1.{KUBERNETES_MINOR}")
+        paths = [*self._discovery.paths, *self._health.paths, *self._openapi.paths]
+        paths += ["/metrics", "/metrics/slis", "/version"]
         self._index = RootPaths(sorted(paths))
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
@@ -63,6 +66,9 @@ class Documents:
         health = await self._health.handle(request)
         if health is not None:
             return health
+        openapi = self._openapi.handle(request)
+        if openapi is not None:
+            return openapi
         if path == "/metrics":
             return self._metrics.response()
         if path == "/metrics/slis":

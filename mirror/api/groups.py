@@ -7,6 +7,8 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import msgspec
+
 from mirror.api.routing import Route
 from mirror.api.tables import Printer
 
@@ -32,7 +34,8 @@ class Resource:
 class ApiGroup:
     """One version of a group with its resources and their routes. The core group has no name.
 
-    `package` is that of the Go types behind the kinds, for messages that show them.
+    `package` is that of the Go types behind the kinds, for messages that show them; `types` are the kinds, lists
+    included, and `schema_package` where OpenAPI documents have them.
     """
 
     name: str
@@ -40,6 +43,8 @@ class ApiGroup:
     routes: Mapping[str, Route]
     resources: Mapping[str, Resource]
     package: str
+    types: Mapping[str, type[msgspec.Struct]]
+    schema_package: str
 
     @property
     def path(self) -> str:

@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
+
+import msgspec
 
 from mirror.api import printers
 from mirror.api.cluster import Cluster
 from mirror.api.groups import ApiGroup, Resource
 from mirror.api.routes import image_routes
+from mirror.v1.image import Image, ImageList, ImageSignature
+from mirror.v1.imagestream import (
+    ImageStream,
+    ImageStreamImage,
+    ImageStreamList,
+    ImageStreamTag,
+    ImageStreamTagList,
+)
+from mirror.v1.imagestreamimport import ImageStreamImport
+from mirror.v1.imagestreamlayers import ImageStreamLayers
+from mirror.v1.imagetag import ImageStreamMapping, ImageTag, ImageTagList
+from mirror.v1.secret import SecretList
 
 RESOURCES: Final = {
     "images": Resource("Image", "image", stored=True, printer=printers.IMAGES),
@@ -32,7 +47,16 @@ RESOURCES: Final = {
     "imagetags": Resource("ImageTag", "imagetag", short_names=("itag",), printer=printers.TAGS),
 }
 
+IMAGE_SCHEMAS: Final = "com.github.openshift.api.image.v1"
+TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
+    type_.__name__: type_
+    for type_ in (
+        *(Image, ImageList, ImageSignature, ImageStream, ImageStreamImage, ImageStreamImport, ImageStreamLayers),
+        *(ImageStreamList, ImageStreamMapping, ImageStreamTag, ImageStreamTagList, ImageTag, ImageTagList, SecretList),
+    )
+}
+
 
 def image_group(cluster: Cluster) -> ApiGroup:
     """The group with the routes of a cluster."""
-    return ApiGroup("image.openshift.io", "v1", image_routes(cluster), RESOURCES, "image")
+    return ApiGroup("image.openshift.io", "v1", image_routes(cluster), RESOURCES, "image", TYPES, IMAGE_SCHEMAS)

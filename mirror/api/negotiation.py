@@ -134,6 +134,15 @@ def negotiate_stream(request: ApiRequest, allows: Allows = no_conversion) -> Rep
     return found
 
 
+def offered(accept: str, media_types: Sequence[str]) -> str | None:
+    """The media type of some that fits ``Accept`` best, whatever parameters it names; None if none does."""
+    for clause in _clauses(accept or "*/*"):
+        for media in media_types:
+            if clause.accepts(media):
+                return media
+    return None
+
+
 def _negotiate(accept: str, allows: Allows, offered: Sequence[str]) -> Representation | None:
     if not accept:
         return Representation(offered[0])

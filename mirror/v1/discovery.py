@@ -51,6 +51,8 @@ class APIResource(V1):
     name: str = always(str)
     singularName: str = always(str)
     namespaced: bool = always(bool)
+    group: str = ""
+    version: str = ""
     kind: str = always(str)
     verbs: list[str] = always(list[str])
     shortNames: list[str] | None = None
