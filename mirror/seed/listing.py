@@ -6,11 +6,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fake_registry.errors import ContentError
+from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Snapshot, Tree, canonical_host
 from fake_registry.oci import INDEX_TYPES, Descriptor, Index, Links, manifest_links
 from mirror.errors import InputError
-from mirror.reference import InvalidReference, Reference
+from mirror.seed.selection import manifest_of, platform_name, repository_of, selected, words
+
+_DEEPEST = 8
 
 
 class RepositoryEntry(msgspec.Struct, frozen=True):
@@ -40,22 +42,48 @@ class LayerEntry(msgspec.Struct, frozen=True, rename="camel"):
     present: bool
 
 
-class PlatformEntry(msgspec.Struct, frozen=True):
-    """A manifest of an index."""
+class PlatformEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
+    """A manifest of an index. What is known only from its bytes is absent where the tree does not have them.
+
+    ``total`` is what pulling it takes: the bytes of its config and layers. An index in an index has ``manifests``.
+    """
 
     platform: str
     digest: str
     size: int
+    media_type: str
+    present: bool
+    total: int | None = None
+    config: str = ""
+    layers: list[LayerEntry] | None = None
+    manifests: list[PlatformEntry] | None = None
+
+
+class ReferrerEntry(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+    """A manifest whose subject is another: a signature, an attestation, a list of parts."""
+
+    digest: str
+    artifact_type: str
+    media_type: str
+    size: int
 
 
 class Description(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """One manifest: an index has ``manifests``, an image ``config`` (its JSON as it stands) and ``layers``."""
+    """One manifest: an index has ``manifests``, an image ``config`` (its JSON as it stands) and ``layers``.
+
+    ``total`` is what pulling all of it takes, in bytes, each blob counted once. ``named_by`` are the indexes of the
+    repository that lead to it, ``subject`` is what it refers to, ``referrers`` what refers to it.
+    """
 
     image: str
     digest: str
     media_type: str
     size: int
+    total: int
     tags: list[str]
+    named_by: list[str] = []
+    subject: str = ""
+    referrers: list[ReferrerEntry] = []
     manifests: list[PlatformEntry] | None = None
     config: msgspec.Raw | None = None
     layers: list[LayerEntry] | None = None
@@ -69,10 +97,10 @@ def repositories(tree: Tree, host: str | None = None) -> Iterator[RepositoryEntr
         TreeError: an ``index.json`` is broken.
     """
     if host is not None and canonical_host(host) not in tree.hosts():
-        raise InputError(f"no host {host} in {tree.root}; there are {_words(tree.hosts())}")
+        raise InputError(f"no host {host} in {tree.root}; there are {words(tree.hosts())}")
     for name in tree.hosts() if host is None else [canonical_host(host)]:
         for repository in tree.repositories(name):
-            snapshot = _snapshot(tree, name, repository)
+            snapshot = repository_of(tree, name, repository)
             manifests = sum(1 for _ in snapshot.manifests())
             yield RepositoryEntry(name, repository, len(snapshot.tag_names), manifests)
 
@@ -84,7 +112,7 @@ def tags(tree: Tree, host: str, repository: str) -> Iterator[TagEntry]:
         InputError: the tree has no such repository.
         TreeError: its ``index.json`` is broken.
     """
-    snapshot = _snapshot(tree, canonical_host(host), repository)
+    snapshot = repository_of(tree, host, repository)
     tagged = {descriptor.digest for descriptor in snapshot.tags.values()}
     for tag in snapshot.tag_names:
         yield _tag_entry(tag, snapshot.tags[tag])
@@ -99,42 +127,70 @@ def describe(tree: Tree, pull_spec: str) -> tuple[Description, bytes]:
         InputError: not a pull spec, or the tree has nothing under it.
         TreeError: an ``index.json`` is broken.
     """
-    try:
-        reference = Reference.parse(pull_spec).docker_client_defaults()
-    except InvalidReference as error:
-        raise InputError(f"{pull_spec}: {error}") from None
-    snapshot = _snapshot(tree, canonical_host(reference.registry), reference.repository_name())
-    wanted = reference.id or reference.tag
-    descriptor = snapshot.resolve(wanted)
-    if descriptor is None:
-        raise InputError(f"{pull_spec}: no {wanted} in that repository; its tags are {_words(snapshot.tag_names)}")
-    try:
-        manifest = snapshot.read_manifest(descriptor)
-    except ContentError as error:
-        raise InputError(f"{pull_spec}: {error}; ismirror data verify says more") from None
-    if manifest is None:
-        raise InputError(f"{pull_spec}: {descriptor.digest} is not in the tree; ismirror data verify says more")
-    return _description(snapshot, pull_spec, descriptor, manifest), manifest
+    image = selected(tree, pull_spec)
+    manifest = manifest_of(image.snapshot, image.descriptor, pull_spec)
+    return _description(image.snapshot, pull_spec, image.descriptor, manifest), manifest
 
 
 def _description(snapshot: Snapshot, pull_spec: str, descriptor: Descriptor, manifest: bytes) -> Description:
     links = manifest_links(manifest)
+    referrers = [
+        ReferrerEntry(
+            digest=one.descriptor.digest,
+            artifact_type=one.links.artifact_type,
+            media_type=one.descriptor.media_type,
+            size=one.descriptor.size,
+        )
+        for one in snapshot.referrers(descriptor.digest)
+    ]
     base = Description(
         image=pull_spec,
         digest=descriptor.digest,
         media_type=descriptor.media_type,
         size=len(manifest),
+        total=sum(_blob_sizes(snapshot, links, {}).values()),
         tags=[tag for tag in snapshot.tag_names if snapshot.tags[tag].digest == descriptor.digest],
+        named_by=sorted(_named_by(snapshot, descriptor.digest)),
+        subject=links.subject.digest if links.subject is not None else "",
+        referrers=referrers,
     )
     if descriptor.media_type in INDEX_TYPES:
-        return msgspec.structs.replace(base, manifests=_platforms(manifest, links))
-    layers = [
-        LayerEntry(
-            layer.digest, layer.media_type, layer.size, snapshot.store.find(layer.digest, snapshot.own) is not None
-        )
+        return msgspec.structs.replace(base, manifests=_platforms(snapshot, manifest, links, 0))
+    return msgspec.structs.replace(base, layers=_layers(snapshot, links), config=_config(snapshot, links.config))
+
+
+def _layers(snapshot: Snapshot, links: Links) -> list[LayerEntry]:
+    return [
+        LayerEntry(layer.digest, layer.media_type, layer.size, snapshot.find_blob(layer.digest) is not None)
         for layer in links.layers
     ]
-    return msgspec.structs.replace(base, layers=layers, config=_config(snapshot, links.config))
+
+
+def _named_by(snapshot: Snapshot, digest: str) -> Iterator[str]:
+    """The indexes of a repository that name a manifest."""
+    for descriptor in snapshot.manifests():
+        links = _links(snapshot, descriptor)
+        if links is not None and any(child.digest == digest for child in links.children):
+            yield descriptor.digest
+
+
+def _links(snapshot: Snapshot, descriptor: Descriptor) -> Links | None:
+    """What a manifest leads to; None if it is not there, or cannot be read."""
+    try:
+        return snapshot.store.links(descriptor.digest, descriptor.media_type, snapshot.own)
+    except (ContentError, TreeError):
+        return None
+
+
+def _blob_sizes(snapshot: Snapshot, links: Links, found: dict[str, int], depth: int = 0) -> dict[str, int]:
+    """The sizes of all configs and layers below a manifest, as far as they are stated, each once."""
+    for blob in links.blobs():
+        found.setdefault(blob.digest, max(blob.size, 0))
+    for child in links.manifests() if depth < _DEEPEST else ():
+        below = _links(snapshot, child)
+        if below is not None:
+            _blob_sizes(snapshot, below, found, depth + 1)
+    return found
 
 
 def _config(snapshot: Snapshot, descriptor: Descriptor | None) -> msgspec.Raw | None:
@@ -151,30 +207,32 @@ def _config(snapshot: Snapshot, descriptor: Descriptor | None) -> msgspec.Raw | 
     return msgspec.Raw(content)
 
 
-def _platforms(manifest: bytes, links: Links) -> list[PlatformEntry]:
+def _platforms(snapshot: Snapshot, manifest: bytes, links: Links, depth: int) -> list[PlatformEntry]:
     try:
         children = msgspec.json.decode(manifest, type=Index).manifests
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         children = list(links.children)
-    return [PlatformEntry(_platform(child), child.digest, child.size) for child in children]
+    return [_platform_entry(snapshot, child, depth) for child in children]
 
 
-def _platform(entry: Descriptor) -> str:
-    platform = entry.platform
-    return "/".join(filter(None, (platform.os, platform.architecture, platform.variant))) if platform else ""
-
-
-def _snapshot(tree: Tree, host: str, repository: str) -> Snapshot:
-    snapshot = tree.snapshot(host, repository)
-    if snapshot is None:
-        raise InputError(f"no repository {host}/{repository} in {tree.root}; ismirror data ls shows those there are")
-    return snapshot
+def _platform_entry(snapshot: Snapshot, child: Descriptor, depth: int) -> PlatformEntry:
+    entry = PlatformEntry(
+        platform=platform_name(child),
+        digest=child.digest,
+        size=child.size,
+        media_type=child.media_type,
+        present=snapshot.find_blob(child.digest) is not None,
+    )
+    links = _links(snapshot, child)
+    if links is None or depth >= _DEEPEST:
+        return entry
+    entry = msgspec.structs.replace(entry, total=sum(_blob_sizes(snapshot, links, {}).values()))
+    if child.media_type in INDEX_TYPES:
+        data = snapshot.read_manifest(child) or b""
+        return msgspec.structs.replace(entry, manifests=_platforms(snapshot, data, links, depth + 1))
+    config = links.config.digest if links.config is not None else ""
+    return msgspec.structs.replace(entry, config=config, layers=_layers(snapshot, links))
 
 
 def _tag_entry(tag: str, descriptor: Descriptor) -> TagEntry:
     return TagEntry(tag, descriptor.digest, descriptor.media_type, descriptor.size)
-
-
-def _words(names: list[str]) -> str:
-    shown = [*names[:10], f"{len(names) - 10} more"] if len(names) > 11 else names
-    return ", ".join(shown) or "none"

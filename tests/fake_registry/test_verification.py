@@ -77,6 +77,7 @@ class TestVerification:
             file=f"blobs/sha256/{digits(digest)}",
             what="content does not match the digest in its name",
             expected=f"content of {digest}",
+            digest=digest,
         )
 
     def test_damaged_manifest_is_reported_once(self, tree: Tree) -> None:
@@ -108,9 +109,29 @@ class TestVerification:
         tree.put_blob(image(b"absent config"))
         tree.put_manifest(HOST, "app", data, OCI_INDEX, "v1")
         child, config = compute_digest(image(b"absent config")), compute_digest(b"absent config")
-        assert [(problem.kind, problem.what) for problem in verify(tree)] == [
-            ("missing", f"manifest {child}: config {config} is not in the tree"),
-            ("missing", f"manifest {compute_digest(image(b'b'))} is not in the tree"),
+        missing = [("missing", f"manifest {child}: config {config} is not in the tree")]
+        assert [(problem.kind, problem.what) for problem in verify(tree)] == missing
+        other = compute_digest(image(b"b"))
+        assert [(problem.kind, problem.what, problem.digest) for problem in verify(tree, complete=True)] == [
+            (*missing[0], config),
+            (
+                "missing",
+                f"manifest {child}: layer {compute_digest(b'layer')} is not in the tree",
+                compute_digest(b"layer"),
+            ),
+            ("missing", f"manifest {other} is not in the tree", other),
+        ]
+
+    def test_an_index_leads_to_something(self, tree: Tree) -> None:
+        data = index(image(b"a"), image(b"b"))
+        digest = tree.put_manifest(HOST, "app", data, OCI_INDEX, "v1").digest
+        assert [(problem.kind, problem.what, problem.repository) for problem in verify(tree)] == [
+            (
+                "missing",
+                f"manifest {digest} (tag v1): manifest {compute_digest(image(config))} is not in the tree",
+                f"{HOST}/app",
+            )
+            for config in (b"a", b"b")
         ]
 
     def test_listed_manifest_is_missing(self, tree: Tree) -> None:
