@@ -22,7 +22,7 @@ from mirror.importer.dial import HostList, Target, fixed_read, parse_target, ref
 from mirror.importer.transport import Answer, TransportError
 from mirror.importer.waiting import Waits
 
-_OF_THE_SERVER: Final = frozenset({"connection", "date", "transfer-encoding"})
+_OF_THE_SERVER: Final = frozenset({"date", "transfer-encoding"})
 _NO_BODY: Final = frozenset({204, 304})
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _LINE_END: Final = re.compile(r"[\r\n]")
@@ -39,7 +39,7 @@ class EmbeddedTransport:
             hosts = {name: core.host(name) or Host() for name in core.known_hosts()}
         self._hosts = HostList(hosts)
         self._peers: dict[tuple[str, str], Peer] = {}
-        self._open: set[tuple[str, int, bool]] = set()
+        self._open: set[tuple[str, bool]] = set()
         """The TLS connections that HTTP would have kept: with whom, and whether any certificate would do."""
 
     async def send(
@@ -55,7 +55,7 @@ class EmbeddedTransport:
     ) -> Answer:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
         peer = self._peer(scheme, host)
-        connection = (peer.target.host.lower(), peer.target.port, insecure)
+        connection = (peer.place, insecure)
         waits = Waits()
         waits.begin(timeout)
         if scheme == "https" and connection not in self._open:
@@ -126,19 +126,21 @@ class EmbeddedTransport:
             if host.scheme == "down":
                 raise refused(target)
             sni = None if scheme == "http" or target.is_ip else target.host
-            peer = Peer(authority.rpartition("@")[2].removesuffix(":"), host.scheme, sni, target)
+            name = authority.rpartition("@")[2].removesuffix(":")
+            peer = Peer(name, host.scheme, sni, target, f"{target.host.lower()}:{target.port}")
             self._peers[scheme, authority] = peer
         return peer
 
 
 class Peer(NamedTuple):
-    """The other side of a connection: the Host header for it, what it speaks, the name for a TLS handshake, and whom
-    the URL means."""
+    """The other side of a connection: the Host header for it, what it speaks, the name for a TLS handshake, whom the
+    URL means, and where connections to it are counted."""
 
     name: str
     scheme: Scheme
     sni: str | None
     target: Target
+    place: str
 
 
 class Arrived(NamedTuple):
@@ -166,13 +168,13 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> A
     announced: int | None = None
     last = False
     for name, value in response.headers:
-        field = name.lower()
+        field = _field_name(name)
         if field == "content-length":
             announced = int(value) if value.isascii() and value.isdigit() else None
         elif field == "connection":
             last = last or value.lower() == "close"
-        elif field not in _OF_THE_SERVER and is_field_name(field):
-            lines.append((field, _LINE_END.sub(" ", value).strip(" \t")))
+        elif field:
+            lines.append((field, (value if value.isprintable() else _LINE_END.sub(" ", value)).strip(" \t")))
     status = response.status
     has_body = status >= 200 and status not in _NO_BODY
     if has_body:
@@ -182,6 +184,13 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> A
         content, broken = _body(response, announced, waits, target)
     answer = Answer(status, reason_phrase(status), lines, content, broken, waits.head)
     return Arrived(answer, last or broken is not None or delivery.end in {"cut", "reset"})
+
+
+@lru_cache(maxsize=256)
+def _field_name(name: str) -> str:
+    """The name of a field in lower case; empty for what does not come through."""
+    field = name.lower()
+    return field if field not in _OF_THE_SERVER and is_field_name(field) else ""
 
 
 def _body(
