@@ -177,6 +177,8 @@ _MAX_KEYS: Final = 1000
 def _with_keys(problem: str, data: bytes, type_: type[Any]) -> str:
     """The same problem with the keys of mappings, for which msgspec only says ``[...]``: found by leaving the others
     out."""
+    if "[...]" not in problem:
+        return problem
     document = msgspec.json.decode(data)
     keys: list[str] = []
     while problem.partition(": ")[0].count("[...]") > len(keys):
