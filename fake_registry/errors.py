@@ -8,6 +8,7 @@ FakeRegistryError
  ├── UploadError       an upload that cannot be gone on with
  │    ├── UploadGone   there is no such upload (any more)
  │    └── UploadBusy   somebody else is writing to it
+ ├── UsageError        a FakeRegistry used in a way that cannot be
  └── DigestError       text that is not a digest, or bytes that do not match one
       └── ContentError  a file of a tree whose content does not match the digest that names it
 """
@@ -52,6 +53,10 @@ class UploadBusy(UploadError):
 
 class ImageError(FakeRegistryError):
     """A synthetic image that cannot be made. The text names the image and what would be right."""
+
+
+class UsageError(FakeRegistryError):
+    """A `fake_registry.FakeRegistry` used in a way that cannot be. The text says what would be right."""
 
 
 class DigestError(FakeRegistryError):

@@ -24,6 +24,7 @@ from fake_registry.exchange import Connection, Core, Exchanges, Pacing, RealTime
 from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
 from fake_registry.tls import CertificateAuthority, ServerContexts
+from fake_registry.tunnel import NO_WAY, OPEN, tunnel_target, wants_tunnel
 
 _MAX_GREETINGS: Final = 1024
 _OUT_OF_FILES_PAUSE: Final = 0.5
@@ -168,12 +169,18 @@ class RegistryServer:
         try:
             async with asyncio.timeout(self._greeting):
                 hello = await first_bytes(client)
+                tunnelled = None
+                if hello is None and wants_tunnel(client):
+                    tunnelled = await self._tunnel(client)
+                    if tunnelled is None:
+                        return
+                    hello = await first_bytes(client)
                 if hello is None:
                     await self._hand_on(client, None, None)
                     handed_on = True
                     return
                 name = hello.server_name
-                context = self._certificates.context(name, serving, client.getsockname()[0])
+                context = self._certificates.context(name or tunnelled, serving, client.getsockname()[0])
                 if context is None:
                     await refuse_tls(client)
                     return
@@ -200,6 +207,16 @@ class RegistryServer:
             for end in ends:
                 end.cancel()
             await asyncio.gather(*ends, return_exceptions=True)
+
+    async def _tunnel(self, client: socket.socket) -> str | None:
+        """Lets a client take this listener for its proxy; the name of the host that it wants, None if it has none."""
+        target = await tunnel_target(client)
+        if target is None:
+            return None
+        host = self._core.host(target)
+        open_for_it = host is None or host.scheme != "down"
+        await asyncio.get_running_loop().sock_sendall(client, OPEN if open_for_it else NO_WAY)
+        return target.rpartition(":")[0].strip("[]") if open_for_it else None
 
     async def _hand_on(self, client: socket.socket, context: ssl.SSLContext | None, name: str | None) -> None:
         await asyncio.get_running_loop().connect_accepted_socket(
@@ -230,7 +247,6 @@ class _Certificates:
     def __init__(self, core: Registries, authority: CertificateAuthority | None) -> None:
         self._core = core
         self._authority = authority
-        self._trusted: ServerContexts | None = None
         self._untrusted: ServerContexts | None = None
 
     @property
@@ -251,9 +267,7 @@ class _Certificates:
             if self._untrusted is None:
                 self._untrusted = ServerContexts(CertificateAuthority.create())
             return self._untrusted.for_names(*names)
-        if self._trusted is None:
-            self._trusted = ServerContexts(self.authority)
-        return self._trusted.for_names(*names)
+        return self.authority.contexts.for_names(*names)
 
     def _scheme(self, name: str | None) -> str | None:
         """The scheme of the registry of that name; a server name has no port, so any port of it will do."""

@@ -7,6 +7,7 @@ all its certificates. Source: RFC 5280; CA/Browser Forum Baseline Requirements f
 from __future__ import annotations
 
 import fcntl
+import functools
 import ipaddress
 import os
 import secrets
@@ -78,6 +79,11 @@ class CertificateAuthority:
                 return authority
         except OSError as error:
             raise AuthorityError(f"{error.filename or directory}: {error.strerror}") from None
+
+    @functools.cached_property
+    def contexts(self) -> ServerContexts:
+        """The TLS contexts of its servers, the same for all of them."""
+        return ServerContexts(self)
 
     def issue(self, names: Sequence[str]) -> bytes:
         """Certificate and key (PEM) of a server with these host names and IP addresses."""

@@ -20,9 +20,10 @@ LAYERS = {
         {"client_hello", "config", "oci", "resets", "sendfile", "tls"},
         {"fixtures"},
         {"core", "images"},
-        {"exchange", "listening"},
+        {"exchange", "listening", "tunnel"},
         {"quick"},
         {"server"},
+        {"testing"},
         {"pytest_plugin"},
     ),
     "mirror": (

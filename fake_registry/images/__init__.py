@@ -5,6 +5,7 @@ Layers are a digest and a size only, unless real ones are asked for.
 
 from __future__ import annotations
 
+from fake_registry.images.artifacts import ArtifactSpec, BuiltArtifact, build_artifact
 from fake_registry.images.building import BuiltImage, BuiltIndex, build, build_image, build_index
 from fake_registry.images.layers import Layer
 from fake_registry.images.planting import plant
@@ -14,6 +15,8 @@ __all__ = [
     "DEFAULT_PLATFORM",
     "MEDIA_TYPES",
     "MULTI_ARCH",
+    "ArtifactSpec",
+    "BuiltArtifact",
     "BuiltImage",
     "BuiltIndex",
     "ImageSpec",
@@ -22,6 +25,7 @@ __all__ = [
     "RunConfig",
     "Template",
     "build",
+    "build_artifact",
     "build_image",
     "build_index",
     "plant",

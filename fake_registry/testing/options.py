@@ -1,0 +1,84 @@
+"""What tests say about hosts and faults: as structs, or as the dictionaries that a configuration file would hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from fake_registry.config import Fault, FaultAction, FaultMatch, Host, Hosts
+from fake_registry.core.faults import EVERYWHERE
+from fake_registry.errors import UsageError
+
+HostOptions = Mapping[str, Host | Mapping[str, Any]]
+"""Hosts by name, each as in the ``hosts`` part of a configuration file."""
+
+FaultOption = Fault | Mapping[str, Any]
+"""A fault rule: as in a configuration file, or flat, and in both cases with ``host`` if it is not for all of them."""
+
+T = TypeVar("T")
+
+
+def _spellings(struct: type[msgspec.Struct]) -> dict[str, str]:
+    """The names of a struct's fields in files, by those and by the names in Python."""
+    fields = msgspec.structs.fields(struct)
+    return {spelling: field.encode_name for field in fields for spelling in (field.name, field.encode_name)}
+
+
+_OF_MATCH: Final = _spellings(FaultMatch)
+_OF_ACTION: Final = _spellings(FaultAction)
+_OF_RULE: Final = frozenset({"name", "times"})
+
+
+def hosts_of(options: HostOptions | None) -> Hosts:
+    """The configuration of hosts.
+
+    Raises:
+        UsageError: a field that there is not, or a value that it cannot have.
+    """
+    return {name: _converted(host, Host, f"hosts[{name!r}]") for name, host in (options or {}).items()}
+
+
+def fault_of(option: FaultOption) -> tuple[str, Fault]:
+    """The host (``*``: all) that a fault rule is for, and the rule.
+
+    Flat is ``{"kind": "manifest", "nth": 1, "status": 503}`` in place of
+    ``{"match": {"kind": "manifest", "nth": 1}, "action": {"status": 503}}``.
+
+    Raises:
+        UsageError: a field that there is not, or a value that it cannot have.
+    """
+    if isinstance(option, Fault):
+        return EVERYWHERE, option
+    fields = dict(option)
+    host = fields.pop("host", EVERYWHERE)
+    if not isinstance(host, str):
+        raise UsageError(f"fault {option!r}: host has to be the name of one, or '*'")
+    if not fields.keys() & {"match", "action"}:
+        fields = _nested(fields)
+    return host, _converted(fields, Fault, f"fault {option!r}")
+
+
+def _nested(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """A flat rule as it stands in files."""
+    nested: dict[str, Any] = {"match": {}, "action": {}}
+    for name, value in flat.items():
+        if name in _OF_RULE:
+            nested[name] = value
+        elif name in _OF_MATCH:
+            nested["match"][_OF_MATCH[name]] = value
+        elif name in _OF_ACTION:
+            nested["action"][_OF_ACTION[name]] = value
+        else:
+            raise UsageError(f"fault {dict(flat)!r}: there is no field {name!r}")
+    return nested
+
+
+def _converted(value: object, kind: type[T], where: str) -> T:
+    if isinstance(value, kind):
+        return value
+    try:
+        return msgspec.convert(value, kind)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{where}: {error}") from None

@@ -1,0 +1,114 @@
+"""A registry for each test: it starts at once, and nothing of it is left."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import os
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from support.raw import connected
+
+from fake_registry import FakeRegistry
+
+GET = b"GET /v2/ HTTP/1.1\r\nHost: quay.io\r\nConnection: close\r\n\r\n"
+
+
+def held() -> tuple[list[str], list[threading.Thread]]:
+    """What this process holds: open files, sockets among them, and threads."""
+    gc.collect()
+    names = []
+    for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, no paths
+        try:
+            names.append(f"{descriptor} {os.readlink(f'/proc/self/fd/{descriptor}')}")  # noqa: PTH115
+        except FileNotFoundError:  # the one that lists them
+            continue
+    return sorted(names), threading.enumerate()
+
+
+@pytest.fixture
+def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path
+
+
+async def ask(registry: FakeRegistry) -> None:
+    """Two requests: one of them over TLS, on a port of its own."""
+    async with connected(registry.address) as client:
+        await client.send(GET)
+        assert (await client.rest()).startswith(b"HTTP/1.1 200 OK")
+    port = int(registry.url("quay.io").rpartition(":")[2])
+    async with connected(registry.address._replace(port=port), registry.ssl_context()) as client:
+        await client.send(GET)
+        assert (await client.rest()).startswith(b"HTTP/1.1 200 OK")
+
+
+async def test_a_thousand_in_a_row_leave_nothing(temporary: Path) -> None:
+    async with FakeRegistry() as registry:  # what is made once for a process
+        await ask(registry)
+    before, tasks = held(), asyncio.all_tasks()
+    for number in range(1000):
+        async with FakeRegistry() as registry:
+            if number % 10 == 0:
+                registry.push_image("quay.io/app")
+                assert registry.ca_file.exists()
+                await ask(registry)
+            else:
+                async with connected(registry.address) as client:
+                    await client.send(GET)
+                    assert (await client.rest()).startswith(b"HTTP/1.1 200 OK")
+    assert held() == before
+    assert asyncio.all_tasks() == tasks
+    assert not any(os.scandir(temporary))
+
+
+def test_a_hundred_in_threads_leave_nothing(temporary: Path) -> None:
+    with FakeRegistry() as registry:
+        asyncio.run(ask(registry))
+    before = held()
+    for _ in range(100):
+        with FakeRegistry() as registry:
+            asyncio.run(ask(registry))
+    assert held() == before
+    assert not any(os.scandir(temporary))
+
+
+async def test_clients_that_stay_are_left_behind(temporary: Path) -> None:
+    before, tasks = held(), asyncio.all_tasks()
+    async with FakeRegistry() as registry:
+        registry.faults.add(kind="tags", latency="1h")
+        async with connected(registry.address) as waiting, connected(registry.address) as silent:
+            await waiting.send(b"GET /v2/app/tags/list HTTP/1.1\r\nHost: quay.io\r\n\r\n")
+            await silent.send(b"GET /v2/ HT")
+            async with connected(registry.address) as other:
+                await other.send(GET)
+                await other.rest()
+            start = time.monotonic()
+            await registry.__aexit__(None, None, None)
+            assert time.monotonic() - start < 5
+            assert await waiting.rest() == b""
+            assert await silent.rest() == b""
+    assert held() == before
+    assert asyncio.all_tasks() == tasks
+    assert not any(os.scandir(temporary))
+
+
+async def test_one_that_cannot_start_leaves_nothing(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_port(*_: object) -> None:
+        raise OSError("no port left")
+
+    monkeypatch.setattr("fake_registry.server.bind", no_port)
+    before = held()
+    for _ in range(2):
+        with pytest.raises(OSError, match="no port left"):
+            async with FakeRegistry():
+                pass
+        with pytest.raises(OSError, match="no port left"), FakeRegistry():
+            pass
+    assert held() == before
+    assert not any(os.scandir(temporary))
