@@ -56,13 +56,13 @@ def _short(path: str) -> Target:
 
 
 def first_parameters(query: str) -> dict[str, str]:
-    """The parameters of a query by name; of several with one name the first."""
+    """The parameters of a query by name, also those without a value; of several with one name the first."""
     found: dict[str, str] = {}
-    for key, value in parameters(query) if query else ():
+    for key, value in parameters(query, blank=True) if query else ():
         found.setdefault(key, value)
     return found
 
 
-def parameters(query: str) -> list[tuple[str, str]]:
-    """The parameters of a query, in order; what is not UTF-8 in them is replaced."""
-    return parse_qsl(query.encode("utf-8", "replace").decode())
+def parameters(query: str, *, blank: bool = False) -> list[tuple[str, str]]:
+    """The parameters of a query, in order, `blank` ones if asked for; what is not UTF-8 in them is replaced."""
+    return parse_qsl(query.encode("utf-8", "replace").decode(), keep_blank_values=blank)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 from urllib.parse import urlencode
 
@@ -16,7 +16,7 @@ from fake_registry.core.call import Call
 from fake_registry.core.errors import API_VERSION
 from fake_registry.core.hosts import namespace_of
 from fake_registry.core.messages import JSON, Response
-from fake_registry.core.paths import parameters
+from fake_registry.core.paths import first_parameters
 
 _COUNT: Final = re.compile(r"[+]?[0-9]{1,19}")
 _MAX_COUNT: Final = (1 << 63) - 1
@@ -56,12 +56,16 @@ async def catalog(call: Call) -> Response:
 
 def _page(call: Call, default: int | None) -> Page:
     query = call.request.query
-    if not query:
-        return Page(default, "")
-    asked: dict[str, str] = {}
-    for key, value in parameters(query):
-        asked.setdefault(key, value)
-    count = asked.get("n")
+    return page_of(first_parameters(query), default) if query else Page(default, "")
+
+
+def page_of(asked: Mapping[str, str], default: int | None) -> Page:
+    """The page that the parameters of a query ask for, with so many entries if they do not say how many.
+
+    Raises:
+        RegistryError: that is no number, negative or absurd.
+    """
+    count = asked.get("n") or None
     if count is None:
         return Page(default, asked.get("last", ""))
     if not _COUNT.fullmatch(count) or int(count) > _MAX_COUNT:
