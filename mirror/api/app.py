@@ -39,15 +39,19 @@ class ImageApi:
 
     async def handle(self, request: ApiRequest) -> ApiResponse:
         """Answers a request; refusals are answers, too."""
-        response = await self._answer(request)
+        try:
+            self.access.admit(request)
+        except ApiFailure as failure:
+            return failure_response(request, failure)
+        response = await self.answer(request)
         if request.method == "HEAD":
             response.body = b""
         return response
 
-    async def _answer(self, request: ApiRequest) -> ApiResponse:
+    async def answer(self, request: ApiRequest) -> ApiResponse:
+        """Answers a request of a user who is known and may ask."""
         verb, resource = request.method, ""
         try:
-            self.access.admit(request)
             found = self._router.find(request)
             if found is None:
                 response = await self._documents.handle(request)

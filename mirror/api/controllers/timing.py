@@ -1,0 +1,102 @@
+"""Time for controllers: the real one, or one that somebody turns.
+
+This is not `mirror.clock`: a controller that sleeps must not move the time that answers show.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from itertools import count
+from typing import Protocol
+
+
+class Timing(Protocol):
+    """A time that passes, in seconds from some point on."""
+
+    def now(self) -> float:
+        """The time."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Waits until so many seconds have passed."""
+        ...
+
+
+class RealTiming:
+    """The time of the system."""
+
+    def now(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class TurnedTiming:
+    """A time that stands still until it is turned."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+        self._order = count()
+        self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds <= 0:
+            await asyncio.sleep(0)
+            return
+        future = asyncio.get_running_loop().create_future()
+        heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), future))
+        await future
+
+    async def turn(self, seconds: float) -> None:
+        """Lets time pass: whoever sleeps wakes up in turn, each at its own time, and may sleep again."""
+        end = self._now + seconds
+        await _settle()
+        while self._sleepers and self._sleepers[0][0] <= end:
+            self._now, _, future = heapq.heappop(self._sleepers)
+            if not future.done():
+                future.set_result(None)
+            await _settle()
+        self._now = end
+
+
+async def _settle(rounds: int = 50) -> None:
+    """Lets everything run that can."""
+    for _ in range(rounds):
+        await asyncio.sleep(0)
+
+
+class TokenBucket:
+    """So many tokens a second, and at most `burst` at once (client-go ``flowcontrol``)."""
+
+    def __init__(self, timing: Timing, rate: float, burst: int) -> None:
+        self._timing = timing
+        self._rate = rate
+        self._burst = float(burst)
+        self._tokens = float(burst)
+        self._seen = timing.now()
+
+    def try_take(self) -> bool:
+        """Takes a token if there is one."""
+        self._refill()
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+    async def take(self) -> None:
+        """Takes a token, and waits for it if there is none."""
+        self._refill()
+        self._tokens -= 1
+        if self._tokens < 0:
+            await self._timing.sleep(-self._tokens / self._rate)
+
+    def _refill(self) -> None:
+        now = self._timing.now()
+        self._tokens = min(self._burst, self._tokens + (now - self._seen) * self._rate)
+        self._seen = now
