@@ -280,7 +280,8 @@ def _conditions(match: FaultMatch) -> Iterator[Callable[[Asked], object]]:
 
 def _without_port(host: str) -> str:
     name, colon, port = host.rpartition(":")
-    return (name if colon and port.isdigit() and "]" not in port else host).strip("[]")
+    has_port = bool(colon) and port.isdigit() and (":" not in name or name.endswith("]"))
+    return (name if has_port else host).strip("[]")
 
 
 def _has(field: str, pattern: str) -> Callable[[Asked], object]:
