@@ -12,6 +12,7 @@ from mirror.api.importing import asks_for_retry, merge_retry, preferences_of
 from mirror.api.objects import IMAGE_STREAMS, IMAGES, Objects
 from mirror.api.registry import Registry
 from mirror.api.strategy import StreamStrategy
+from mirror.api.stream_secrets import ConfiguredSecrets, Secrets
 from mirror.clock import Clock, DeadlineExceeded, Stopwatch, Uids, timestamp
 from mirror.config import ClusterConfig
 from mirror.errors import InputError
@@ -69,6 +70,7 @@ class Cluster:
         self.image_registry = Registry(self.images, self.kinds.images, uids, self.now)
         self._registries = _registries(config)
         self._secrets = [_secret(index, document) for index, document in enumerate(config.secrets)]
+        self.secrets: Secrets = ConfiguredSecrets(self._secrets)
         self._wire = Wire(transport)
         self._sizes = LayerSizes()
         self._concurrency = transport.concurrency if concurrency is None else concurrency

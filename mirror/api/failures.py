@@ -177,5 +177,12 @@ def too_large_version(wanted: int, current: int) -> ApiFailure:
     return _failure(504, "Timeout", f"Timeout: {problem}: {wanted}, current: {current}", details)
 
 
+def server_timeout(resource: str, operation: str, retry_after: int) -> ApiFailure:
+    """Others were always faster; `retry_after` is in seconds."""
+    details = StatusDetails(name=operation, group=GROUP, kind=resource, retryAfterSeconds=retry_after)
+    what = f"The {operation} operation against {resource}.{GROUP} could not be completed at this time"
+    return _failure(500, "ServerTimeout", f"{what}, please try again.", details)
+
+
 def success(code: int = 0, details: StatusDetails | None = None) -> Status:
     return Status(kind="Status", apiVersion="v1", status="Success", details=details, code=code)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import msgspec
 
 from mirror.v1.imagestream import (
@@ -107,16 +105,22 @@ def clear_conditions(stream: ImageStream, name: str) -> None:
         tag.conditions = None
 
 
-def tags_tracking(stream: ImageStream, names: Sequence[str]) -> list[tuple[str, str]]:
-    """Pairs of tag and tracking tag: spec tags that follow another tag of the same stream, by name order."""
-    pairs = []
-    for name in names:
-        for tag in stream.spec.tags or ():
-            source = tag.from_
-            if source is None or source.kind != "ImageStreamTag":
-                continue
-            if source.namespace not in ("", stream.metadata.namespace):
-                continue
-            if source.name in (name, f"{stream.metadata.name}:{name}") and tag.name != name:
-                pairs.append((name, tag.name))
-    return pairs
+def followers(stream: ImageStream, name: str) -> list[str]:
+    """The spec tags that follow a tag of the same stream, in byte order."""
+    found = []
+    for tag in stream.spec.tags or ():
+        source = tag.from_
+        if source is None or source.kind != "ImageStreamTag" or tag.name == name:
+            continue
+        if source.namespace not in ("", stream.metadata.namespace):
+            continue
+        of, colon, wanted = source.name.partition(":")
+        if (of, wanted or "latest") == (stream.metadata.name, name) if colon else of == name:
+            found.append(tag.name)
+    return found
+
+
+def follow_tag(stream: ImageStream, name: str, event: TagEvent) -> None:
+    """Gives the new event of a tag to the tags that follow it."""
+    for follower in followers(stream, name):
+        add_event(stream, follower, msgspec.structs.replace(event))

@@ -13,9 +13,9 @@ import msgspec
 from mirror.api import failures, history
 from mirror.api.defaults import default_stream
 from mirror.api.fields import FieldError
+from mirror.api.image_validation import image_errors
 from mirror.api.objects import Objects
 from mirror.api.strategy import InternalStrategy, StreamStrategy
-from mirror.api.validation import image_errors
 from mirror.reference import Reference
 from mirror.v1.image import Image
 from mirror.v1.imagestream import (

@@ -159,7 +159,7 @@ class Registry(Generic[T]):
         old = stored.item
         seen = old.metadata.resourceVersion
         _check_version(item.metadata, old.metadata, called)
-        _carry_over(item.metadata, old.metadata)
+        carry_over(item.metadata, old.metadata)
         own = await strategy.update(item, old)
         errors = [
             *common_errors(item.metadata, namespaced=self._kind.namespaced),
@@ -250,7 +250,7 @@ def _check_version(new: ObjectMeta, old: ObjectMeta, called: str) -> None:
         raise failures.conflict(called, old.name, failures.MODIFIED)
 
 
-def _carry_over(new: ObjectMeta, old: ObjectMeta) -> None:
+def carry_over(new: ObjectMeta, old: ObjectMeta) -> None:
     """What of metadata an update cannot change, or does not have to repeat."""
     new.generation = old.generation
     new.uid = new.uid or old.uid

@@ -3,30 +3,65 @@
 from __future__ import annotations
 
 from mirror.api.cluster import Cluster
+from mirror.api.image_tags import ImageTagResource
 from mirror.api.images import ImageResource
 from mirror.api.imports import ImportResource
+from mirror.api.layers import LayersResource, StreamImageResource
+from mirror.api.mappings import MappingResource
 from mirror.api.routing import Route
+from mirror.api.signatures import SignatureResource
+from mirror.api.stream_secrets import StreamSecretResource
+from mirror.api.stream_tags import StreamTagResource
 from mirror.api.streams import StreamResource
-from mirror.api.tags import StreamImageResource, StreamTagResource
 
 
 def image_routes(cluster: Cluster) -> dict[str, Route]:
     """The routes of one cluster, by resource."""
-    imports = ImportResource(cluster)
-    streams = StreamResource(cluster)
-    tags = StreamTagResource(cluster)
-    stream_images = StreamImageResource(cluster)
-    images = ImageResource(cluster)
     return {
-        "imagestreamimports": Route(True, {"create": imports.create}),
-        "imagestreams": Route(
-            True,
-            {"list": streams.list, "create": streams.create},
-            {"list": streams.list},
-            {"get": streams.get, "update": streams.update, "delete": streams.delete},
-            {"status": {"get": streams.get_status, "update": streams.update_status}},
-        ),
-        "imagestreamtags": Route(True, {"list": tags.list}, {"list": tags.list}, {"get": tags.get}),
-        "imagestreamimages": Route(True, item={"get": stream_images.get}),
-        "images": Route(False, everywhere={"list": images.list}, item={"get": images.get}),
+        "images": _images(cluster),
+        "imagesignatures": _signatures(cluster),
+        "imagestreamimages": Route(True, item={"get": StreamImageResource(cluster).get}),
+        "imagestreamimports": Route(True, {"create": ImportResource(cluster).create}),
+        "imagestreammappings": Route(True, {"create": MappingResource(cluster).create}),
+        "imagestreams": _streams(cluster),
+        "imagestreamtags": _tags(StreamTagResource(cluster)),
+        "imagetags": _tags(ImageTagResource(cluster)),
     }
+
+
+def _streams(cluster: Cluster) -> Route:
+    streams = StreamResource(cluster)
+    return Route(
+        True,
+        {"list": streams.list, "create": streams.create},
+        {"list": streams.list},
+        {"get": streams.get, "update": streams.update, "delete": streams.delete},
+        {
+            "layers": {"get": LayersResource(cluster).get},
+            "secrets": {"get": StreamSecretResource(cluster.secrets).get},
+            "status": {"get": streams.get_status, "update": streams.update_status},
+        },
+    )
+
+
+def _tags(tags: StreamTagResource | ImageTagResource) -> Route:
+    return Route(
+        True,
+        {"list": tags.list, "create": tags.create},
+        {"list": tags.list},
+        {"get": tags.get, "update": tags.update, "delete": tags.delete},
+    )
+
+
+def _images(cluster: Cluster) -> Route:
+    images = ImageResource(cluster)
+    return Route(
+        False,
+        everywhere={"list": images.list, "create": images.create},
+        item={"get": images.get, "update": images.update, "delete": images.delete},
+    )
+
+
+def _signatures(cluster: Cluster) -> Route:
+    signatures = SignatureResource(cluster)
+    return Route(False, everywhere={"create": signatures.create}, item={"delete": signatures.delete})

@@ -114,9 +114,8 @@ def follow(old: ImageStream | None, stream: ImageStream) -> None:
         before = None if old is None else history.newest(history.status_tag(old, tag.tag))
         if head is not None and head != before:
             changed.append((tag.tag, head))
-    heads = dict(changed)
-    for source, follower in history.tags_tracking(stream, [name for name, _ in changed]):
-        history.add_event(stream, follower, msgspec.structs.replace(heads[source]))
+    for name, head in changed:
+        history.follow_tag(stream, name, head)
 
 
 def tag_changed(old: TagReference, new: TagReference, namespace: str) -> bool:

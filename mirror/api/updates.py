@@ -106,6 +106,27 @@ class Replacement(Generic[T]):
         raise NotImplementedError
 
 
+class Written(Generic[T]):
+    """An object that the server itself has changed, to be stored if nobody else has changed it since."""
+
+    creates = False
+
+    def __init__(self, item: T, *, dry_run: bool) -> None:
+        self.options = WriteOptions(dry_run=dry_run)
+        self.uid = item.metadata.uid
+        self.warnings: list[str] = []
+        self._item = item
+
+    def apply(self, current: T) -> T:
+        """The object, whatever is there."""
+        del current
+        return self._item
+
+    def create(self) -> T:
+        """Nothing is created."""
+        raise NotImplementedError
+
+
 @contextmanager
 def warned(warnings: list[str]) -> Iterator[None]:
     """Sends warnings along with every refusal."""

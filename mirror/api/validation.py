@@ -1,8 +1,7 @@
-"""Validation of imports, streams, tags and images (openshift-apiserver ``apis/image/validation``)."""
+"""Validation of imports and image streams (openshift-apiserver ``apis/image/validation``)."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from typing import Final
 
@@ -10,7 +9,6 @@ from mirror.api.fields import FieldError, forbidden, invalid, required
 from mirror.api.metadata import metadata_errors
 from mirror.importer.allowed import AllowedRegistries
 from mirror.reference import InvalidReference, Reference
-from mirror.v1.image import Image
 from mirror.v1.imagestream import LEGACY, LOCAL, PRESERVE_ORIGINAL, SOURCE, ImageStream, TagReference
 from mirror.v1.imagestreamimport import ImageImportSpec, ImageStreamImport, RepositoryImportSpec
 from mirror.v1.meta import ApiObject
@@ -18,11 +16,10 @@ from mirror.v1.meta import ApiObject
 INSECURE_ANNOTATION: Final = "openshift.io/image.insecureRepository"
 _MODES: Final = frozenset({"", LEGACY, PRESERVE_ORIGINAL})
 _MODE_TEXT: Final = "invalid import mode, valid modes are '', 'Legacy', 'PreserveOriginal'"
-_MEDIA_TYPE: Final = re.compile(r" *([A-Za-z0-9][A-Za-z0-9!#$&^_-]{0,126})/([A-Za-z0-9][A-Za-z0-9!#$&^_.+-]{0,126}) *")
-_DIGEST: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,}")
 
 
-def _parse_problem(name: str) -> str:
+def parse_problem(name: str) -> str:
+    """What is wrong with a pull spec; empty if nothing is."""
     try:
         Reference.parse(name)
     except InvalidReference as error:
@@ -56,7 +53,7 @@ def _image_spec_errors(spec: ImageImportSpec, field: str) -> Iterator[FieldError
         yield required(f"{field}.from.name")
     elif name == "*":
         return
-    elif problem := _parse_problem(name):
+    elif problem := parse_problem(name):
         yield invalid(f"{field}.from.name", name, problem)
     yield from _mode_errors(spec.importPolicy.importMode, field)
 
@@ -66,7 +63,7 @@ def _repository_spec_errors(spec: RepositoryImportSpec, field: str) -> Iterator[
         yield invalid(f"{field}.from.kind", spec.from_.kind, "only DockerImage is supported")
     elif not (name := spec.from_.name):
         yield required(f"{field}.from.name", "container image references require a name")
-    elif problem := _parse_problem(name):
+    elif problem := parse_problem(name):
         yield invalid(f"{field}.from.name", name, problem)
     else:
         reference = Reference.parse(name)
@@ -108,7 +105,7 @@ def stream_errors(stream: ImageStream, allowed: AllowedRegistries) -> list[Field
     if len(f"{meta.namespace}/{meta.name}".encode()) > 255:
         text = "'namespace/name' cannot be longer than 255 characters"
         errors.append(invalid("metadata.name", meta.name, text))
-    insecure = _is_insecure(stream)
+    insecure = is_insecure(stream)
     if stream.spec.dockerImageRepository:
         errors += _repository_errors(stream.spec.dockerImageRepository, allowed, insecure=insecure)
     for tag in stream.spec.tags or ():
@@ -119,7 +116,7 @@ def stream_errors(stream: ImageStream, allowed: AllowedRegistries) -> list[Field
 
 def _repository_errors(name: str, allowed: AllowedRegistries, *, insecure: bool) -> Iterator[FieldError]:
     field = "spec.dockerImageRepository"
-    if problem := _parse_problem(name):
+    if problem := parse_problem(name):
         yield invalid(field, name, problem)
         return
     reference = Reference.parse(name)
@@ -163,7 +160,7 @@ def _docker_image_errors(
     name = tag.from_.name
     if not name:
         return
-    if problem := _parse_problem(name):
+    if problem := parse_problem(name):
         yield invalid(f"{field}.from.name", name, problem)
         return
     refused = allowed.check_pull_spec(name, insecure or tag.importPolicy.insecure)
@@ -188,7 +185,7 @@ def history_errors(stream: ImageStream, allowed: AllowedRegistries, *, insecure:
 
 
 def _pull_spec_error(name: str, field: str, allowed: AllowedRegistries, *, insecure: bool) -> FieldError | None:
-    if problem := _parse_problem(name):
+    if problem := parse_problem(name):
         return invalid(field, name, problem)
     refused = allowed.check_pull_spec(name, insecure)
     return None if refused is None else forbidden(field, refused)
@@ -200,7 +197,7 @@ def status_update_errors(stream: ImageStream, old: ImageStream, allowed: Allowed
     One that is there several times is looked at once, leniently if one of its tags is insecure.
     """
     known = {event.dockerImageReference for tag in old.status.tags or () for event in tag.items or ()}
-    insecure = _is_insecure(stream)
+    insecure = is_insecure(stream)
     policies = {tag.name: tag.importPolicy.insecure for tag in stream.spec.tags or ()}
     fields: dict[str, list[str]] = {}
     lenient: set[str] = set()
@@ -218,7 +215,8 @@ def status_update_errors(stream: ImageStream, old: ImageStream, allowed: Allowed
     return errors
 
 
-def _is_insecure(stream: ApiObject) -> bool:
+def is_insecure(stream: ApiObject) -> bool:
+    """Whether an annotation says that the registry of an object may be insecure."""
     return (stream.metadata.annotations or {}).get(INSECURE_ANNOTATION) == "true"
 
 
@@ -232,36 +230,3 @@ def pull_specs(stream: ImageStream) -> Iterable[str]:
     for events in stream.status.tags or ():
         for event in events.items or ():
             yield event.dockerImageReference
-
-
-# Image
-
-
-def image_errors(image: Image) -> list[FieldError]:
-    """All errors of an image object that is to be stored."""
-    errors = metadata_errors(image.metadata, stream_name=False, namespaced=False)
-    reference = image.dockerImageReference
-    if not reference:
-        errors.append(required("dockerImageReference"))
-    elif problem := _parse_problem(reference):
-        errors.append(invalid("dockerImageReference", reference, problem))
-    for index, entry in enumerate(image.dockerImageManifests or ()):
-        field = f"dockerImageManifests[{index}]"
-        if not _DIGEST.search(entry.digest):
-            text = "digest does not conform with OCI image specification"
-            errors.append(invalid(f"{field}.digest", entry.digest, text))
-        if not _MEDIA_TYPE.fullmatch(entry.mediaType):
-            errors.append(invalid(f"{field}.mediaType", entry.mediaType, "media type does not conform to RFC6838"))
-        if not entry.architecture:
-            errors.append(required(f"{field}.architecture"))
-        if not entry.os:
-            errors.append(required(f"{field}.os"))
-        if entry.manifestSize < 0:
-            errors.append(invalid(f"{field}.size", entry.manifestSize, "manifest size cannot be negative"))
-    if image.dockerImageManifests and image.dockerImageLayers:
-        text = "dockerImageLayers should not be set when dockerImageManifests is set"
-        shown: list[dict[str, str | int]] = [
-            {"Name": one.name, "LayerSize": one.size, "MediaType": one.mediaType} for one in image.dockerImageLayers
-        ]
-        errors.append(invalid("dockerImageLayers", shown, text))
-    return errors

@@ -1,0 +1,57 @@
+"""The subresource ``imagestreams/secrets``: the pull secrets of a namespace (``registry/imagesecret``)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final, Protocol
+
+from mirror.api.decoding import API_VERSION
+from mirror.api.routing import Call, Reply
+from mirror.importer import credentials
+from mirror.importer.credentials import DOCKER_CONFIG, DOCKER_CONFIG_JSON, EXCLUDE_ANNOTATION
+from mirror.v1.meta import ListMeta, ObjectMeta
+from mirror.v1.secret import Secret, SecretList
+
+_TYPES: Final = frozenset({DOCKER_CONFIG, DOCKER_CONFIG_JSON})
+
+
+class Secrets(Protocol):
+    """Where secrets are kept."""
+
+    async def list(self, namespace: str) -> tuple[Sequence[Secret], str]:
+        """The secrets of a namespace by name, and the resource version of the list; empty where there are none."""
+        ...
+
+
+class ConfiguredSecrets:
+    """The secrets of a configuration, those of no namespace in every namespace."""
+
+    def __init__(self, secrets: Sequence[credentials.Secret]) -> None:
+        self._secrets = sorted(secrets, key=lambda secret: secret.name)
+
+    async def list(self, namespace: str) -> tuple[Sequence[Secret], str]:
+        """The secrets of a namespace; nobody has ever written them, so that there is no version."""
+        found = []
+        for secret in self._secrets:
+            if secret.namespace in ("", namespace):
+                meta = ObjectMeta(name=secret.name, namespace=namespace, annotations=secret.annotations or None)
+                found.append(Secret(metadata=meta, data=dict(sorted(secret.data.items())) or None, type=secret.type))
+        return found, ""
+
+
+class StreamSecretResource:
+    """Reads the pull secrets that an import into a namespace may use."""
+
+    def __init__(self, secrets: Secrets) -> None:
+        self._secrets = secrets
+
+    async def get(self, call: Call) -> Reply:
+        """The pull secrets of a namespace. Whether there is a stream of that name does not matter."""
+        secrets, version = await self._secrets.list(call.namespace)
+        usable = [secret for secret in secrets if _is_usable(secret)]
+        return Reply(SecretList("SecretList", API_VERSION, ListMeta(resourceVersion=version), usable))
+
+
+def _is_usable(secret: Secret) -> bool:
+    excluded = (secret.metadata.annotations or {}).get(EXCLUDE_ANNOTATION) == "true"
+    return secret.type in _TYPES and not excluded
