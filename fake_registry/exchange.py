@@ -196,10 +196,14 @@ class RealTime:
 
 
 class Exchanges:
-    """Handles aiohttp's requests with a registry core."""
+    """Handles aiohttp's requests with a registry core.
 
-    def __init__(self, core: Core, pacing: Pacing | None = None) -> None:
+    `stall` is for how many seconds a client that sends a body may send nothing.
+    """
+
+    def __init__(self, core: Core, pacing: Pacing | None = None, *, stall: float = 60.0) -> None:
         self._core = core
+        self._stall = stall
         self.pacing: Pacing = RealTime() if pacing is None else pacing
         self._status_lines: dict[tuple[int, int], bytes] = {}
         self._date = (0, b"")
@@ -207,7 +211,7 @@ class Exchanges:
     async def __call__(self, request: BaseRequest) -> StreamResponse:
         if request.version >= (1, 1) and "Host" not in request.headers:
             return Verbatim(400, "Bad Request: missing required Host header")
-        asked = _Asked(request)
+        asked = _Asked(request, self._stall)
         try:
             response = await self._response(asked)
             content = await _content(request.method, response)
@@ -245,10 +249,11 @@ class Exchanges:
 class _Asked:
     """aiohttp's request as the core's, and whether its body is still to be asked for."""
 
-    __slots__ = ("_source", "awaits_continue", "connection", "request")
+    __slots__ = ("_source", "_stall", "awaits_continue", "connection", "request")
 
-    def __init__(self, source: BaseRequest) -> None:
+    def __init__(self, source: BaseRequest, stall: float) -> None:
         self._source = source
+        self._stall = stall
         connection = source.protocol
         assert isinstance(connection, Connection)
         connection.asked = True
@@ -274,8 +279,16 @@ class _Asked:
         if self.awaits_continue:
             self.awaits_continue = False
             await self._source.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        while piece := await self._source.content.readany():
+        while piece := await self._piece():
             yield piece
+
+    async def _piece(self) -> bytes:
+        try:
+            async with asyncio.timeout(self._stall):
+                return await self._source.content.readany()
+        except TimeoutError:
+            self.connection.cut()
+            raise ConnectionResetError("the client sends nothing any more") from None
 
 
 def _target(raw: str) -> tuple[str | None, str, str]:

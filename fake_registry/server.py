@@ -53,8 +53,9 @@ class RegistryServer:
 
     `authority` signs the certificates (made when the first client needs one, if not given). Seconds: `greeting` is how
     long a client may take to say what it wants, TLS handshake included; `idle` how long a connection may wait for the
-    next request, whole headers included; `grace` how long requests under way are waited for by `close`. `pacing` is how
-    time passes for clients that are kept waiting on purpose.
+    next request, whole headers included; `stall` how long one may send nothing in the middle of a body; `grace` how
+    long requests under way are waited for by `close`. `pacing` is how time passes for clients that are kept waiting on
+    purpose.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class RegistryServer:
         *,
         greeting: float = 10.0,
         idle: float = 75.0,
+        stall: float = 60.0,
         grace: float = 5.0,
         pacing: Pacing | None = None,
     ) -> None:
@@ -72,6 +74,7 @@ class RegistryServer:
         self._certificates = _Certificates(core, authority)
         self._greeting = greeting
         self._idle = idle
+        self._patience = stall
         self._grace = grace
         self._manager: Server | None = None
         self._exchanges: Exchanges | None = None
@@ -107,7 +110,7 @@ class RegistryServer:
         """Takes over sockets that listen already; the address is that of the first."""
         loop = asyncio.get_running_loop()
         if self._manager is None:
-            self._exchanges = Exchanges(self._core, self._pacing)
+            self._exchanges = Exchanges(self._core, self._pacing, stall=self._patience)
             self._manager = Server(self._exchanges)
         for listener in listeners:
             self._listeners.add(listener)
