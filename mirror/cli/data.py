@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import sys
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.archives import export
+from mirror.cli.care import gc, rm, tag, verify
 from mirror.cli.notes import note
 from mirror.cli.options import DataOption
-from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table, printable
+from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table
+from mirror.cli.progress import progress, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from fake_registry.fixtures.verification import Progress
-    from mirror.seed.listing import Description
+    from mirror.seed.listing import Description, PlatformEntry
+    from mirror.seed.statistics import Amount
 
 app = typer.Typer(help="Looks after a fixture tree.", no_args_is_help=True)
 
@@ -61,7 +61,7 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="The manifest as it stands, byte for byte.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Shows one image: its manifest, config, layers or platforms."""
+    """Shows one image: its manifest, config, layers or platforms, and what refers to it."""
     from fake_registry.fixtures import Tree
     from mirror.seed.listing import describe
 
@@ -74,27 +74,76 @@ def show(
         print_document(description, output)
 
 
-@app.command(epilog="Example: ismirror data verify --data data/tree")
-def verify(data: DataOption, output: OutputOption = Format.TABLE) -> None:
-    """Checks digests, sizes and what every index leads to, and names files that belong to nothing.
-
-    Exits with 1 if something is wrong; files that belong to nothing are named, but harm nobody.
-    """
+@app.command(epilog="Example: ismirror data stats --data data/tree")
+def stats(data: DataOption, output: OutputOption = Format.TABLE) -> None:
+    """Counts repositories, tags, manifests and bytes: what is there, what is not, and what nobody needs."""
     from fake_registry.fixtures import Tree
-    from fake_registry.fixtures import verify as verify_tree
+    from mirror.seed.statistics import statistics_of
 
     tree = Tree.open(data)
-    with _progress("Verifying") as progress:
-        problems = list(verify_tree(tree, progress))
+    with progress("Counting") as tell:
+        found = statistics_of(tree, tell)
     if output is not Format.TABLE:
-        print_document(problems, output)
-    else:
-        for problem in problems:
-            typer.echo(printable(str(problem)))
-    wrong = sum(not problem.harmless for problem in problems)
-    note(f"{data}: {wrong or 'no'} problem{'' if wrong == 1 else 's'}")
-    if wrong:
+        print_document(found, output)
+        return
+    print_facts(
+        [
+            ("Repositories", found.repositories),
+            ("Tags", found.tags),
+            ("Manifests", f"{found.manifests}, {found.indexes} of them indexes"),
+            ("Content", _amount(found.present)),
+            ("In copies apart", _amount(found.apart)),
+            ("Layers not here", _amount(found.absent_layers)),
+            ("Manifests not here", _amount(found.absent_manifests)),
+            ("Without a name", _amount(found.unnamed)),
+        ]
+    )
+    if found.hosts:
+        typer.echo()
+        rows = (
+            (host.host, host.repositories, host.tags, host.manifests, size_text(host.content.bytes))
+            for host in found.hosts
+        )
+        print_table(("HOST", "REPOSITORIES", "TAGS", "MANIFESTS", "CONTENT"), rows)
+
+
+@app.command(epilog="Example: ismirror data diff old-tree data/tree")
+def diff(
+    left: Annotated[str, typer.Argument(metavar="TREE", help="A tree.")],
+    right: Annotated[str, typer.Argument(metavar="TREE", help="The tree that it is compared with.")],
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Says what the second tree has more, less or otherwise: repositories, tags, manifests without a tag, content.
+
+    Exits with 1 if they differ.
+    """
+    from fake_registry.fixtures import Tree
+    from mirror.seed.comparing import differences
+
+    trees = Tree.open(left), Tree.open(right)
+    with progress("Comparing") as tell:
+        found = list(differences(*trees, tell))
+    if output is not Format.TABLE:
+        print_document(found, output)
+    elif found:
+        rows = ((one.change, one.what, one.name, one.left or "-", one.right or "-") for one in found)
+        print_table(("CHANGE", "WHAT", "NAME", "LEFT", "RIGHT"), rows)
+    note(f"{left}, {right}: {len(found) or 'no'} difference{'' if len(found) == 1 else 's'}")
+    if found:
         raise typer.Exit(1)
+
+
+app.command(epilog="Example: ismirror data verify --data data/tree")(verify)
+app.command(epilog="Example: ismirror data gc --dry-run --data data/tree")(gc)
+app.command(epilog="Example: ismirror data rm quay.io/example/web:1.0 --dry-run --data data/tree")(rm)
+app.command(epilog="Example: ismirror data tag quay.io/example/web:2.3 newest --data tree")(tag)
+app.command(
+    epilog="Example: ismirror data export quay.io/example/web:2.3 --to dir:web --metadata-only --data data/tree"
+)(export)
+
+
+def _amount(amount: Amount) -> str:
+    return f"{amount.count}, {size_text(amount.bytes)}"
 
 
 def _show(description: Description) -> None:
@@ -106,33 +155,38 @@ def _show(description: Description) -> None:
         ("Media type", description.media_type),
         ("Size", description.size),
         ("Tags", ", ".join(description.tags) or "<none>"),
+        ("Content", size_text(description.total)),
     ]
+    if description.subject:
+        facts.append(("Refers to", description.subject))
+    facts += [("Named by", digest) for digest in description.named_by]
     config = None if description.config is None else json.decode(description.config)
     if isinstance(config, dict):
         keys = {"Created": "created", "OS": "os", "Architecture": "architecture"}
         facts += [(name, config[key]) for name, key in keys.items() if key in config]
     print_facts(facts)
     if description.manifests:
-        rows = ((entry.platform, entry.digest, entry.size) for entry in description.manifests)
         typer.echo()
-        print_table(("PLATFORM", "DIGEST", "SIZE"), rows)
+        rows = [row for entry in description.manifests for row in _platform_rows(entry, "")]
+        print_table(("PLATFORM", "DIGEST", "SIZE", "LAYERS", "CONTENT", "IN THE TREE"), rows)
     if description.layers:
         typer.echo()
         print_table(
             ("LAYER", "SIZE", "IN THE TREE"),
             ((layer.digest, layer.size, "yes" if layer.present else "no") for layer in description.layers),
         )
+    if description.referrers:
+        typer.echo()
+        print_table(
+            ("REFERRER", "ARTIFACT TYPE", "SIZE"),
+            ((one.digest, one.artifact_type or one.media_type, one.size) for one in description.referrers),
+        )
 
 
-@contextmanager
-def _progress(what: str) -> Iterator[Progress | None]:
-    """A progress bar on standard error; none where that is no terminal."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import Progress as Bar
-
-    with Bar(console=Console(stderr=True), transient=True) as bar:
-        task = bar.add_task(what, total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
+def _platform_rows(entry: PlatformEntry, indent: str) -> list[tuple[object, ...]]:
+    layers = entry.layers or []
+    here = sum(layer.present for layer in layers)
+    there = "no" if not entry.present else f"yes, {here} of {len(layers)} layers" if layers else "yes"
+    total = "" if entry.total is None else size_text(entry.total)
+    row = (indent + (entry.platform or "-"), entry.digest, entry.size, len(layers), total, there)
+    return [row, *(below for child in entry.manifests or [] for below in _platform_rows(child, f"{indent}  "))]

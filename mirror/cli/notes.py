@@ -26,6 +26,11 @@ def set_up(*, verbose: bool, quiet: bool) -> None:
     )
 
 
+def is_quiet() -> bool:
+    """Whether nothing but errors is wanted."""
+    return not _LOGGER.isEnabledFor(logging.INFO)
+
+
 def note(text: str) -> None:
     """Says something in passing."""
     _LOGGER.info("%s", text)

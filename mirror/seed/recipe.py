@@ -8,15 +8,17 @@ A recipe is YAML::
         platforms: [linux/amd64, linux/arm64]
 
 Each entry of ``tags`` is an image of its own, the newest first; an entry with several tags is one image that has
-them all. The other fields are those of `fake_registry.images.Template`.
+them all. ``count: 1000`` makes as many further, older images, tagged ``v1000`` down to ``v1``, or as ``count_tag`` says
+(``"1.0.{}"``). The other fields are those of `fake_registry.images.Template`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
+from itertools import chain
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -36,12 +38,19 @@ class Repository(Template, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     image: str
     tags: list[str | list[str]]
+    count: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
+    count_tag: str = "v{}"
     also: tuple[str, ...] = ()
+
+    def length(self) -> int:
+        """How many images these are."""
+        return len(self.tags) + self.count
 
     def specs(self) -> Iterator[tuple[ImageSpec, list[str]]]:
         """The images, each with its tags. An image's version is its last tag, as in ``[latest, "2.1"]``."""
         template = {name: getattr(self, name) for name in Template.__struct_fields__}
-        for age, entry in enumerate(self.tags):
+        numbered = (self.count_tag.replace("{}", str(number)) for number in range(self.count, 0, -1))
+        for age, entry in enumerate(chain(self.tags, numbered)):
             tags = [entry] if isinstance(entry, str) else entry
             if not tags:
                 raise InputError(f"tags of {self.image}: an image without a tag; take the empty list away")

@@ -33,7 +33,7 @@ Progress = Callable[[int, int], None]
 """Is told how many of how many images were written."""
 
 
-def export(form: Form, path: Path, images: Sequence[Closure], progress: Progress | None = None) -> None:
+def write_archive(form: Form, path: Path, images: Sequence[Closure], progress: Progress | None = None) -> None:
     """Writes images to a new file or directory, which gets its name when it is whole.
 
     Raises:

@@ -104,7 +104,7 @@ def test_show_an_index(run: Run) -> None:
         "Digest:      sha256:51fa3a27dd3cb321b9fdf3fc56f48059c5e38d622b5093b070bad7c21f8ba7a0",
         "Media type:  application/vnd.docker.distribution.manifest.list.v2+json",
     ]
-    assert [line.split()[0] for line in lines[6:]] == ["PLATFORM", "linux/amd64", "linux/arm64/v8", "linux/arm/v7"]
+    assert [line.split()[0] for line in lines[7:]] == ["PLATFORM", "linux/amd64", "linux/arm64/v8", "linux/arm/v7"]
 
 
 def test_show_raw_is_the_manifest(run: Run) -> None:

@@ -31,7 +31,8 @@ def test_synth_makes_images_for_pull_specs(tmp_path: Path) -> None:
 def test_synth_needs_something_to_make(tmp_path: Path) -> None:
     done = ismirror("seed", "synth", "--data", str(tmp_path / "tree"))
     assert (done.exit_code, done.stdout) == (2, "")
-    assert done.stderr == "ismirror: error: nothing to make: name a recipe file, or pull specs with --image\n"
+    what = "name a recipe file, pull specs with --image, or files with --streams"
+    assert done.stderr == f"ismirror: error: nothing to make: {what}\n"
     assert not (tmp_path / "tree").exists()
 
 

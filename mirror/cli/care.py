@@ -1,0 +1,118 @@
+"""``ismirror data verify``, ``gc``, ``rm`` and ``tag``: keeping a fixture tree in order."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mirror.cli.notes import note
+from mirror.cli.options import DataOption
+from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
+from mirror.cli.progress import progress, size_text
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only says what would happen.")]
+
+
+def verify(
+    data: DataOption,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="Absent layers, and absent manifests of indexes, are problems, too.")
+    ] = False,
+    repair_from: Annotated[
+        list[str] | None,
+        typer.Option(metavar="TREE", help="Takes what is damaged or missing from another tree; may be repeated."),
+    ] = None,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Checks digests, sizes and what every index leads to, and names files that belong to nothing.
+
+    Exits with 1 if something is wrong, and is not repaired; files that belong to nothing are named, but harm nobody.
+    """
+    from fake_registry.fixtures import Tree
+    from fake_registry.fixtures import verify as verify_tree
+    from mirror.seed.repairing import TreeSource, repair
+
+    tree = Tree.open(data)
+    sources = [TreeSource(Tree.open(other)) for other in repair_from or []]
+    with progress("Verifying") as tell:
+        problems = list(verify_tree(tree, tell, complete=complete))
+        repairs, problems = repair(tree, problems, sources, complete=complete, progress=tell)
+    for one in repairs:
+        note(f"{printable(one.file)}: mended, from {one.source}")
+    if output is not Format.TABLE:
+        print_document(problems, output)
+    else:
+        for problem in problems:
+            typer.echo(printable(str(problem)))
+    wrong = sum(not problem.harmless for problem in problems)
+    mended = f", {len(repairs)} mended" if repairs else ""
+    note(f"{data}: {wrong or 'no'} problem{'' if wrong == 1 else 's'}{mended}")
+    if wrong:
+        raise typer.Exit(1)
+
+
+def gc(
+    data: DataOption,
+    grace: Annotated[
+        float,
+        typer.Option(min=0.0, metavar="SECONDS", help="What is younger stays: somebody may be about to name it."),
+    ] = 3600.0,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Removes content that no repository leads to, and what interrupted writers left.
+
+    The tree may be served and written to meanwhile.
+    """
+    from fake_registry.fixtures import Tree, collect_garbage
+
+    tree = Tree.open(data)
+    with progress("Collecting") as tell:
+        found = []
+        for item in collect_garbage(tree, grace=grace, dry_run=dry_run):
+            found.append(item)
+            tell(len(found), len(found) + 1)
+    if output is not Format.TABLE:
+        print_document([{"file": item.file, "size": item.size} for item in found], output)
+    elif found:
+        print_table(("FILE", "SIZE"), ((item.file, item.size) for item in found))
+    files = f"{len(found)} file{'' if len(found) == 1 else 's'}"
+    size = size_text(sum(item.size for item in found))
+    note(f"{data}: {files}, {size}, {'would be ' if dry_run else ''}removed")
+
+
+def rm(
+    names: Annotated[list[str], typer.Argument(metavar="IMAGE...", help="Pull specs, by tag or digest.")],
+    data: DataOption,
+    repository: Annotated[
+        bool, typer.Option("--repository", help="The names are repositories, HOST/REPOSITORY: all of them goes.")
+    ] = False,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Takes images out of a tree. With its last tag an image goes; its content goes with the next data gc."""
+    from fake_registry.fixtures import Tree
+    from mirror.seed.editing import remove_images, remove_repositories
+
+    tree = Tree.open(data)
+    removed = (remove_repositories if repository else remove_images)(tree, names, dry_run=dry_run)
+    if output is not Format.TABLE:
+        print_document(removed, output)
+    else:
+        print_table(("REMOVED", "NAME", "DIGEST"), ((one.what, one.name, one.digest or "-") for one in removed))
+
+
+def tag(
+    source: Annotated[str, typer.Argument(metavar="IMAGE", help="A pull spec, by tag or digest.")],
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME...", help="Tags of its repository, or pull specs of others.")
+    ],
+    data: DataOption,
+) -> None:
+    """Gives an image of a tree further names. Nothing is copied: what has the same digest is there once."""
+    from fake_registry.fixtures import Tree
+    from mirror.seed.editing import tag_image
+
+    for name in tag_image(Tree.open(data), source, names):
+        typer.echo(name)

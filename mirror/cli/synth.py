@@ -1,0 +1,116 @@
+"""``ismirror seed synth``: synthetic images for a fixture tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mirror.cli.notes import note
+from mirror.cli.options import DataOption
+from mirror.cli.progress import progress
+
+if TYPE_CHECKING:
+    from fake_registry.images import Template
+
+
+def synth(
+    data: DataOption,
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="[RECIPE]", help="A file that says which images to make.")
+    ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="PULLSPEC", help="Makes an image for this pull spec; may be repeated."),
+    ] = None,
+    streams: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PATH",
+            help="Makes an image for every pull spec that image streams name, in a file or directory; may be repeated.",
+        ),
+    ] = None,
+    platform: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--platform", metavar="OS/ARCH", help="Platforms of the images but the recipe's; four by default."
+        ),
+    ] = None,
+    layers: Annotated[int, typer.Option(min=0, max=127, metavar="N", help="Layers of each image.")] = 3,
+    layer_size: Annotated[
+        int, typer.Option(min=64, metavar="BYTES", help="Mean size that manifests say layers have.")
+    ] = 20_000_000,
+    real_layers: Annotated[
+        bool, typer.Option("--real-layers", help="Makes the layers, too; they are a few thousand bytes each.")
+    ] = False,
+    kind: Annotated[str, typer.Option(metavar="oci|docker", help="Whose media types the images have.")] = "oci",
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the images; may be repeated.")
+    ] = None,
+    created: Annotated[str, typer.Option(metavar="TIME", help="When the images say they were made (RFC 3339).")] = "",
+    count: Annotated[
+        int, typer.Option(min=0, max=1_000_000, metavar="N", help="N images for each pull spec, with numbers as tags.")
+    ] = 0,
+    count_tag: Annotated[
+        str, typer.Option(metavar="FORM", help="What these tags are: {} stands for the number.")
+    ] = "v{}",
+) -> None:
+    """Makes synthetic images: configs and manifests that look real, the same bytes every time.
+
+    Exits with 1 if a pull spec can have no image, as those by digest.
+    """
+    from fake_registry.fixtures import Tree
+    from fake_registry.images import DEFAULT_PLATFORM, MULTI_ARCH
+    from mirror.errors import InputError
+    from mirror.seed.planting import Numbered, plant_pull_specs, plant_recipe
+    from mirror.seed.pullspecs import pull_specs_of
+    from mirror.seed.recipe import load_recipe
+
+    if recipe is None and not image and not streams:
+        raise InputError("nothing to make: name a recipe file, pull specs with --image, or files with --streams")
+    if count and "{}" not in count_tag:
+        raise InputError(f"--count-tag: {count_tag!r}: expected {{}} in it, for the number")
+    template = _template(layers, layer_size, kind, label or [], created, real_layers=real_layers)
+    wanted = None if recipe is None else load_recipe(recipe)
+    named = [*(image or []), *(spec.text for spec in pull_specs_of(streams or []))]
+    tree = Tree.open(data, create=True)
+    if wanted is not None:
+        with progress("Making images") as tell:
+            made = plant_recipe(tree, wanted, tell)
+        note(f"{data}: {made} images of {recipe}")
+    numbered = Numbered(count, count_tag) if count else None
+    platforms = platform or ([DEFAULT_PLATFORM] if count else MULTI_ARCH)
+    with progress("Making images") as tell:
+        refused = plant_pull_specs(tree, named, platforms, template, numbered=numbered, progress=tell)
+    if named:
+        specs = len(set(named)) - len(refused)
+        note(f"{data}: images for {specs} pull spec{'' if specs == 1 else 's'}")
+    for one in refused:
+        typer.echo(f"{one.pull_spec}: {one.reason}", err=True)
+    if refused:
+        raise typer.Exit(1)
+
+
+def _template(
+    layers: int, layer_size: int, kind: str, labels: list[str], created: str, *, real_layers: bool
+) -> Template:
+    import msgspec
+
+    from fake_registry.images import RunConfig, Template
+    from mirror.errors import InputError
+
+    pairs = [label.partition("=") for label in labels]
+    wrong = next(
+        (label for label, (name, equals, _) in zip(labels, pairs, strict=True) if not name or not equals), None
+    )
+    if wrong is not None:
+        raise InputError(f"--label: {wrong!r}: expected NAME=VALUE")
+    fields: dict[str, object] = {"kind": kind, "layers": layers, "layer_size": layer_size, "real_layers": real_layers}
+    if created:
+        fields["created"] = created
+    try:
+        template = msgspec.convert(fields, Template)
+    except msgspec.ValidationError as error:
+        raise InputError(f"--kind, --created: {str(error).replace('`', '')}") from None
+    return msgspec.structs.replace(template, config=RunConfig(labels={name: value for name, _, value in pairs}))
