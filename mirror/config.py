@@ -7,6 +7,7 @@ One format for scenarios, ``--policy`` and ``--config``: YAML or JSON with the p
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -84,25 +85,28 @@ def load_config(path: Path) -> Config:
     Raises:
         InputError: it cannot be read, or something in it is not as it should be; names file and field.
     """
-    config = decode_document(read_file(path), Config, str(path))
-    check_hosts(config.hosts or {}, str(path))
+    content = read_file(path)
+    config = decode_document(content, Config, str(path))
+    check_hosts(config.hosts or {}, str(path), content)
     return config
 
 
-def check_hosts(hosts: Hosts, name: str) -> None:
+def check_hosts(hosts: Hosts, name: str, content: bytes) -> None:
     """Checks that the names of hosts are such names, and no host has two.
 
     Raises:
-        InputError: names the file (`name`) and the host.
+        InputError: names the file (`name`, which holds `content`) and the host.
     """
     spelled: dict[str, str] = {}
     for host in hosts:
         port = host.rpartition(":")[2]
         if not is_host(host.lower()) or (port.isdigit() and ":" in host and int(port) > 65535):
-            raise InputError(f"{name}: hosts[{_one_line(host)}]: expected a host such as quay.io or quay.io:8443")
+            expected = "expected a host such as quay.io or quay.io:8443"
+            raise InputError(f"{name}: hosts[{_one_line(host)}]: {expected}{_at_line(content, ['hosts', host])}")
         other = spelled.setdefault(host.lower(), host)
         if other != host:
-            raise InputError(f"{name}: hosts[{host}]: {other} is the same host")
+            line = _at_line(content, ["hosts", host])
+            raise InputError(f"{name}: hosts[{host}]: {other} is the same host{line}")
 
 
 def read_file(path: Path) -> bytes:
@@ -131,7 +135,9 @@ def decode_document(content: bytes, type_: type[T], name: str) -> T:
     try:
         return msgspec.json.decode(data, type=type_)
     except msgspec.ValidationError as error:
-        raise InputError(f"{name}: {_with_keys(describe(error), data, type_)}") from None
+        problem = describe(error)
+        keys = _keys(problem, data, type_)
+        raise InputError(f"{name}: {_with_keys(problem, keys)}{_line(content, problem, keys)}") from None
     except RecursionError:
         raise InputError(f"{name}: nested too deeply") from None
 
@@ -174,11 +180,10 @@ _STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
 _MAX_KEYS: Final = 1000
 
 
-def _with_keys(problem: str, data: bytes, type_: type[Any]) -> str:
-    """The same problem with the keys of mappings, for which msgspec only says ``[...]``: found by leaving the others
-    out."""
+def _keys(problem: str, data: bytes, type_: type[Any]) -> list[str]:
+    """The keys of mappings for which msgspec only says ``[...]``: found by leaving the others out."""
     if "[...]" not in problem:
-        return problem
+        return []
     document = msgspec.json.decode(data)
     keys: list[str] = []
     while problem.partition(": ")[0].count("[...]") > len(keys):
@@ -196,9 +201,35 @@ def _with_keys(problem: str, data: bytes, type_: type[Any]) -> str:
                     break
         else:
             break
+    return keys
+
+
+def _with_keys(problem: str, keys: list[str]) -> str:
     for key in keys:
         problem = problem.replace("[...]", f"[{_one_line(key)}]", 1)
     return problem
+
+
+def _line(content: bytes, problem: str, keys: list[str]) -> str:
+    """Where in the file the problem is, as the end of a message."""
+    where = problem.partition(": ")[0]
+    found = re.search(r"`([^`]+)`$", problem) if "unknown field" in problem else None
+    known = iter(keys)
+    path: list[str | int] = []
+    for name, index, unknown in _STEP.findall("" if where == problem else where):
+        key = next(known, None) if unknown else name
+        if key is None:
+            break
+        path.append(int(index) if index else key)
+    return _at_line(content, path if found is None else [*path, found[1]])
+
+
+def _at_line(content: bytes, path: Sequence[str | int]) -> str:
+    """`` (line 7)``, or nothing if that cannot be told."""
+    from mirror.source_lines import line_of  # noqa: PLC0415 - only who errs needs it
+
+    line = line_of(content, path)
+    return "" if line is None else f" (line {line})"
 
 
 def _at(document: Any, where: str, keys: list[str]) -> Any:

@@ -77,8 +77,9 @@ def load_scenario(path: Path) -> Scenario:
     Raises:
         InputError: it cannot be read, or something in it is not as it should be; names file and field.
     """
-    scenario = decode_document(read_file(path), Scenario, str(path))
-    check_hosts(scenario.hosts, str(path))
+    content = read_file(path)
+    scenario = decode_document(content, Scenario, str(path))
+    check_hosts(scenario.hosts, str(path), content)
     return scenario
 
 

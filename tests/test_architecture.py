@@ -27,7 +27,7 @@ LAYERS = {
         {"pytest_plugin"},
     ),
     "mirror": (
-        {"clock", "errors", "gotext", "hostport"},
+        {"clock", "errors", "gotext", "hostport", "source_lines"},
         {"gojson", "reference"},
         {"kubejson"},
         {"v1"},
