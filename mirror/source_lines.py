@@ -10,6 +10,9 @@ import yaml
 Step = str | int
 """The key of a mapping or the index of a list."""
 
+_MAX_DEPTH: Final = 500
+"""Collections in each other; a parser takes the longer for an event the deeper it is."""
+
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -53,6 +56,7 @@ class _Finder:
         if isinstance(event, yaml.CollectionStartEvent):
             fits = self._enter(event)
             self._levels.append(_Level(mapping=isinstance(event, yaml.MappingStartEvent), fits=fits))
+            return len(self._levels) > _MAX_DEPTH
         elif isinstance(event, yaml.CollectionEndEvent):
             done = self._levels.pop()
             return done.fits and len(self._levels) > 0
