@@ -70,13 +70,17 @@ def read_specs(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[Sp
 
 
 def _specs(content: bytes, name: str, namespace: str) -> Iterator[Spec]:
-    for index, document in enumerate(_documents(content, name)):
+    for index, document in enumerate(documents(content, name)):
         where = name if index == 0 else f"{name}, document {index + 1}"
         yield from _from_document(document, where, namespace)
 
 
-def _documents(content: bytes, name: str) -> Iterator[bytes]:
-    """The documents of a file as JSON texts; a JSON file is taken as it stands, so that nothing in it is lost."""
+def documents(content: bytes, name: str) -> Iterator[bytes]:
+    """The documents of a file as JSON texts; a JSON file is taken as it stands, so that nothing in it is lost.
+
+    Raises:
+        InputError: it is no YAML; names the file.
+    """
     if content.lstrip()[:1] == b"{" and _is_json(content):
         yield content
         return

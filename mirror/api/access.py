@@ -30,17 +30,22 @@ class AccessConfig(
 
 
 class Access:
-    """Who asks, and may they. Without an authenticator everybody is the administrator."""
+    """Who asks, and may they. Without an authenticator everybody is the administrator.
+
+    `token` is one to show to users who want to try: that of the first user who has one.
+    """
 
     def __init__(
         self,
         authenticator: Authenticator | None = None,
         authorizer: Authorizer | None = None,
         client_ca: Path | None = None,
+        token: str = "",
     ) -> None:
         self.authenticator = authenticator
         self.authorizer = authorizer or Authorizer()
         self.client_ca = client_ca
+        self.token = token
 
     @classmethod
     def load(cls, path: Path, *, anonymous: bool = False) -> Self:
@@ -57,7 +62,7 @@ class Access:
                 raise InputError(f"{path}: users: two have the same {what}")
         ca = path.parent / config.client_ca if config.client_ca else None
         authenticator = Authenticator(config.users, anonymous=anonymous or config.anonymous)
-        return cls(authenticator, Authorizer(config.rules), ca)
+        return cls(authenticator, Authorizer(config.rules), ca, tokens[0] if tokens else "")
 
     def admit(self, request: ApiRequest) -> None:
         """Finds out who asks and whether they may; the request knows its user from then on.

@@ -45,7 +45,7 @@ def decode_body(request: ApiRequest, kind: ResourceKind[T], validation: str = "W
         return failures.bad_request(_unrecognized(kind.kind, f"{problem} ({summary(request.body)})"))
 
     data, problems = body_as_json(request, refuse)
-    version = _check_kind(data, request.body, kind.kind)
+    version = _check_kind(data, request.body, kind)
     cannot = _cannot(kind.kind, version, kind.kind)
     try:
         decoded = decode_object(data, kind.type, go_name=kind.kind)
@@ -90,23 +90,24 @@ def _cannot(kind: str, version: str, wanted: str) -> str:
     return f"{kind} in version {quote(version)} cannot be handled as a {wanted}"
 
 
-def _check_kind(data: bytes, body: bytes, wanted: str) -> str:
+def _check_kind(data: bytes, body: bytes, expected: ResourceKind[T]) -> str:
     """The version of the body, whose kind and version may be missing.
 
     Raises:
         ApiFailure: 400.
     """
+    wanted = expected.kind
     try:
         api_version, kind = peek_type_meta(data, body)
     except ValueError as error:
         raise failures.bad_request(_unrecognized(wanted, str(error))) from None
-    api_version = api_version or API_VERSION
+    api_version = api_version or expected.api_version
     kind = kind or wanted
     version = api_version.rpartition("/")[2]
+    if (api_version, kind) == (expected.api_version, wanted):
+        return version
     if not is_registered(api_version, kind):
         problem = f"no kind {quote(kind)} is registered for version {quote(api_version)} in scheme {quote(SCHEME)}"
         raise failures.bad_request(f"{_cannot(kind, version, wanted)}: {problem}")
-    if kind != wanted:
-        problem = f"converting (v1.{kind}) to (image.{wanted}): unknown conversion"
-        raise failures.bad_request(f"{_cannot(kind, version, wanted)}: {problem}")
-    return version
+    problem = f"converting (v1.{kind}) to ({expected.package}.{wanted}): unknown conversion"
+    raise failures.bad_request(f"{_cannot(kind, version, wanted)}: {problem}")

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
-from mirror.api.decoding import API_VERSION
 from mirror.api.structured import paths
 from mirror.api.structured.paths import Fields
 from mirror.gotext import quote
@@ -51,13 +50,13 @@ def left_of(owners: Owners, taken: Iterable[paths.Path]) -> Owners:
     return {manager: owned for manager, owned in left.items() if owned.fields}
 
 
-def capped(owners: Owners) -> Owners:
+def capped(owners: Owners, api_version: str) -> Owners:
     """At most ten updates: the oldest ones are merged into one."""
     updaters = [manager for manager in owners if manager.operation == UPDATE]
     if len(updaters) <= _MAX_UPDATERS:
         return owners
     updaters.sort(key=lambda manager: (owners[manager].time or "", manager))
-    bucket = Manager(_OLD_UPDATES, UPDATE, API_VERSION, "")
+    bucket = Manager(_OLD_UPDATES, UPDATE, api_version, "")
     merged = updaters[: len(updaters) - _MAX_UPDATERS + 1]
     fields = frozenset(path for manager in merged for path in owners[manager].fields)
     if bucket in owners:
@@ -67,7 +66,7 @@ def capped(owners: Owners) -> Owners:
     return left
 
 
-def decoded(entries: list[ManagedFieldsEntry]) -> Owners:
+def decoded(entries: list[ManagedFieldsEntry], api_version: str) -> Owners:
     """The owners that entries tell of; those of other versions are forgotten, and of broken ones nothing is kept."""
     owners: Owners = {}
     for entry in entries:
@@ -77,20 +76,20 @@ def decoded(entries: list[ManagedFieldsEntry]) -> Owners:
             fields = paths.decode(entry.fieldsV1)
         except ValueError:
             return {}
-        if entry.apiVersion != API_VERSION:
+        if entry.apiVersion != api_version:
             continue
         version = "" if entry.operation == APPLY else entry.apiVersion
         owners[Manager(entry.manager, entry.operation, version, entry.subresource)] = Owned(fields, entry.time)
     return owners
 
 
-def encoded(owners: Owners) -> list[ManagedFieldsEntry] | None:
+def encoded(owners: Owners, api_version: str) -> list[ManagedFieldsEntry] | None:
     order = sorted(owners, key=lambda one: (one.operation, owners[one].time or "", one.name, one.subresource))
     entries = [
         ManagedFieldsEntry(
             manager=manager.name,
             operation=manager.operation,
-            apiVersion=API_VERSION,
+            apiVersion=api_version,
             time=owners[manager].time,
             fieldsType="FieldsV1",
             fieldsV1=paths.encode(owners[manager].fields),

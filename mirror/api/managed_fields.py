@@ -10,7 +10,6 @@ from typing import Any, Final, Generic
 import msgspec
 
 from mirror.api import failures
-from mirror.api.decoding import API_VERSION
 from mirror.api.failures import ApiFailure
 from mirror.api.field_owners import APPLY, UPDATE, Manager, Owned, Owners, capped, decoded, encoded, left_of
 from mirror.api.resource_kinds import ResourceKind, T
@@ -62,6 +61,7 @@ class FieldManager(Generic[T]):
     def __init__(self, kind: ResourceKind[T], now: Callable[[], str], subresource: str = "") -> None:
         self._kind = kind
         self._now = now
+        self._version = kind.api_version
         self._subresource = subresource
         self._atom = atom_of(kind.type)
 
@@ -80,17 +80,17 @@ class FieldManager(Generic[T]):
             owners = self._updated(before, _tree(new), owners, manager)
         except UnkeyedError:
             return
-        new.metadata.managedFields = encoded(capped(owners))
+        new.metadata.managedFields = encoded(capped(owners, self._version), self._version)
 
     def _given(self, live: T | None, new: T) -> Owners:
         entries = new.metadata.managedFields or []
         if not self._subresource:
             if len(entries) == 1 and entries[0] == ManagedFieldsEntry():
                 return {}
-            given = decoded(entries)
+            given = decoded(entries, self._version)
             if given:
                 return given
-        return decoded((live.metadata.managedFields if live is not None else None) or [])
+        return decoded((live.metadata.managedFields if live is not None else None) or [], self._version)
 
     def _updated(self, before: Any, after: Any, owners: Owners, manager: str) -> Owners:
         found = compare(self._atom, before, after)
@@ -98,7 +98,7 @@ class FieldManager(Generic[T]):
         owners = left_of(owners, changed | found.removed)
         mine = changed - _UNOWNED
         if mine:
-            key = Manager(manager, UPDATE, API_VERSION, self._subresource)
+            key = Manager(manager, UPDATE, self._version, self._subresource)
             previous = owners[key].fields if key in owners else frozenset()
             owners[key] = Owned(mine | previous, self._now())
         return owners
@@ -110,7 +110,7 @@ class FieldManager(Generic[T]):
             ApiFailure: 400, 409 or 500.
         """
         self._check_kind(patch)
-        owners = decoded((live.metadata.managedFields if live is not None else None) or [])
+        owners = decoded((live.metadata.managedFields if live is not None else None) or [], self._version)
         before = _empty_tree(self._kind.type) if live is None else _tree(live)
         if not owners:
             try:
@@ -130,7 +130,7 @@ class FieldManager(Generic[T]):
 
     def _check_kind(self, patch: dict[str, Any]) -> None:
         version, kind = patch.get("apiVersion"), patch.get("kind")
-        if (version, kind) != (API_VERSION, self._kind.kind):
+        if (version, kind) != (self._version, self._kind.kind):
             group, _, number = str(version or "").rpartition("/")
             raise failures.bad_request(f"invalid object type: {group}/{number}, Kind={kind or ''}")
         meta = patch.get("metadata")
@@ -143,7 +143,7 @@ class FieldManager(Generic[T]):
         except UnfitError as error:
             meta = patch.get("metadata")
             names = meta if isinstance(meta, dict) else {}
-            where = f"{names.get('namespace') or ''}/{names.get('name') or ''}; {API_VERSION}, Kind={self._kind.kind}"
+            where = f"{names.get('namespace') or ''}/{names.get('name') or ''}; {self._version}, Kind={self._kind.kind}"
             raise failures.plain_error(f"failed to create typed patch object ({where}): {error}") from None
 
     def _apply(
@@ -171,7 +171,7 @@ class FieldManager(Generic[T]):
         allowed: Fields = frozenset()
         if manager == _KUBECTL:
             with contextlib.suppress(ValueError):  # an annotation that cannot be read allows nothing
-                allowed = _last_applied(self._atom, live)
+                allowed = _last_applied(self._atom, live, self._version)
         left = {one: fields - allowed for one, fields in conflicts.items()}
         return {one: fields for one, fields in left.items() if fields}
 
@@ -182,14 +182,14 @@ class FieldManager(Generic[T]):
             raise failures.plain_error(f"failed to convert new typed object to object: {error}") from None
         made.kind = made.apiVersion = ""
         self._kind.default(made)
-        made.metadata.managedFields = encoded(owners)
+        made.metadata.managedFields = encoded(owners, self._version)
         annotations = made.metadata.annotations or {}
         if manager == _KUBECTL and annotations.get(LAST_APPLIED):
             annotations[LAST_APPLIED] = _applied_text(patch)
         return made
 
 
-def _last_applied(atom: MapAtom, live: Any) -> Fields:
+def _last_applied(atom: MapAtom, live: Any, api_version: str) -> Fields:
     """The fields of the last client-side apply that are still as they were applied.
 
     Raises:
@@ -197,7 +197,7 @@ def _last_applied(atom: MapAtom, live: Any) -> Fields:
     """
     text = ((live.get("metadata") or {}).get("annotations") or {}).get(LAST_APPLIED) or ""
     applied = json.loads(text)
-    if not isinstance(applied, dict) or applied.get("apiVersion") != API_VERSION:
+    if not isinstance(applied, dict) or applied.get("apiVersion") != api_version:
         raise ValueError("another version")
     check(atom, applied)
     found = compare(atom, applied, live)

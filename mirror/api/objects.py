@@ -30,9 +30,12 @@ class Stored(Generic[T]):
 class Objects(Generic[T]):
     """The objects of one resource."""
 
-    def __init__(self, store: Store, resource: str, kind: type[T]) -> None:
+    def __init__(self, store: Store, resource: str, kind: type[T], group: str = failures.GROUP) -> None:
+        """`group` is that of the resource; what is stored of other groups than this API's own has it in its key."""
         self.store = store
-        self.resource = resource
+        self.resource = resource if group == failures.GROUP else f"{resource}.{group or 'core'}"
+        self._called = resource
+        self._group = group
         self._decoder: msgspec.json.Decoder[T] = msgspec.json.Decoder(kind)
         self._encoder = msgspec.json.Encoder(order="deterministic")
 
@@ -75,7 +78,7 @@ class Objects(Generic[T]):
         """
         item = await self.find(namespace, name)
         if item is None:
-            raise failures.not_found(called or self.resource, name)
+            raise failures.not_found(called or self._called, name, self._group)
         return item
 
     async def list(self, namespace: str | None = None) -> list[T]:
@@ -97,7 +100,7 @@ class Objects(Generic[T]):
                 return item
             record = await self.store.create(self.resource, meta.namespace, meta.name, self._encode(item))
         except AlreadyExists:
-            raise failures.already_exists(called or self.resource, meta.name) from None
+            raise failures.already_exists(called or self._called, meta.name, self._group) from None
         meta.resourceVersion = str(record.version)
         return item
 
@@ -107,13 +110,13 @@ class Objects(Generic[T]):
         Raises:
             ApiFailure: 404, 409.
         """
-        called = called or self.resource
+        called = called or self._called
         try:
             await self.replace(item, seen)
         except Missing:
-            raise failures.not_found(called, item.metadata.name) from None
+            raise failures.not_found(called, item.metadata.name, self._group) from None
         except Conflict:
-            raise failures.conflict(called, item.metadata.name, failures.MODIFIED) from None
+            raise failures.conflict(called, item.metadata.name, failures.MODIFIED, self._group) from None
         return item
 
     async def replace(self, item: T, seen: str, *, before: bytes | None = None) -> None:

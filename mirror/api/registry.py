@@ -104,7 +104,7 @@ class Registry(Generic[T]):
         errors = await strategy.create(item)
         errors = errors or common_errors(meta, namespaced=self._kind.namespaced)
         if errors:
-            raise failures.invalid(self._kind.kind, meta.name, errors)
+            raise failures.invalid(self._kind.kind, meta.name, errors, self._kind.group)
 
     # Updating
 
@@ -137,7 +137,7 @@ class Registry(Generic[T]):
     async def _create_by(self, update: Update[T], strategy: Strategy[T], called: str, name: str) -> T | None:
         """Creates what an update makes of nothing; None if there is something by now."""
         if not update.creates:
-            raise failures.not_found(called, name)
+            raise failures.not_found(called, name, self._kind.group)
         item = update.create()
         await self._prepare(item, strategy)
         try:
@@ -153,12 +153,12 @@ class Registry(Generic[T]):
             f"StorageError: invalid object, Code: 4, Key: {key}, ResourceVersion: 0, AdditionalErrorMsg: "
             f"Precondition failed: UID in precondition: {wanted}, UID in object meta: {meta.uid}"
         )
-        raise failures.conflict(called, meta.name, problem)
+        raise failures.conflict(called, meta.name, problem, self._kind.group)
 
     async def _replace(self, item: T, stored: Stored[T], strategy: Strategy[T], called: str, *, dry_run: bool) -> None:
         old = stored.item
         seen = old.metadata.resourceVersion
-        _check_version(item.metadata, old.metadata, called)
+        _check_version(item.metadata, old.metadata, called, self._kind.group)
         carry_over(item.metadata, old.metadata)
         own = await strategy.update(item, old)
         errors = [
@@ -167,7 +167,7 @@ class Registry(Generic[T]):
             *own,
         ]
         if errors:
-            raise failures.invalid(self._kind.kind, item.metadata.name, errors)
+            raise failures.invalid(self._kind.kind, item.metadata.name, errors, self._kind.group)
         _keep_times(item, old, stored.value)
         if _is_released(item.metadata, old.metadata):
             if not dry_run:
@@ -187,7 +187,7 @@ class Registry(Generic[T]):
         while True:
             item = await self._objects.find(namespace, name)
             if item is None:
-                raise failures.not_found(called, name)
+                raise failures.not_found(called, name, self._kind.group)
             self._check_preconditions(item.metadata, options)
             seen = item.metadata.resourceVersion
             try:
@@ -197,7 +197,7 @@ class Registry(Generic[T]):
                     await self._objects.delete(namespace, name, seen=seen)
             except (Conflict, Missing):
                 continue
-            details = StatusDetails(name=name, group=failures.GROUP, kind=called, uid=item.metadata.uid)
+            details = StatusDetails(name=name, group=self._kind.group, kind=called, uid=item.metadata.uid)
             return failures.success(details=details)
 
     def _check_preconditions(self, meta: ObjectMeta, options: DeleteOptions) -> None:
@@ -211,7 +211,7 @@ class Registry(Generic[T]):
             if given is not None and given != is_:
                 problem = f"the {what} in the precondition ({given}) does not match the {what} in record ({is_}). "
                 why = f"The object might have been {because}"
-                raise failures.conflict(self._kind.kind, meta.name, problem + why)
+                raise failures.conflict(self._kind.kind, meta.name, problem + why, self._kind.group)
 
     async def _mark(self, item: T, seen: str, *, dry_run: bool) -> T:
         meta = item.metadata
@@ -233,7 +233,7 @@ def _is_version(text: str) -> bool:
         return False
 
 
-def _check_version(new: ObjectMeta, old: ObjectMeta, called: str) -> None:
+def _check_version(new: ObjectMeta, old: ObjectMeta, called: str, group: str) -> None:
     """Compares resource versions.
 
     Raises:
@@ -245,9 +245,9 @@ def _check_version(new: ObjectMeta, old: ObjectMeta, called: str) -> None:
         raise failures.plain_error(str(error)) from None
     if number == 0:
         missing = invalid("metadata.resourceVersion", 0, "must be specified for an update")
-        raise failures.invalid(called, old.name, [missing])
+        raise failures.invalid(called, old.name, [missing], group)
     if number != int(old.resourceVersion):
-        raise failures.conflict(called, old.name, failures.MODIFIED)
+        raise failures.conflict(called, old.name, failures.MODIFIED, group)
 
 
 def carry_over(new: ObjectMeta, old: ObjectMeta) -> None:

@@ -15,13 +15,23 @@ T = TypeVar("T", bound=ApiObject)
 
 @dataclass(frozen=True, slots=True)
 class ResourceKind(Generic[T]):
-    """A kind and its resource. `default` completes a decoded object, which a conversion and defaulting do in Go."""
+    """A kind and its resource. `default` completes a decoded object, which a conversion and defaulting do in Go.
+
+    `package` is that of the Go type of the server's own, which one message shows.
+    """
 
     kind: str
     resource: str
     type: type[T]
     default: Callable[[T], None]
     namespaced: bool = True
+    api_version: str = "image.openshift.io/v1"
+    package: str = "image"
+
+    @property
+    def group(self) -> str:
+        """The group of the kind; that of the core kinds is empty."""
+        return self.api_version.rpartition("/")[0]
 
     def copy(self, item: T) -> T:
         """A copy that shares nothing with the object."""

@@ -11,7 +11,6 @@ import typer
 from mirror.cli.options import DataOption
 
 if TYPE_CHECKING:
-    import asyncio
     import socket
 
     from fake_registry.core.registry import RegistryCore
@@ -48,7 +47,7 @@ def registry(
     gc.disable()  # until everything is loaded: it would only look at modules, which stay
     from fake_registry.core.registry import RegistryCore
     from fake_registry.fixtures import Tree
-    from mirror.cli.addresses import parse_address
+    from mirror.cli.running import listen
 
     hosts, require_references = None, False
     if config is not None:
@@ -59,26 +58,7 @@ def registry(
         address = address or settings.server.registry
         tls_dir = tls_dir or (Path(settings.server.tlsDir) if settings.server.tlsDir else None)
     core = RegistryCore(Tree.open(data), hosts, read_only=read_only, require_references=require_references)
-    address = address or DEFAULT_ADDRESS
-    _serve(core, _bind(parse_address("--registry", address), address), tls_dir)
-
-
-def _bind(address: tuple[str, int], spelled: str) -> list[socket.socket]:
-    """Listening sockets; from here on clients that connect are not refused any more.
-
-    Raises:
-        InputError: nobody can listen there.
-    """
-    import errno
-
-    from fake_registry.listening import bind
-    from mirror.errors import InputError
-
-    try:
-        return bind(*address)
-    except OSError as error:
-        remedy = "; stop what listens there, or choose another port" if error.errno == errno.EADDRINUSE else ""
-        raise InputError(f"--registry: cannot listen on {spelled}: {error.strerror or error}{remedy}") from None
+    _serve(core, listen("--registry", address or DEFAULT_ADDRESS), tls_dir)
 
 
 def _serve(core: RegistryCore, listeners: list[socket.socket], tls_dir: Path | None) -> None:
@@ -108,28 +88,11 @@ async def _serving(core: RegistryCore, listeners: list[socket.socket], authority
     import gc
 
     from fake_registry.server import RegistryServer
+    from mirror.cli.running import stop_signal
 
-    stopped = _stop_signal()
+    stopped = stop_signal()
     async with RegistryServer(core, authority) as server:
         await server.listen(listeners)
         gc.freeze()
         gc.enable()
         await stopped.wait()
-
-
-def _stop_signal() -> asyncio.Event:
-    """An event that the first SIGINT or SIGTERM sets. The second one ends the process as ever."""
-    import asyncio
-    import signal
-
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return stopped
