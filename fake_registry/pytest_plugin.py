@@ -16,6 +16,9 @@ import pytest
 if TYPE_CHECKING:
     from fake_registry.testing.registry import FakeRegistry
 
+OPTIONS: Final = ("tree", "hosts", "faults", "copy", "clock")
+"""What a marker may say: the parameters of `FakeRegistry`."""
+
 _OWN: Final = pytest.StashKey["FakeRegistry"]()
 _SHARED: Final = pytest.StashKey["FakeRegistry"]()
 _ASKED_BEFORE: Final = pytest.StashKey[int]()
@@ -81,15 +84,26 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 def _said(marker: pytest.Mark) -> dict[str, Any]:
+    """What a marker says; the tree may be said without its name."""
     if len(marker.args) > 1:
-        raise pytest.UsageError(f"pytest.mark.registry takes one positional argument, the tree; not {marker.args!r}")
+        pytest.fail(
+            f"pytest.mark.registry takes the tree as its only positional argument, not {marker.args!r}", pytrace=False
+        )
     return {**({"tree": marker.args[0]} if marker.args else {}), **marker.kwargs}
 
 
 def _made(config: pytest.Config, options: dict[str, Any]) -> FakeRegistry:
-    from fake_registry.testing.registry import FakeRegistry  # noqa: PLC0415 - not before a test needs it
+    from fake_registry import FakeRegistry, UsageError  # noqa: PLC0415 - not before a test needs them
 
+    unknown = ", ".join(map(str, options.keys() - OPTIONS))
+    if unknown:
+        pytest.fail(
+            f"pytest.mark.registry and fake_registry_options know {', '.join(OPTIONS)}; not {unknown}", pytrace=False
+        )
     tree = options.get("tree")
     if isinstance(tree, str | Path):
         options = {**options, "tree": config.rootpath / tree}
-    return FakeRegistry(**options)
+    try:
+        return FakeRegistry(**options)
+    except UsageError as error:
+        pytest.fail(f"pytest.mark.registry or fake_registry_options: {error}", pytrace=False)

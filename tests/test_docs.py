@@ -2,6 +2,9 @@
 
 A line ``...`` stands for any lines. Commands that are expected to exit with something else than 0 say so:
 ``|| echo "exit code $?"``.
+
+Every ``python`` block is run, too: by pytest if there are tests in it, with the block that begins ``# conftest.py``
+beside it if the page has one, else as a program.
 """
 
 from __future__ import annotations
@@ -19,6 +22,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+TESTS = re.compile(r"^ *(?:async )?def test_", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+?)(#[^)]*)?\)")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
@@ -78,12 +83,44 @@ def test_example(example: Example, sandbox: Path) -> None:
         assert re.fullmatch(pattern, done.stdout), done.stdout
 
 
+def programs(page: Path) -> dict[str, str]:
+    """The Python of a page, as files by their names."""
+    files = {}
+    text = page.read_text()
+    for block in PYTHON.finditer(text):
+        line = text.count("\n", 0, block.start()) + 2
+        kind = "test" if TESTS.search(block[1]) else "program"
+        name = "conftest" if block[1].startswith("# conftest.py\n") else f"{kind}_{page.stem}_line_{line}"
+        assert f"{name}.py" not in files, "one conftest.py a page"
+        files[f"{name}.py"] = block[1]
+    return files
+
+
+@pytest.mark.parametrize("page", [pytest.param(one, id=one.name) for one in PAGES if programs(one)])
+def test_python_examples(page: Path, sandbox: Path) -> None:
+    for name, text in programs(page).items():
+        (sandbox / name).write_text(text)
+    strict = [sys.executable, "-X", "dev", "-W", "error"]
+    commands = [[*strict, path.name] for path in sorted(sandbox.glob("program_*.py"))]
+    tests = sorted(path.name for path in sandbox.glob("test_*.py"))
+    if tests:
+        options = ["-o", "asyncio_mode=auto", "-o", "asyncio_default_fixture_loop_scope=function", "--strict-markers"]
+        commands.append([*strict, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir=.", *options, *tests])
+    for command in commands:
+        environment = os.environ | {"PYTHONPATH": str(ROOT)}
+        done = subprocess.run(
+            command, check=False, cwd=sandbox, env=environment, capture_output=True, text=True, timeout=60
+        )
+        assert done.returncode == 0, f"{command[-1]}: {done.stdout}{done.stderr}"
+
+
 def test_there_are_examples() -> None:
     assert {one.where.partition(":")[0] for one in examples()} >= {
         "README.md",
         "docs/importing.md",
         "docs/scenarios.md",
     }
+    assert {page.name for page in PAGES if programs(page)} >= {"README.md", "testing.md"}
 
 
 def test_links_lead_somewhere() -> None:
