@@ -57,10 +57,10 @@ class _Finder:
             fits = self._enter(event)
             self._levels.append(_Level(mapping=isinstance(event, yaml.MappingStartEvent), fits=fits))
             return len(self._levels) > _MAX_DEPTH
-        elif isinstance(event, yaml.CollectionEndEvent):
+        if isinstance(event, yaml.CollectionEndEvent):
             done = self._levels.pop()
             return done.fits and len(self._levels) > 0
-        elif isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
+        if isinstance(event, yaml.ScalarEvent | yaml.AliasEvent):
             return self._enter(event) and len(self._levels) == len(self._path)
         return False
 
