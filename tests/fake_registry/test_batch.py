@@ -158,3 +158,18 @@ def test_an_entry_of_another_index_is_taken_with_all_its_fields() -> None:
     again.put_entry(entry)
     again.put_entry({"digest": digests[1], "mediaType": OCI_MANIFEST, "size": 2})
     assert not again.changed
+
+
+def test_an_index_becomes_another_byte_for_byte() -> None:
+    entry = {"digest": compute_digest(b"1"), "mediaType": OCI_MANIFEST, "size": 1, "annotations": {TAG_ANNOTATION: "a"}}
+    other = json.dumps({"schemaVersion": 2, "manifests": [entry], "org.example": 1}).encode()
+    file = IndexFile(None, "index.json")
+    file.become(other)
+    assert (file.text(), file.changed, file.original) == (other, True, None)
+    file.put(Descriptor(media_type=OCI_MANIFEST, digest=compute_digest(b"2"), size=2), "b")
+    assert [one["annotations"][TAG_ANNOTATION] for one in json.loads(file.text())["manifests"]] == ["a", "b"]
+    same = IndexFile(other, "index.json")
+    same.become(other)
+    assert not same.changed
+    with pytest.raises(TreeError):
+        same.become(b"[]")
