@@ -272,7 +272,7 @@ def _decode_fast(content: bytes) -> ImageConfig | None:
             return None
         config = _CONFIG.decode(content)
         created = None if config.created is None else _utc_instant(config.created)
-    except (msgspec.MsgspecError, ValueError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return ImageConfig(
         config.id or "",

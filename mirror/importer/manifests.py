@@ -235,7 +235,7 @@ def content_digest(manifest: Manifest, algorithm: str) -> str:
 def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
     try:
         fields = _IMAGE.decode(content) if _has_plain_keys(content) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         fields = None
     if fields is None:
         fields = _decode_image_slowly(content, is_oci=is_oci)
@@ -259,7 +259,7 @@ def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
 def _decode_list(content: bytes, *, is_oci: bool) -> ListManifest:
     try:
         fields = _LIST.decode(content) if _has_plain_keys(content) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         fields = None
     if fields is None:
         fields = _decode_list_slowly(content, is_oci=is_oci)

@@ -154,8 +154,8 @@ def parse_tags(body: bytes) -> list[str]:
     """
     try:
         return _TAG_LIST.decode(body).tags or []
-    except msgspec.MsgspecError:
-        pass  # keys in another case, nulls in the list, or an error that needs Go's words
+    except (msgspec.MsgspecError, RecursionError):
+        pass  # keys in another case, nulls in the list, deep nesting, or an error that needs Go's words
     try:
         tags = gojson.decode(body, _TAGS).get("tags") or []
     except gojson.GoJSONError as error:
