@@ -111,8 +111,27 @@ def unroutable_media_type() -> ApiFailure:
     return _failure(415, "UnsupportedMediaType", "415: Unsupported Media Type", StatusDetails())
 
 
+def unsupported_patch_type(types: Sequence[str]) -> ApiFailure:
+    """A PATCH whose body is none of the types of patches."""
+    known = ", ".join(types)
+    message = f"the body of the request was in an unknown format - accepted media types include: {known}"
+    return _failure(415, "UnsupportedMediaType", message, None)
+
+
+def unprocessable() -> ApiFailure:
+    """A patch that does not apply to the object."""
+    message = "the server rejected our request due to an error in our request"
+    return _failure(422, "Invalid", message, StatusDetails())
+
+
+def too_large_entity(problem: str) -> ApiFailure:
+    """A body that asks for more than is allowed, if not by its size."""
+    message = f"Request entity too large: {problem}"
+    return _failure(413, "RequestEntityTooLarge", message, None)
+
+
 def too_large(limit: int) -> ApiFailure:
-    return _failure(413, "RequestEntityTooLarge", f"limit is {limit}", StatusDetails())
+    return too_large_entity(f"limit is {limit}")
 
 
 def already_exists(resource: str, name: str, group: str = GROUP) -> ApiFailure:

@@ -12,6 +12,7 @@ from mirror.api.decoding import API_VERSION
 from mirror.api.deletion import delete_options
 from mirror.api.managed_fields import FieldManager
 from mirror.api.metadata import common_errors, update_errors
+from mirror.api.patching import Patch
 from mirror.api.reading import check_version
 from mirror.api.registry import carry_over
 from mirror.api.routing import Call, Reply
@@ -104,6 +105,10 @@ class ImageTagResource:
     async def update(self, call: Call) -> Reply:
         """Another spec for a tag, which is created if need be, or none at all."""
         return await self._update(call, Replacement(call, self._kind, self._fields))
+
+    async def patch(self, call: Call) -> Reply:
+        """A patched tag."""
+        return await self._update(call, Patch(call, self._kind, self._fields))
 
     async def _update(self, call: Call, update: Update[ImageTag]) -> Reply:
         with warned(update.warnings):

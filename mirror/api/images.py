@@ -7,6 +7,7 @@ from mirror.api.decoding import API_VERSION
 from mirror.api.deletion import delete_options
 from mirror.api.image_strategy import ImageStrategy
 from mirror.api.managed_fields import FieldManager
+from mirror.api.patching import Patch
 from mirror.api.reading import check_version
 from mirror.api.routing import Call, Reply
 from mirror.api.updates import Replacement, Update, new_object, warned
@@ -46,6 +47,10 @@ class ImageResource:
     async def update(self, call: Call) -> Reply:
         """An image in place of the one that is there, as far as that can be changed."""
         return await self._write(call, Replacement(call, self._kind, self._fields))
+
+    async def patch(self, call: Call) -> Reply:
+        """A patched image."""
+        return await self._write(call, Patch(call, self._kind, self._fields))
 
     async def _write(self, call: Call, update: Update[Image]) -> Reply:
         with warned(update.warnings):

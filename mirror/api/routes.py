@@ -35,11 +35,11 @@ def _streams(cluster: Cluster) -> Route:
         True,
         {"list": streams.list, "create": streams.create},
         {"list": streams.list},
-        {"get": streams.get, "update": streams.update, "delete": streams.delete},
+        {"get": streams.get, "update": streams.update, "patch": streams.patch, "delete": streams.delete},
         {
             "layers": {"get": LayersResource(cluster).get},
             "secrets": {"get": StreamSecretResource(cluster.secrets).get},
-            "status": {"get": streams.get_status, "update": streams.update_status},
+            "status": {"get": streams.get_status, "update": streams.update_status, "patch": streams.patch_status},
         },
     )
 
@@ -49,7 +49,7 @@ def _tags(tags: StreamTagResource | ImageTagResource) -> Route:
         True,
         {"list": tags.list, "create": tags.create},
         {"list": tags.list},
-        {"get": tags.get, "update": tags.update, "delete": tags.delete},
+        {"get": tags.get, "update": tags.update, "patch": tags.patch, "delete": tags.delete},
     )
 
 
@@ -58,7 +58,7 @@ def _images(cluster: Cluster) -> Route:
     return Route(
         False,
         everywhere={"list": images.list, "create": images.create},
-        item={"get": images.get, "update": images.update, "delete": images.delete},
+        item={"get": images.get, "update": images.update, "patch": images.patch, "delete": images.delete},
     )
 
 

@@ -13,6 +13,7 @@ from mirror.api.deletion import delete_options
 from mirror.api.failures import ApiFailure
 from mirror.api.managed_fields import FieldManager
 from mirror.api.metadata import common_errors, update_errors
+from mirror.api.patching import Patch
 from mirror.api.reading import check_version
 from mirror.api.registry import carry_over
 from mirror.api.routing import Call, Reply
@@ -112,6 +113,10 @@ class StreamTagResource:
     async def update(self, call: Call) -> Reply:
         """Another source or other annotations for a tag, which is created if need be."""
         return await self._update(call, Replacement(call, self._kind, self._fields))
+
+    async def patch(self, call: Call) -> Reply:
+        """A patched tag."""
+        return await self._update(call, Patch(call, self._kind, self._fields))
 
     async def _update(self, call: Call, update: Update[ImageStreamTag]) -> Reply:
         with warned(update.warnings):

@@ -6,6 +6,7 @@ from mirror.api.cluster import Cluster
 from mirror.api.decoding import API_VERSION
 from mirror.api.deletion import delete_options
 from mirror.api.managed_fields import FieldManager
+from mirror.api.patching import Patch
 from mirror.api.reading import check_version
 from mirror.api.registry import Strategy
 from mirror.api.routing import Call, Reply
@@ -63,6 +64,17 @@ class StreamResource:
     async def update_status(self, call: Call) -> Reply:
         """Another status for a stream, with its labels, annotations and lookup policy."""
         return await self._write(call, Replacement(call, self._kind, self._status_fields), self._status)
+
+    async def patch(self, call: Call) -> Reply:
+        """A patched stream, whose status stays as it is."""
+        reply = await self._write(call, Patch(call, self._kind, self._fields), self._cluster.strategy)
+        assert isinstance(reply.value, ImageStream)
+        self._cluster.strategy.decorate(reply.value)
+        return reply
+
+    async def patch_status(self, call: Call) -> Reply:
+        """A stream whose status is patched."""
+        return await self._write(call, Patch(call, self._kind, self._status_fields), self._status)
 
     async def _write(self, call: Call, update: Update[ImageStream], strategy: Strategy[ImageStream]) -> Reply:
         with warned(update.warnings):
