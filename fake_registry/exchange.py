@@ -51,10 +51,28 @@ class Core(Protocol):
         ...
 
 
+def remote_of(transport: asyncio.BaseTransport) -> str:
+    """The address and port of the client at the other end."""
+    name = transport.get_extra_info("peername")
+    if not isinstance(name, tuple):
+        return ""
+    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
 class Connection(RequestHandler):
     """A client's connection: aiohttp's, which knows by what name and over what the client came."""
 
-    __slots__ = ("_first_request", "_open", "_over", "_socket_transport", "answered", "asked", "secure", "sni")
+    __slots__ = (
+        "_first_request",
+        "_open",
+        "_over",
+        "_socket_transport",
+        "answered",
+        "asked",
+        "remote",
+        "secure",
+        "sni",
+    )
 
     def __init__(
         self,
@@ -76,6 +94,7 @@ class Connection(RequestHandler):
         )
         self.secure = secure
         self.sni = sni
+        self.remote = ""
         self.asked = False
         self.answered: Response | Awaitable[Response] | None = None
         """The answer to the first request, where that was asked before the connection came here."""
@@ -88,6 +107,7 @@ class Connection(RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._socket_transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self.remote = remote_of(transport)
         self._open.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -273,6 +293,7 @@ class _Asked:
             secure=connection.secure,
             sni=connection.sni,
             body=self._body() if source.body_exists else None,
+            remote=connection.remote,
         )
 
     async def _body(self) -> AsyncIterator[bytes]:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final, Protocol, cast
 
 from fake_registry.core.messages import Request, Response
-from fake_registry.exchange import Connection, Core
+from fake_registry.exchange import Connection, Core, remote_of
 
 _METHODS: Final = (b"GET /", b"HEAD /")
 _END: Final = b"\r\n\r\n"
@@ -49,6 +49,7 @@ class QuickConnection(asyncio.Protocol):
         "_lines",
         "_loop",
         "_open",
+        "_remote",
         "_secure",
         "_sni",
         "_timer",
@@ -77,9 +78,11 @@ class QuickConnection(asyncio.Protocol):
         self._last = self._loop.time()
         self._timer = self._loop.call_later(idle, self._close_if_idle)
         self._transport: asyncio.Transport | None = None
+        self._remote = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self._remote = remote_of(transport)
         self._open.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -108,6 +111,7 @@ class QuickConnection(asyncio.Protocol):
             self._give_away(data, None)
             return
         self._last = self._loop.time()
+        request.remote = self._remote
         answered: Response | Awaitable[Response] | None
         try:
             answered = begin(self._core.handle(request))

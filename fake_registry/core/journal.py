@@ -14,7 +14,7 @@ _MAX_TEXT: Final = 2048
 """Characters of the longest target or header that is kept whole."""
 
 
-class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """One request and its answer.
 
     ``time`` is in seconds since 1970 by the registry's clock, ``target`` path and query as they came; ``status`` 0
@@ -69,27 +69,31 @@ class Journal:
         repository: str = "",
         note: str = "",
         fault: str = "",
-    ) -> None:
+    ) -> Entry:
         """Keeps one request with its answer."""
         headers = request.headers
-        self.total += 1
-        self._entries.append(
-            Entry(
-                time=time,
-                host=host,
-                method=request.method,
-                target=request.target[:_MAX_TEXT],
-                status=status,
-                kind=kind,
-                user=user,
-                repository=repository,
-                note=note,
-                fault=fault,
-                accept=headers.get("accept", "")[:_MAX_TEXT],
-                authorization=_scheme(headers.get("authorization", "")),
-                user_agent=headers.get("user-agent", "")[:_MAX_TEXT],
-            )
+        entry = Entry(
+            time=time,
+            host=host,
+            method=request.method,
+            target=request.target[:_MAX_TEXT],
+            status=status,
+            kind=kind,
+            user=user,
+            repository=repository,
+            note=note,
+            fault=fault,
+            accept=headers.get("accept", "")[:_MAX_TEXT],
+            authorization=_scheme(headers.get("authorization", "")),
+            user_agent=headers.get("user-agent", "")[:_MAX_TEXT],
         )
+        self.append(entry)
+        return entry
+
+    def append(self, entry: Entry) -> None:
+        """Keeps an entry that was made elsewhere."""
+        self.total += 1
+        self._entries.append(entry)
 
     def entries(
         self,
@@ -100,6 +104,9 @@ class Journal:
         repository: str | None = None,
         target: str | None = None,
         since: float | None = None,
+        kind: str | None = None,
+        user: str | None = None,
+        fault: str | None = None,
     ) -> list[Entry]:
         """The entries that have all the given values (``target`` occurs in theirs; at or after ``since``), in order."""
         return [
@@ -111,6 +118,9 @@ class Journal:
             and (repository is None or entry.repository == repository)
             and (target is None or target in entry.target)
             and (since is None or entry.time >= since)
+            and (kind is None or entry.kind == kind)
+            and (user is None or entry.user == user)
+            and (fault is None or entry.fault == fault)
         ]
 
     def clear(self) -> None:

@@ -21,7 +21,8 @@ class Request:
     ``path`` and ``query`` are as they came, still percent-encoded, ``query`` without its ``?``.
     ``headers`` has lower-case names; lines of one name are joined by ``", "``.
     ``host`` is the Host header (``"quay.io"``, ``"127.0.0.1:5000"``), ``sni`` the server name of the
-    TLS handshake, ``secure`` whether there was one. ``body`` yields the request body in pieces.
+    TLS handshake, ``secure`` whether there was one. ``body`` yields the request body in pieces. ``remote`` is
+    the client's address and port, if it has one.
     """
 
     method: str
@@ -32,6 +33,7 @@ class Request:
     secure: bool = True
     sni: str | None = None
     body: AsyncIterator[bytes] | None = None
+    remote: str = ""
 
     @property
     def target(self) -> str:

@@ -15,7 +15,7 @@ from fake_registry.core.call import Call, Content
 from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.faults import KINDS, Faults, Met, asked_of
 from fake_registry.core.hosts import HostTable, VirtualHost, namespace_of
-from fake_registry.core.journal import Journal
+from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.paths import parse_path
@@ -27,6 +27,18 @@ Permission = Literal["open", "enter", "pull", "catalog", "push", "delete"]
 to delete from it."""
 
 Handler = Callable[[Call], Awaitable[Response]]
+
+
+class Seen(NamedTuple):
+    """A request and its answer, the journal's entry for them, and how many seconds making the answer took."""
+
+    entry: Entry
+    request: Request
+    response: Response
+    seconds: float
+
+
+Watcher = Callable[[Seen], None]
 
 
 class Operation(NamedTuple):
@@ -102,6 +114,7 @@ class RegistryCore:
         self.journal = Journal() if journal is None else journal
         self.faults = Faults(hosts)
         self._clock = clock
+        self._watchers: tuple[Watcher, ...] = ()
         self._content = Content(tree, complete=require_references)
         self._hosts = HostTable(tree, hosts or {}, Tokens(token_key or secrets.token_bytes(32), clock))
         self._operations: dict[str, dict[str, Operation]] = {}
@@ -131,6 +144,10 @@ class RegistryCore:
         """How the next TLS handshake with a host is to fail, if it is; asking counts it."""
         return self.faults.handshake(name) if self.faults else None
 
+    def watch(self, watcher: Watcher) -> None:
+        """Has everything that is asked and answered told to somebody, from now on."""
+        self._watchers = (*self._watchers, watcher)
+
     def reset(self) -> None:
         """Counts the answers of scripted routes, and what meets faults, from the start again."""
         for host in self._hosts.configured():
@@ -139,6 +156,7 @@ class RegistryCore:
 
     async def handle(self, request: Request) -> Response:
         """Answers one request. Errors are answers, too; nothing is raised but by bugs."""
+        started = time.perf_counter() if self._watchers else 0.0
         host = self._hosts.of(request)
         call = Call(request, host, parse_path(request.path), self._content)
         response = self._refused(request, host) or (host.routes.answer(request) if host.routes else None)
@@ -148,7 +166,7 @@ class RegistryCore:
             response = without_body(response)
         if call.fault is not None:
             response = delivered(call.fault, response, request.method)
-        self.journal.add(
+        entry = self.journal.add(
             self._clock(),
             host.name,
             request,
@@ -159,6 +177,8 @@ class RegistryCore:
             note=call.note,
             fault="" if call.fault is None else call.fault.id,
         )
+        for watcher in self._watchers:
+            watcher(Seen(entry, request, response, time.perf_counter() - started))
         return response
 
     async def _own(self, call: Call) -> Response:
