@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from mirror.api.decoding import API_VERSION
+from mirror.api.objects import Objects
 from mirror.api.routing import Call, Reply
 from mirror.importer import credentials
 from mirror.importer.credentials import DOCKER_CONFIG, DOCKER_CONFIG_JSON, EXCLUDE_ANNOTATION
@@ -37,6 +38,22 @@ class ConfiguredSecrets:
                 meta = ObjectMeta(name=secret.name, namespace=namespace, annotations=secret.annotations or None)
                 found.append(Secret(metadata=meta, data=dict(sorted(secret.data.items())) or None, type=secret.type))
         return found, ""
+
+
+class KnownSecrets:
+    """Configured secrets, and those that were written through the API."""
+
+    def __init__(self, configured: Secrets, stored: Objects[Secret]) -> None:
+        self._configured = configured
+        self._stored = stored
+
+    async def list(self, namespace: str) -> tuple[Sequence[Secret], str]:
+        """All secrets of a namespace by name; there is a version only where one has been written."""
+        configured, version = await self._configured.list(namespace)
+        stored = await self._stored.list(namespace)
+        if stored:
+            version = str(await self._stored.store.version())
+        return sorted([*configured, *stored], key=lambda secret: secret.metadata.name), version
 
 
 class StreamSecretResource:

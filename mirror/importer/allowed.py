@@ -103,6 +103,11 @@ class AllowedRegistries:
         )
         return copy
 
+    def take_over(self, other: AllowedRegistries) -> None:
+        """Makes this the same list as another one: whoever holds it sees the change."""
+        self._list = other._list
+        self._repositories = other._repositories
+
     def check_import(self, ref_text: str, insecure: bool) -> str | None:
         """The detail of a Forbidden error for a source of an import, or None when it is allowed.
 
