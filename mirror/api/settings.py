@@ -57,7 +57,7 @@ class ClusterSettings:
         self.registries = self._merged(config.insecureRegistries, config.blockedRegistries, self._mirrors)
 
     async def refresh(self) -> None:
-        """Takes over what is stored. An object that cannot be used is passed over: it was not written through the API."""
+        """Takes over what is stored. An object that cannot be used is passed over: no API has written it."""
         spec = await self._image_config()
         if spec is None:
             insecure, blocked = self._config.insecureRegistries, self._config.blockedRegistries
