@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from fake_registry.testing.registry import FakeRegistry
 
-OPTIONS: Final = ("tree", "hosts", "faults", "copy", "clock")
+OPTIONS: Final = ("tree", "hosts", "faults", "copy", "read_only", "require_references", "clock")
 """What a marker may say: the parameters of `FakeRegistry`."""
 
 _OWN: Final = pytest.StashKey["FakeRegistry"]()

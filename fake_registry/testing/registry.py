@@ -33,7 +33,7 @@ from fake_registry.testing.listing import listing
 from fake_registry.testing.names import image_name
 from fake_registry.testing.options import FaultOption, HostOptions, fault_of, hosts_of
 from fake_registry.testing.rules import FaultRules
-from fake_registry.testing.site import Site
+from fake_registry.testing.site import CoreOptions, Site
 from fake_registry.testing.threads import LoopThread
 
 T = TypeVar("T")
@@ -48,7 +48,8 @@ class FakeRegistry:
 
     `tree` is the fixture tree to serve; pushes go into it, unless it is to be a `copy`. Without one there is a new,
     temporary one. `hosts` configures hosts as a configuration file does; those that are not named speak HTTPS and let
-    everybody in. `faults` are rules as for `FaultRules.add`. `clock` gives seconds since 1970.
+    everybody in. `faults` are rules as for `FaultRules.add`. With `read_only` clients can push and delete nothing; with
+    `require_references` they can push a manifest only after everything that it names. `clock` gives seconds since 1970.
 
     Raises `UsageError` for hosts and faults that cannot be, and `TreeError`, when it is entered, for a directory that
     is no tree.
@@ -61,13 +62,14 @@ class FakeRegistry:
         hosts: HostOptions | None = None,
         faults: Iterable[FaultOption] = (),
         copy: bool = False,
+        read_only: bool = False,
+        require_references: bool = False,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._source = Path(tree) if isinstance(tree, str) else tree
-        self._hosts = hosts_of(hosts)
         self._initial = [fault_of(fault) for fault in faults]
         self._copy = copy
-        self._clock = clock
+        self._core_options = CoreOptions(hosts_of(hosts), clock, read_only, require_references)
         self._running: Site | None = None
         self._thread: LoopThread | None = None
         self._journal = Journal()
@@ -323,7 +325,7 @@ class FakeRegistry:
         return site.turns.take(lambda: work(Content(site.tree)))
 
     async def _start(self) -> None:
-        site = Site(self._source, copy=self._copy, hosts=self._hosts, clock=self._clock)
+        site = Site(self._source, copy=self._copy, options=self._core_options)
         await site.start()
         self._running, self._journal = site, site.core.journal
         self._faults = FaultRules(site.core.faults, self._initial)

@@ -25,6 +25,15 @@ _GRACE: Final = 0.5
 """Seconds that requests under way are waited for at the end: whoever left the registry does not wait for them."""
 
 
+class CoreOptions(NamedTuple):
+    """What a core is made with, beside its tree."""
+
+    hosts: Hosts
+    clock: Callable[[], float]
+    read_only: bool
+    require_references: bool
+
+
 class _Port(NamedTuple):
     """A port of one host: `server` serves it; without one it is closed, and `sockets` keep it from others."""
 
@@ -39,7 +48,7 @@ class Site:
     `source` is the tree to serve, or to serve a copy of; without one the tree is new, and temporary.
     """
 
-    def __init__(self, source: Tree | Path | None, *, copy: bool, hosts: Hosts, clock: Callable[[], float]) -> None:
+    def __init__(self, source: Tree | Path | None, *, copy: bool, options: CoreOptions) -> None:
         self.turns = Turns(asyncio.get_running_loop())
         self._loop = asyncio.get_running_loop()
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -48,7 +57,13 @@ class Site:
         self.authority = process_authority()
         try:
             self.tree = self._own_tree() if self._source is None or copy else self._source
-            self.core = RegistryCore(self.tree, hosts, clock=clock)
+            self.core = RegistryCore(
+                self.tree,
+                options.hosts,
+                clock=options.clock,
+                read_only=options.read_only,
+                require_references=options.require_references,
+            )
             self._server = RegistryServer(self.core, self.authority, grace=_GRACE)
         except BaseException:
             self._discard()

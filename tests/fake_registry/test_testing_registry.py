@@ -17,11 +17,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from support.registry import image
+from yarl import URL
 
 from fake_registry import FakeRegistry, Fault, FaultAction, Tree, TreeError, UsageError
 from fake_registry.core.messages import Request
 from fake_registry.fixtures import verify
-from fake_registry.oci import OCI_INDEX, compute_digest, manifest_links
+from fake_registry.oci import OCI_INDEX, OCI_MANIFEST, compute_digest, manifest_links
 
 HOSTS = {
     "private.example.com": {"auth": {"type": "bearer", "username": "me", "password": "secret"}},
@@ -289,6 +291,46 @@ class TestContent:
     def test_an_artifact_refers_to_what_is_there(self, registry: FakeRegistry) -> None:
         with pytest.raises(UsageError, match=r"quay\.io/app has no 1\.0 to refer to"):
             registry.push_artifact("quay.io/app", "application/x", subject="1.0")
+
+
+class TestPushing:
+    """What clients push."""
+
+    async def push(self, registry: FakeRegistry, manifest: bytes) -> int:
+        """Pushes a manifest; the status that a client gets."""
+        async with (
+            aiohttp.ClientSession(f"{registry.url('quay.io')}/", connector=registry.connector()) as session,
+            session.put("v2/app/manifests/1.0", data=manifest, headers={"Content-Type": OCI_MANIFEST}) as answer,
+        ):
+            return answer.status
+
+    async def test_what_is_pushed_is_there(self) -> None:
+        async with FakeRegistry() as registry:
+            url = registry.url("quay.io")
+            async with aiohttp.ClientSession(connector=registry.connector()) as session:
+                async with session.post(f"{url}/v2/app/blobs/uploads/") as answer:
+                    assert answer.status == 202
+                    place = answer.url.join(URL(answer.headers["Location"], encoded=True))
+                digest = compute_digest(b"{}")
+                async with session.put(place.update_query(digest=digest), data=b"{}") as answer:
+                    assert answer.status == 201
+            manifest = image(b"{}", [])
+            assert await self.push(registry, manifest) == 201
+            assert registry.manifest("quay.io/app:1.0") == manifest
+            assert registry.tags("quay.io/app") == ["1.0"]
+            registry.reset()
+            assert registry.tags("quay.io/app") == []
+            assert await self.push(registry, manifest) == 201
+            assert registry.tags("quay.io/app") == ["1.0"]
+
+    async def test_what_a_registry_refuses(self) -> None:
+        async with FakeRegistry(read_only=True) as registry:
+            assert await self.push(registry, image()) == 405
+            registry.push_image("quay.io/app")  # tests may
+        async with FakeRegistry(require_references=True) as registry:
+            assert await self.push(registry, image()) == 400
+        async with FakeRegistry() as registry:
+            assert await self.push(registry, image()) == 201
 
 
 class TestTrees:
