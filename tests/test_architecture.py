@@ -20,7 +20,7 @@ LAYERS = {
         {"client_hello", "config", "oci", "resets", "sendfile", "tls"},
         {"fixtures"},
         {"core", "images"},
-        {"exchange", "listening", "tunnel"},
+        {"control", "exchange", "listening", "tunnel"},
         {"quick"},
         {"server"},
         {"testing"},

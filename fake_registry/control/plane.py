@@ -1,0 +1,370 @@
+"""The control plane's requests and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import os
+import re
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, NamedTuple
+from urllib.parse import unquote
+
+import msgspec
+
+from fake_registry.config import Host
+from fake_registry.control.documents import (
+    FaultReport,
+    Health,
+    HostContent,
+    HostState,
+    JournalPage,
+    NewFault,
+    Problem,
+    RepositoryState,
+    TreeState,
+)
+from fake_registry.control.metrics import Metrics
+from fake_registry.core.faults import EVERYWHERE
+from fake_registry.core.journal import Entry
+from fake_registry.core.messages import JSON, Request, Response
+from fake_registry.core.paths import parameters
+from fake_registry.core.registry import RegistryCore
+from fake_registry.errors import FakeRegistryError, TreeError
+from fake_registry.fixtures import Tree, canonical_host, is_host
+
+PREFIX: Final = "/_ismirror/"
+MAX_BODY: Final = 1024 * 1024
+DEFAULT_LIMIT: Final = 1000
+
+_TEXT: Final = "text/plain; charset=utf-8"
+
+
+class ControlError(FakeRegistryError):
+    """A request that is not done; the text says why."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(text)
+        self.status = status
+
+
+class Asked(NamedTuple):
+    """A request to the control plane: the part of the path that stands for something, the query, the body."""
+
+    argument: str
+    query: dict[str, str]
+    body: bytes
+
+
+Handler = Callable[["ControlPlane", Asked], Awaitable[Response]]
+
+
+class Endpoint(NamedTuple):
+    """What one method does at one path; documented where it stands, by the docstring of its handler.
+
+    ``{…}`` at the end of a path is its argument; ``query`` are the parameters that it takes, ``takes`` and ``gives``
+    what bodies are.
+    """
+
+    method: str
+    path: str
+    handler: Handler
+    status: int
+    gives: type | None = None
+    takes: type | None = None
+    query: tuple[str, ...] = ()
+
+
+class ControlPlane:
+    """Looks at a registry and tells it what to do. A core of its own kind: `handle` answers requests.
+
+    Without `metrics` there are none. `names` are the host names, besides ``localhost`` and addresses, under which it
+    may be asked: requests to others come from browsers that were lured here.
+    """
+
+    def __init__(self, core: RegistryCore, metrics: Metrics | None = None, names: frozenset[str] = frozenset()) -> None:
+        self.core = core
+        self.metrics = metrics
+        self._names = names | {"localhost"}
+
+    def host(self, name: str) -> Host:
+        """Whatever it is called, it speaks clear text."""
+        del name
+        return Host(scheme="http")
+
+    def known_hosts(self) -> list[str]:
+        """None: see `host`."""
+        return []
+
+    def handshake(self, name: str) -> None:
+        """No TLS, no faults."""
+        del name
+
+    async def handle(self, request: Request) -> Response:
+        """Answers one request."""
+        try:
+            self._check_origin(request)
+            endpoint, argument = _endpoint(request)
+            query = dict(parameters(request.query))
+            unknown = query.keys() - set(endpoint.query)
+            if unknown:
+                raise ControlError(400, f"no such parameter: {', '.join(sorted(unknown))}")
+            body = await _body(request) if endpoint.takes is not None else b""
+            response = await endpoint.handler(self, Asked(argument, query, body))
+        except ControlError as error:
+            response = _json(Problem(str(error)), error.status)
+        if request.method == "HEAD":
+            response = Response(response.status, [*response.headers, ("Content-Length", str(response.length))])
+        return response
+
+    def _check_origin(self, request: Request) -> None:
+        """Refuses what a web page sends: none is meant to be here, and a name may be made to lead here."""
+        name = re.sub(r":\d+$", "", request.host).strip("[]").lower()
+        if "origin" in request.headers or not (name in self._names or _is_address(name)):
+            raise ControlError(403, "the control plane is not for web pages")
+
+    def problems(self) -> list[str]:
+        """Why the registry cannot serve; empty if it can."""
+        root = self.core.tree.root
+        if not root.exists():
+            return []  # an absent directory is a new tree
+        return [] if os.access(root, os.R_OK | os.X_OK) else [f"{root}: cannot be read"]
+
+
+async def health(plane: ControlPlane, asked: Asked) -> Response:
+    """Says that the process answers."""
+    del plane, asked
+    return _json(Health("ok"))
+
+
+async def readiness(plane: ControlPlane, asked: Asked) -> Response:
+    """Says whether the registry can serve: 200, or 503 and why not."""
+    del asked
+    problems = await asyncio.to_thread(plane.problems)
+    return _json(Health("not ready", problems), 503) if problems else _json(Health("ok"))
+
+
+async def reset(plane: ControlPlane, asked: Asked) -> Response:
+    """Forgets the journal and the fault rules that were added, and counts routes and faults from the start again."""
+    del asked
+    plane.core.journal.clear()
+    plane.core.faults.clear()
+    plane.core.reset()
+    return Response(204)
+
+
+FILTERS: Final = ("host", "method", "status", "kind", "repository", "user", "fault", "target", "since", "limit")
+
+
+async def journal(plane: ControlPlane, asked: Asked) -> Response:
+    """What was asked, by whom, and what was answered: the last requests that match all filters.
+
+    ``target`` is a part of path and query, ``since`` a time in seconds since 1970, ``limit`` how many at most (1000).
+    """
+    filters: dict[str, Any] = dict(asked.query)
+    limit = _number(filters.pop("limit", str(DEFAULT_LIMIT)), "limit")
+    if "status" in filters:
+        filters["status"] = _number(filters["status"], "status")
+    if "since" in filters:
+        filters["since"] = _time(filters["since"])
+    found = plane.core.journal.entries(**filters)
+    page = [_as_json_takes_it(entry) for entry in found[max(len(found) - limit, 0) :]]
+    return _json(JournalPage(plane.core.journal.total, page))
+
+
+async def forget(plane: ControlPlane, asked: Asked) -> Response:
+    """Forgets the journal."""
+    del asked
+    plane.core.journal.clear()
+    return Response(204)
+
+
+async def faults(plane: ControlPlane, asked: Asked) -> Response:
+    """The fault rules of all hosts in order, with how often each was met."""
+    del asked
+    return _json([FaultReport.of(account) for account in plane.core.faults])
+
+
+async def fault(plane: ControlPlane, asked: Asked) -> Response:
+    """One fault rule."""
+    account = plane.core.faults.get(asked.argument)
+    if account is None:
+        raise ControlError(404, f"no fault {asked.argument}")
+    return _json(FaultReport.of(account))
+
+
+async def add_fault(plane: ControlPlane, asked: Asked) -> Response:
+    """Adds a fault rule, behind those that there are."""
+    try:
+        new = msgspec.json.decode(asked.body, type=NewFault)
+        rule = new.rule()
+    except (msgspec.DecodeError, ValueError, RecursionError) as error:
+        raise ControlError(400, str(error) or "nested too deeply") from None
+    if new.host != EVERYWHERE and not is_host(canonical_host(new.host)):
+        raise ControlError(400, f"{new.host!r} is no host such as quay.io or quay.io:8443")
+    account = plane.core.faults.add(new.host, rule)
+    response = _json(FaultReport.of(account), 201)
+    response.headers.append(("Location", f"{PREFIX}faults/{account.id}"))
+    return response
+
+
+async def remove_fault(plane: ControlPlane, asked: Asked) -> Response:
+    """Takes a fault rule away; one of the configuration comes back when that is read again."""
+    if not plane.core.faults.remove(asked.argument):
+        raise ControlError(404, f"no fault {asked.argument}")
+    return Response(204)
+
+
+async def remove_faults(plane: ControlPlane, asked: Asked) -> Response:
+    """Takes all fault rules away that were added."""
+    del asked
+    plane.core.faults.clear()
+    return Response(204)
+
+
+async def tree(plane: ControlPlane, asked: Asked) -> Response:
+    """The hosts of the tree and of the configuration."""
+    del asked
+    return _json(await asyncio.to_thread(_tree_state, plane.core))
+
+
+async def host(plane: ControlPlane, asked: Asked) -> Response:
+    """The repositories of one host."""
+    name = canonical_host(asked.argument)
+    if name not in await asyncio.to_thread(plane.core.known_hosts):
+        raise ControlError(404, f"no host {asked.argument}")
+    return _json(await asyncio.to_thread(_host_content, plane.core.tree, name))
+
+
+async def metrics(plane: ControlPlane, asked: Asked) -> Response:
+    """Counters in the text format of Prometheus."""
+    del asked
+    if plane.metrics is None:
+        raise ControlError(501, "no metrics: install ismirror[metrics], which brings prometheus-client")
+    content_type, text = plane.metrics.exposition()
+    return Response(200, [("Content-Type", content_type)], text)
+
+
+async def openapi(plane: ControlPlane, asked: Asked) -> Response:
+    """This description."""
+    del plane, asked
+    from fake_registry.control.openapi import document  # noqa: PLC0415 - made from the table below
+
+    return _json(document())
+
+
+ENDPOINTS: Final = (
+    Endpoint("GET", "healthz", health, 200, gives=Health),
+    Endpoint("GET", "readyz", readiness, 200, gives=Health),
+    Endpoint("POST", "reset", reset, 204),
+    Endpoint("GET", "journal", journal, 200, gives=JournalPage, query=FILTERS),
+    Endpoint("DELETE", "journal", forget, 204),
+    Endpoint("GET", "faults", faults, 200, gives=list[FaultReport]),
+    Endpoint("POST", "faults", add_fault, 201, gives=FaultReport, takes=NewFault),
+    Endpoint("DELETE", "faults", remove_faults, 204),
+    Endpoint("GET", "faults/{id}", fault, 200, gives=FaultReport),
+    Endpoint("DELETE", "faults/{id}", remove_fault, 204),
+    Endpoint("GET", "tree", tree, 200, gives=TreeState),
+    Endpoint("GET", "tree/{host}", host, 200, gives=HostContent),
+    Endpoint("GET", "metrics", metrics, 200, gives=str),
+    Endpoint("GET", "openapi.json", openapi, 200, gives=dict),
+)
+"""All that the control plane does, below `PREFIX`. HEAD is done as GET."""
+
+
+def _by_path() -> dict[str, dict[str, Endpoint]]:
+    table: dict[str, dict[str, Endpoint]] = {}
+    for endpoint in ENDPOINTS:
+        table.setdefault(endpoint.path.partition("{")[0], {})[endpoint.method] = endpoint
+    return table
+
+
+_BY_PATH: Final = _by_path()
+
+
+def _endpoint(request: Request) -> tuple[Endpoint, str]:
+    """What a request is for, and the argument in its path."""
+    if not request.path.startswith(PREFIX):
+        raise ControlError(404, f"the control plane lies below {PREFIX}")
+    path = request.path.removeprefix(PREFIX)
+    methods, argument = _BY_PATH.get(path), ""
+    if methods is None:
+        head, slash, argument = path.partition("/")
+        methods = _BY_PATH.get(head + slash)
+        argument = unquote(argument)
+    if methods is None or (not argument and path.endswith("/")):
+        raise ControlError(404, f"no {PREFIX}{path}")
+    endpoint = methods.get("GET" if request.method == "HEAD" else request.method)
+    if endpoint is None:
+        raise ControlError(405, f"{request.method} is not possible here, but {', '.join(sorted(methods))}")
+    return endpoint, argument
+
+
+async def _body(request: Request) -> bytes:
+    pieces: list[bytes] = []
+    length = 0
+    if request.body is not None:
+        async for piece in request.body:
+            length += len(piece)
+            if length > MAX_BODY:
+                raise ControlError(413, f"a body of more than {MAX_BODY} bytes")
+            pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _json(value: object, status: int = 200) -> Response:
+    return Response(status, [("Content-Type", JSON), ("Cache-Control", "no-store")], msgspec.json.encode(value))
+
+
+def _as_json_takes_it(entry: Entry) -> Entry:
+    """Requests that are not UTF-8 have surrogates, which no JSON text can have."""
+    texts = {
+        name: value.encode("utf-8", "replace").decode()
+        for name, value in msgspec.structs.asdict(entry).items()
+        if isinstance(value, str) and not value.isascii()
+    }
+    return msgspec.structs.replace(entry, **texts) if texts else entry
+
+
+def _number(text: str, name: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) < 19):
+        raise ControlError(400, f"{name}: {text[:100]!r} is no number")
+    return int(text)
+
+
+def _time(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ControlError(400, f"since: {text[:100]!r} is no number of seconds since 1970") from None
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _tree_state(core: RegistryCore) -> TreeState:
+    hosts = []
+    for name in core.known_hosts():
+        config = core.host(name)
+        scheme = "https" if config is None else config.scheme
+        hosts.append(HostState(name, scheme, len(core.tree.repositories(name))))
+    return TreeState(hosts)
+
+
+def _host_content(tree: Tree, name: str) -> HostContent:
+    return HostContent(name, [_repository_state(tree, name, repository) for repository in tree.repositories(name)])
+
+
+def _repository_state(tree: Tree, host: str, name: str) -> RepositoryState:
+    try:
+        snapshot = tree.snapshot(host, name)
+    except TreeError as error:
+        return RepositoryState(name, 0, 0, str(error))
+    if snapshot is None:
+        return RepositoryState(name, 0, 0)
+    return RepositoryState(name, len(snapshot.tag_names), len(snapshot.listed))
