@@ -93,7 +93,9 @@ def _said(marker: pytest.Mark) -> dict[str, Any]:
 
 
 def _made(config: pytest.Config, options: dict[str, Any]) -> FakeRegistry:
-    from fake_registry import FakeRegistry, UsageError  # noqa: PLC0415 - not before a test needs them
+    # Not before a test needs them.
+    from fake_registry.errors import UsageError  # noqa: PLC0415
+    from fake_registry.testing.registry import FakeRegistry  # noqa: PLC0415
 
     unknown = ", ".join(map(str, options.keys() - OPTIONS))
     if unknown:
