@@ -35,7 +35,8 @@ LAYERS = {
         {"config", "session"},
         {"api"},
         {"recording", "scenario", "seed", "specs"},
-        {"playing"},
+        {"loading", "playing"},
+        {"serving"},
         {"cli"},
     ),
 }

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import replace
+from typing import Any, Final, Protocol
 
+from mirror.api import failures
 from mirror.api.access import Access
 from mirror.api.cluster import Cluster
 from mirror.api.decoding import API_VERSION
@@ -14,25 +16,56 @@ from mirror.api.groups import ApiGroup
 from mirror.api.image_group import image_group
 from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.api.metrics import Metrics
-from mirror.api.negotiation import Allows, Representation, metadata_only, negotiate, negotiate_stream, tables
+from mirror.api.negotiation import (
+    JSON,
+    PROTOBUF,
+    Allows,
+    Representation,
+    metadata_only,
+    negotiate,
+    negotiate_stream,
+    tables,
+)
+from mirror.api.protobuf import WireError
+from mirror.api.protobuf_objects import UnknownKindError, to_json
 from mirror.api.router import Match, Router
-from mirror.api.routing import WarnedFailure
+from mirror.api.routing import Call, WarnedFailure
 from mirror.api.tables import Shown, check_include, convert
 from mirror.api.writing import failure_response, object_response, watch_response
 
 GROUP_PATH: Final = f"/apis/{API_VERSION}"
 
 
+class Namespaces(Protocol):
+    """Looks after namespaces."""
+
+    async def admit(self, namespace: str) -> None:
+        """Something is to be created in a namespace.
+
+        Raises:
+            ApiFailure: 404, there is no such namespace.
+        """
+        ...
+
+
 class ImageApi:
     """``image.openshift.io/v1`` of one cluster.
 
-    `more` are the groups that it offers besides; without `access` everybody may do everything.
+    `more` are the groups that it offers besides; without `access` everybody may do everything. `namespaces` is asked
+    before something is created in a namespace; without it there are namespaces of every name.
     """
 
-    def __init__(self, cluster: Cluster, more: Sequence[ApiGroup] = (), access: Access | None = None) -> None:
+    def __init__(
+        self,
+        cluster: Cluster,
+        more: Sequence[ApiGroup] = (),
+        access: Access | None = None,
+        namespaces: Namespaces | None = None,
+    ) -> None:
         self.cluster = cluster
         self.access = access or Access()
         self.groups = (*more, image_group(cluster))
+        self._namespaces = namespaces
         self._router = Router(self.groups)
         self._metrics = Metrics()
         self._documents = Documents(cluster, self.groups, self._metrics)
@@ -72,7 +105,9 @@ class ImageApi:
         if found.verb == "watch":
             form = negotiate_stream(request, allows)
         include = check_include(request) if _makes_table(form) else ""
-        reply = await found.handler(found.call)
+        if self._namespaces is not None and found.verb == "create" and found.call.namespace:
+            await self._namespaces.admit(found.call.namespace)
+        reply = await found.handler(_readable(found))
 
         def converted(value: Any, headers: bool = True) -> Any:
             if form.convert is None:
@@ -87,6 +122,25 @@ class ImageApi:
         except ApiFailure as failure:
             raise WarnedFailure(failure, list(reply.warnings)) from None
         return object_response(request, value, form, reply.status, reply.warnings)
+
+
+def _readable(found: Match) -> Call:
+    """The call, with its body as JSON if that came as a protocol buffer and may.
+
+    Raises:
+        ApiFailure: 400, 415.
+    """
+    request = found.call.request
+    if not found.group.protobuf or request.headers.get("content-type", "").partition(";")[0].strip() != PROTOBUF:
+        return found.call
+    try:
+        body = to_json(request.body) if request.body else b""
+    except UnknownKindError:
+        raise failures.unsupported_media_type() from None
+    except WireError as error:
+        raise failures.bad_request(str(error)) from None
+    request = replace(request, body=body, headers={**request.headers, "content-type": JSON})
+    return replace(found.call, request=request)
 
 
 def _makes_table(form: Representation) -> bool:

@@ -35,7 +35,7 @@ class ApiGroup:
     """One version of a group with its resources and their routes. The core group has no name.
 
     `package` is that of the Go types behind the kinds, for messages that show them; `types` are the kinds, lists
-    included, and `schema_package` where OpenAPI documents have them.
+    included, and `schema_package` where OpenAPI documents have them. `protobuf`: bodies may be protocol buffers.
     """
 
     name: str
@@ -45,6 +45,7 @@ class ApiGroup:
     package: str
     types: Mapping[str, type[msgspec.Struct]]
     schema_package: str
+    protobuf: bool = False
 
     @property
     def path(self) -> str:

@@ -16,6 +16,7 @@ from mirror.cli.import_ import import_
 from mirror.cli.notes import hoisted, set_up
 from mirror.cli.registry import registry
 from mirror.cli.schema import schema
+from mirror.cli.serve import serve
 
 _USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__bases__[0]
 """click's, which typer does not name."""
@@ -53,6 +54,7 @@ def _root(
 
 
 app.command("registry", epilog="Example: ismirror registry --data data/tree --registry 127.0.0.1:5000")(registry)
+app.command("serve", epilog="Example: ismirror serve --data data/tree --kubeconfig ismirror.kubeconfig")(serve)
 app.command("import", epilog="Example: ismirror import data/specs/web.yaml --data data/tree")(import_)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(seed.app, name="seed")

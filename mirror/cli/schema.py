@@ -15,18 +15,25 @@ class FileFormat(StrEnum):
 
     SCENARIO = "scenario"
     POLICY = "policy"
+    ACCESS = "access"
 
 
 def schema(
-    file_format: Annotated[FileFormat, typer.Argument(metavar="scenario|policy", help="Which format.")],
+    file_format: Annotated[FileFormat, typer.Argument(metavar="scenario|policy|access", help="Which format.")],
     output: OutputOption = Format.JSON,
 ) -> None:
-    """Prints the JSON Schema of scenario files or of policy and configuration files."""
+    """Prints the JSON Schema of scenario files, of policy and configuration files, or of access files."""
     import msgspec
 
+    from mirror.api.access import AccessConfig
     from mirror.config import Config
     from mirror.scenario import Scenario
 
-    type_: type[Any] = Scenario if file_format is FileFormat.SCENARIO else Config
+    types: dict[FileFormat, type[Any]] = {
+        FileFormat.SCENARIO: Scenario,
+        FileFormat.POLICY: Config,
+        FileFormat.ACCESS: AccessConfig,
+    }
+    type_ = types[file_format]
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(type_)}
     print_document(document, Format.JSON if output is Format.TABLE else output)

@@ -127,7 +127,9 @@ class Paths:
             text = "list or watch" if "watch" in verbs else "list"
             operation = self._operation("list", f"{text} objects of kind {kind}", kind)
             operation["operationId"] = f"list{self._id}{namespaced}{kind}{'ForAllNamespaces' if everywhere else ''}"
-            operation["responses"] = _responses(self._kind(f"{kind}List"), (200,), (*MEDIA_TYPES, *STREAM_TYPES))
+            # A list of requests, which are not kept, only says that one may ask.
+            listed = self._kind(f"{kind}List") if f"{kind}List" in self._group.types else self._status()
+            operation["responses"] = _responses(listed, (200,), (*MEDIA_TYPES, *STREAM_TYPES))
             found.append(("get", operation, _LIST))
         if "create" in verbs:
             operation = self._operation("post", f"create {_article(kind)} {kind}", kind)
