@@ -264,7 +264,10 @@ class Importer:
         await gather(work, 1 if self._first_comer_decides(planned) else self._concurrency)
 
     def _first_comer_decides(self, jobs: Sequence[tuple[Group, Job]]) -> bool:
-        """Whether one mirror may be asked both securely and not: the first ping of it counts for everybody."""
+        """Whether it matters who is first: the time that one job waits lets others go on, at the pace of a real
+        importer; and the first ping counts for everybody, of a mirror that may be asked both securely and not."""
+        if self._policy.paced:
+            return True
         return self._policy.registries.has_mirrors and len({group.insecure for group, _ in jobs}) > 1
 
     async def _fetch_job(self, group: Group, job: Job, turns: Turns, position: int) -> None:

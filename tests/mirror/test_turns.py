@@ -23,15 +23,17 @@ from mirror.scenario import START, Scenario, Step, request_of
 from mirror.session import open_transport
 
 
-def importing(*images: str | dict[str, Any]) -> list[Step]:
+def importing(*images: str | dict[str, Any], importing: bool = False) -> list[Step]:
     """One import; the images as pull specs, or with their policy."""
     specs = [{"from": {"kind": "DockerImage", "name": one}} if isinstance(one, str) else one for one in images]
+    if importing:
+        specs = [{**one, "to": {"name": f"t{index}"}} for index, one in enumerate(specs)]
     path = "/apis/image.openshift.io/v1/namespaces/demo/imagestreamimports"
     body = {
         "kind": "ImageStreamImport",
         "apiVersion": "image.openshift.io/v1",
         "metadata": {"name": "app"},
-        "spec": {"import": False, "images": specs},
+        "spec": {"import": importing, "images": specs},
     }
     return [Step(method="POST", path=path, body=body)]
 
@@ -102,6 +104,15 @@ CASES = {
     "waiting-for-a-slow-registry": Scenario(
         hosts={"quay.io": Host(), "slow.example.com": SLOW},
         steps=importing("slow.example.com/app/web:latest", preserved("quay.io/app/multi:latest")),
+    ),
+    "slow-registry-at-the-pace-of-a-real-importer": Scenario(
+        cluster=ClusterConfig(pace="real"),
+        hosts={"quay.io": Host(), "slow.example.com": SLOW},
+        steps=importing(
+            "slow.example.com/app/web:latest",
+            *(f"quay.io/app/many:{tag}" for tag in ("latest", "dev", "4.0", "v4.0.0", "2024-01-01")),
+            importing=True,
+        ),
     ),
     "at-the-pace-of-a-real-importer": Scenario(
         cluster=ClusterConfig(pace="real"),

@@ -363,7 +363,7 @@ def _cluster(rng: random.Random) -> ClusterConfig:
                 domain_name=rng.choice((*HOSTS, "*.example.com", "*", "*:*", "?uay.io", "")),
                 insecure=rng.random() < 0.4,
             )
-            for _ in range(rng.choice((0, 0, 0, 0, 1, 2, 6)))
+            for _ in range(rng.choice((0,) * 8 + (1, 2, 6)))
         ],
         denyCreateImages=rng.random() < 0.15,
         insecureRegistries=scopes(0.3),
@@ -421,7 +421,7 @@ def _secret(rng: random.Random, index: int) -> dict[str, Any]:
         "type": "kubernetes.io/dockerconfigjson" if modern else "kubernetes.io/dockercfg",
         "data": {key: base64.b64encode(text.encode()).decode()},
     }
-    if rng.random() < 0.3:
+    if rng.random() < 0.2:
         secret["metadata"]["namespace"] = rng.choice(("demo", "other"))
     if rng.random() < 0.1:
         secret["metadata"]["annotations"] = {"openshift.io/image.excludeSecret": "true"}
@@ -472,6 +472,11 @@ class _Steps:
         self._rng = rng
         self._existing = existing
         self._digests = [digest for place in existing for digest in place.digests]
+        self._careful = rng.random() < 0.7
+
+    def _odd(self, chance: float) -> bool:
+        """Whether something is to be drawn that the API may refuse; careful users never do."""
+        return not self._careful and self._rng.random() < chance
 
     def draw(self) -> list[Step]:
         rng = self._rng
@@ -490,7 +495,7 @@ class _Steps:
             ("", "", "", "", "?fieldValidation=Strict", "?fieldValidation=Ignore", "?dryRun=All", "?x=%")
         )
         path = f"{GROUP}/{self._namespace()}/imagestreamimports{query}"
-        if rng.random() < 0.03:
+        if self._odd(0.1):
             raw = rng.choice(
                 (
                     "",
@@ -513,27 +518,27 @@ class _Steps:
         return Step(method="POST", path=path, body=self._isi())
 
     def _namespace(self) -> str:
-        return self._rng.choice(("demo", "demo", "demo", "demo", "other", "Bad_NS", "%2e"))
+        return self._rng.choice(("Bad_NS", "%2e", "other")) if self._odd(0.05) else "demo"
 
     def _isi(self) -> dict[str, Any]:
         rng = self._rng
         spec: dict[str, Any] = {"import": rng.random() < 0.7}
-        if rng.random() < 0.03:
+        if self._odd(0.1):
             del spec["import"]
         if rng.random() < 0.35:
             spec["repository"] = self._repository()
         if "repository" not in spec or rng.random() < 0.6:
             spec["images"] = [self._image() for _ in range(rng.choice((1, 2, 2, 3, 5)))]
-        if rng.random() < 0.02:
+        if self._odd(0.05):
             spec["images"] = []
         metadata: dict[str, Any] = {"name": self._name()}
-        if rng.random() < 0.02:
+        if self._odd(0.06):
             metadata = {"generateName": "app-"}
-        if rng.random() < 0.05:
+        if self._odd(0.2):
             metadata["resourceVersion"] = rng.choice(("1000", "1001", "7", "x", ""))
-        if rng.random() < 0.05:
-            metadata["namespace"] = rng.choice(("demo", "demo", "other"))
-        if rng.random() < 0.1:
+        if self._odd(0.1):
+            metadata["namespace"] = rng.choice(("demo", "demo", "demo", "other"))
+        if self._odd(0.2):
             metadata["annotations"] = rng.choice(({"a": "<b>&"}, {"a": ""}, {}, {"Bad Key!": "x"}))
         isi: dict[str, Any] = {
             "kind": "ImageStreamImport",
@@ -548,25 +553,25 @@ class _Steps:
         return isi
 
     def _name(self) -> str:
-        return self._rng.choice(NAMES) if self._rng.random() < 0.1 else self._rng.choice(("app", "web"))
+        return self._rng.choice(NAMES) if self._odd(0.3) else self._rng.choice(("app", "web"))
 
     def _image(self) -> dict[str, Any]:
         rng = self._rng
         image: dict[str, Any] = {"from": {"kind": "DockerImage", "name": self._pull_spec()}}
-        if rng.random() < 0.02:
+        if self._odd(0.04):
             image["from"]["kind"] = rng.choice(("ImageStreamTag", "", "dockerimage", "ImageStreamImage"))
         if rng.random() < 0.75:
-            image["to"] = {"name": rng.choice(TO_NAMES) if rng.random() < 0.1 else rng.choice(("latest", "v1", "v2"))}
+            image["to"] = {"name": rng.choice(TO_NAMES) if self._odd(0.2) else rng.choice(("latest", "v1", "v2"))}
         self._policies(image)
         return image
 
     def _repository(self) -> dict[str, Any]:
         rng = self._rng
         name = self._repository_name()
-        if rng.random() < 0.08:
+        if self._odd(0.2):
             name = self._pull_spec()
         repository: dict[str, Any] = {"from": {"kind": "DockerImage", "name": name}}
-        if rng.random() < 0.02:
+        if self._odd(0.04):
             repository["from"]["kind"] = rng.choice(("ImageStreamTag", ""))
         self._policies(repository)
         return repository
@@ -579,11 +584,13 @@ class _Steps:
         if rng.random() < 0.1:
             policy["scheduled"] = True
         if rng.random() < 0.4:
-            policy["importMode"] = rng.choice(MODES) if rng.random() < 0.1 else rng.choice(MODES[:2])
+            policy["importMode"] = rng.choice(MODES) if self._odd(0.2) else rng.choice(MODES[:2])
         if policy:
             spec["importPolicy"] = policy
         if rng.random() < 0.15:
-            spec["referencePolicy"] = {"type": rng.choice(("Source", "Local", "Local", "Local", "", "Other"))}
+            spec["referencePolicy"] = {
+                "type": rng.choice(("Local", "Other")) if self._odd(0.5) else rng.choice(("Source", "Local", ""))
+            }
         if rng.random() < 0.15:
             spec["includeManifest"] = True
 
@@ -595,13 +602,13 @@ class _Steps:
         if chance < 0.6:
             return rng.choice(self._existing).name
         host = rng.choice(HOSTS) if rng.random() < 0.75 else rng.choice(UNLISTED)
-        repository = rng.choice(REPOSITORIES[:18]) if rng.random() < 0.85 else rng.choice(REPOSITORIES)
+        repository = rng.choice(REPOSITORIES) if self._odd(0.3) else rng.choice(REPOSITORIES[:18])
         return repository if rng.random() < 0.1 else f"{host}/{repository}"
 
     def _pull_spec(self) -> str:
         rng = self._rng
         chance = rng.random()
-        if chance < 0.02:
+        if self._odd(0.05):
             return rng.choice(("", "*", "quay.io", "quay.io/", "/app", "a b", "ü", "https://quay.io/app", "app:", "@"))
         if chance < 0.15:
             return f"odd.example.com/{rng.choice(SCRIPTED)}:{rng.choice(('latest', 'v1'))}"
@@ -610,10 +617,10 @@ class _Steps:
             tags = [f":{tag}" for tag in place.tags]
             return place.name + rng.choice([*tags, *tags, *(f"@{digest}" for digest in place.digests), ""])
         name = self._repository_name()
-        tag = f":{rng.choice(TAGS)}" if rng.random() < 0.7 else ""
+        tag = f":{rng.choice(TAGS if self._odd(0.5) else TAGS[:11])}" if rng.random() < 0.7 else ""
         if rng.random() < 0.7:
             return name + tag
-        digest = rng.choice(self._digests) if rng.random() < 0.7 else rng.choice(DIGESTS)
+        digest = rng.choice(DIGESTS) if self._odd(0.5) else rng.choice([*self._digests, *DIGESTS[:1], *DIGESTS[4:7]])
         return f"{name}{tag}@{digest}"
 
     def _stream(self) -> Step:
