@@ -63,9 +63,9 @@ def synth(
     from fake_registry.fixtures import Tree
     from fake_registry.images import DEFAULT_PLATFORM, MULTI_ARCH
     from mirror.errors import InputError
-    from mirror.seed.planting import Numbered, plant_pull_specs, plant_recipe
     from mirror.seed.pullspecs import pull_specs_of
     from mirror.seed.recipe import load_recipe
+    from mirror.seed.synth import Numbered, plant_pull_specs, plant_recipe
 
     if recipe is None and not image and not streams:
         raise InputError("nothing to make: name a recipe file, pull specs with --image, or files with --streams")

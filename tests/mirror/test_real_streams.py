@@ -24,7 +24,7 @@ from mirror.clock import ManualClock, NamedUids
 from mirror.config import ClusterConfig
 from mirror.reference import Reference
 from mirror.scenario import START
-from mirror.seed.planting import plant_pull_specs
+from mirror.seed.synth import plant_pull_specs
 from mirror.session import open_transport
 from mirror.specs import Answer, Spec, run_specs
 

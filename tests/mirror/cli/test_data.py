@@ -148,7 +148,7 @@ def test_verify_is_content_with_the_sample(run: Run) -> None:
 def damaged(tmp_path: Path) -> Path:
     """A tree in which one config is damaged."""
     from fake_registry.fixtures import Tree
-    from mirror.seed.planting import plant_pull_specs
+    from mirror.seed.synth import plant_pull_specs
 
     tree = Tree.open(tmp_path / "tree", create=True)
     plant_pull_specs(tree, ["quay.io/a/b:1"], ["linux/amd64"])
@@ -170,7 +170,7 @@ def test_verify_says_what_is_wrong(run: Run, tmp_path: Path) -> None:
 
 def test_verify_names_strays_without_complaint(run: Run, tmp_path: Path) -> None:
     from fake_registry.fixtures import Tree
-    from mirror.seed.planting import plant_pull_specs
+    from mirror.seed.synth import plant_pull_specs
 
     tree = Tree.open(tmp_path / "tree", create=True)
     plant_pull_specs(tree, ["quay.io/a/b:1"])

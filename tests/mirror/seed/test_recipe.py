@@ -6,8 +6,8 @@ import pytest
 
 from fake_registry.fixtures import Tree, verify
 from mirror.errors import InputError
-from mirror.seed.planting import plant_recipe
 from mirror.seed.recipe import load_recipe
+from mirror.seed.synth import plant_recipe
 
 ROOT = Path(__file__).resolve().parents[3]
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fake_registry.fixtures import Tree, verify
 from fake_registry.oci import OCI_INDEX, manifest_links
-from mirror.seed.planting import Refused, plant_pull_specs
+from mirror.seed.synth import Refused, plant_pull_specs
 
 DIGEST = "sha256:" + "0" * 64
 
