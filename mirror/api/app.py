@@ -64,6 +64,7 @@ class ImageApi:
     ) -> None:
         self.cluster = cluster
         self.access = access or Access()
+        cluster.authorizer = self.access.authorizer
         self.groups = (*more, image_group(cluster))
         self._namespaces = namespaces
         self._router = Router(self.groups)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Final
 
 from mirror.api import failures
+from mirror.api.authorization import Authorizer
 from mirror.api.image_kinds import ImageKinds
 from mirror.api.importing import asks_for_retry, merge_retry, preferences_of
+from mirror.api.messages import User
 from mirror.api.objects import IMAGE_STREAMS, IMAGES, Objects
 from mirror.api.registry import Registry
 from mirror.api.settings import ClusterSettings
@@ -31,9 +33,11 @@ from mirror.v1.secret import Secret
 REQUEST_LIMIT: Final = 34.0
 """Seconds that the generic create handler gives an import."""
 
+_CONTROLLERS: Final = "system:serviceaccount:openshift-infra:"
+
 
 class Cluster:
-    """What the resources of the API share.
+    """What the resources of the API share. `authorizer` says what users may do; at first everything.
 
     Raises:
         InputError: an object in the configuration is not what it should be.
@@ -50,6 +54,7 @@ class Cluster:
         concurrency: int | None = None,
     ) -> None:
         self.config = config
+        self.authorizer = Authorizer()
         self.clock = clock
         self.uids = uids
         self.mode = config.imageStreamImportMode or LEGACY
@@ -77,6 +82,12 @@ class Cluster:
     def now(self) -> str:
         """The current time as the API writes it."""
         return timestamp(self.clock.now())
+
+    def may_create_images(self, user: User) -> bool:
+        """Whether a user is exempt from ``allowedRegistriesForImport``. The import controller always is."""
+        if self.config.denyCreateImages and not user.name.startswith(_CONTROLLERS):
+            return False
+        return self.authorizer.may_create_images(user)
 
     async def run_import(self, isi: ImageStreamImport, stream: ImageStream | None) -> ImageStreamImportStatus:
         """Runs the engine with the pull secrets of the namespace; with a wrong password once more without.

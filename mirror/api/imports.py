@@ -7,6 +7,7 @@ from mirror.api.cluster import Cluster
 from mirror.api.decoding import API_VERSION
 from mirror.api.importing import ImportFlow
 from mirror.api.managed_fields import FieldManager
+from mirror.api.messages import User
 from mirror.api.routing import Call, Reply
 from mirror.api.updates import new_object, warned
 from mirror.api.validation import allowed_errors, import_errors
@@ -34,9 +35,9 @@ class ImportResource:
         """
         new = new_object(call, self._kind, self._fields)
         with warned(new.warnings):
-            return Reply(await self._run(new.item), 201, tuple(new.warnings))
+            return Reply(await self._run(new.item, call.request.user), 201, tuple(new.warnings))
 
-    async def _run(self, isi: ImageStreamImport) -> ImageStreamImport:
+    async def _run(self, isi: ImageStreamImport, user: User) -> ImageStreamImport:
         cluster = self._cluster
         meta = isi.metadata
         if meta.generateName and not meta.name:
@@ -45,12 +46,12 @@ class ImportResource:
         meta.creationTimestamp = cluster.now()
         isi.kind, isi.apiVersion = KIND, API_VERSION
         isi.status = ImageStreamImportStatus()
-        self._validate(isi)
+        self._validate(isi, user)
         return await self._flow().create(isi)
 
-    def _validate(self, isi: ImageStreamImport) -> None:
+    def _validate(self, isi: ImageStreamImport, user: User) -> None:
         errors = import_errors(isi)
-        if not errors and self._cluster.config.denyCreateImages:
+        if not errors and not self._cluster.may_create_images(user):
             errors = allowed_errors(isi, self._cluster.allowed)
         if errors:
             raise failures.invalid(KIND, isi.metadata.name, errors)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from support.api import GROUP, ask_json, new_cluster, request
+from support.api import GROUP, ask_json, image_import, new_cluster, request
 
 from mirror.api.access import Access
 from mirror.api.app import ImageApi
@@ -14,7 +14,9 @@ from mirror.api.authorization import Authorizer, Rule
 from mirror.api.failures import ApiFailure
 from mirror.api.messages import ADMIN, Certificate, User
 from mirror.api.requestinfo import RequestInfo, request_info
+from mirror.config import ClusterConfig
 from mirror.errors import InputError
+from mirror.importer.allowed import AllowedRegistry
 
 DEMO = f"{GROUP}/namespaces/demo"
 USERS = [
@@ -240,3 +242,19 @@ def test_access_files_that_cannot_be_used(tmp_path: Path, text: str, problem: st
     file.write_text(text)
     with pytest.raises(InputError, match=problem):
         Access.load(file)
+
+
+async def test_who_may_create_images_may_import_from_everywhere() -> None:
+    config = ClusterConfig(allowedRegistriesForImport=[AllowedRegistry("example.com")])
+    importer = Rule(groups=["team"], verbs=["create"], resources=["imagestreamimports"])
+    api = ImageApi(new_cluster(config), access=Access(Authenticator(USERS), Authorizer([importer])))
+    body = image_import("app", "quay.io/app/web:latest")
+    body["spec"]["import"] = False
+    path = f"{DEMO}/imagestreamimports"
+    status, found = await ask_json(api, "POST", path, body, authorization="Bearer dev")
+    assert (status, found["details"]["kind"]) == (422, "ImageStreamImport")
+    assert found["message"].startswith(
+        'ImageStreamImport.image.openshift.io "app" is invalid: spec.images[0].from.name: Forbidden: importing images '
+        'from registry "quay.io:443" is forbidden: '
+    )
+    assert (await ask_json(api, "POST", path, body, authorization="Bearer root"))[0] == 201
