@@ -127,7 +127,7 @@ class EmbeddedTransport:
                 raise refused(target)
             sni = None if scheme == "http" or target.is_ip else target.host
             name = authority.rpartition("@")[2].removesuffix(":")
-            peer = Peer(name, host.scheme, sni, target, f"{target.host.lower()}:{target.port}")
+            peer = Peer(name, host.scheme, sni, target, f"{target.host}:{target.port}")
             self._peers[scheme, authority] = peer
         return peer
 
