@@ -1,0 +1,159 @@
+"""``ismirror serve`` as a process: what it prints and writes, how it is used, how it ends."""
+
+from __future__ import annotations
+
+import base64
+import json
+import signal
+import ssl
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from support.command import ismirror
+from support.vectors import VECTORS
+
+COMMAND = [sys.executable, "-m", "mirror.cli.main", "serve", "--data", str(VECTORS / "tree")]
+PORTS = ["--registry", "127.0.0.1:0", "--api", "127.0.0.1:0"]
+STREAMS = "/apis/image.openshift.io/v1/namespaces/default/imagestreams"
+
+
+class Client:
+    """Asks the API of a kubeconfig."""
+
+    def __init__(self, kubeconfig: Path) -> None:
+        document = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = document["clusters"][-1]["cluster"], document["users"][-1]["user"]
+        self.server = cluster["server"]
+        self.token = user.get("token", "")
+        self.context = None
+        if "certificate-authority-data" in cluster:
+            pem = base64.b64decode(cluster["certificate-authority-data"]).decode()
+            self.context = ssl.create_default_context(cadata=pem)
+
+    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
+        """Sends a request."""
+        headers = {"Content-Type": "application/json"}
+        if token or (token is None and self.token):
+            headers["Authorization"] = f"Bearer {token or self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.server + path, data, headers, method=method)
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context)
+        )
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.loads(refused.read())
+
+
+@contextmanager
+def serving(folder: Path, *options: str) -> Iterator[tuple[Client, list[str], subprocess.Popen[str]]]:
+    """A server, what it printed, and its process, which has to end when it is told to."""
+    kubeconfig = folder / "kubeconfig"
+    arguments = [*COMMAND, *PORTS, "--kubeconfig", str(kubeconfig), *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stdout is not None
+            lines: list[str] = []
+            while not lines or not lines[-1].startswith("use it with"):
+                line = process.stdout.readline()
+                assert line, (lines, process.communicate())
+                lines.append(line.rstrip("\n"))
+            yield Client(kubeconfig), lines, process
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
+        finally:
+            process.kill()
+
+
+def test_it_prints_how_to_use_it_and_answers(tmp_path: Path) -> None:
+    with serving(tmp_path) as (client, lines, _):
+        assert lines[0].startswith("CA certificate: ")
+        assert lines[1].startswith("registry listening on 127.0.0.1:")
+        assert lines[2:] == [
+            f"API listening on {client.server}",
+            "state is in memory: it is gone when this ends",
+            f"use it with: export KUBECONFIG={tmp_path / 'kubeconfig'}",
+        ]
+        image = {"from": {"kind": "DockerImage", "name": "quay.io/app/web:latest"}}
+        body = {"metadata": {"name": "app"}, "spec": {"import": True, "images": [image]}}
+        status, found = client.ask("POST", STREAMS.replace("imagestreams", "imagestreamimports"), body)
+        assert (status, found["status"]["images"][0]["status"]["status"]) == (201, "Success")
+        assert client.ask("GET", STREAMS, token="wrong")[0] == 401
+        assert client.ask("GET", "/apis/user.openshift.io/v1/users/~")[1]["metadata"]["name"] == "admin"
+
+
+def test_state_is_kept_and_files_are_loaded(tmp_path: Path) -> None:
+    pytest.importorskip("sqlalchemy")
+    objects = tmp_path / "objects.yaml"
+    objects.write_text("apiVersion: image.openshift.io/v1\nkind: ImageStream\nmetadata: {name: loaded}\n")
+    options = ["--state", str(tmp_path / "state.db"), "--load", str(objects), "--no-controllers"]
+    with serving(tmp_path, *options) as (client, lines, _):
+        assert f"state is kept in {tmp_path / 'state.db'}" in lines
+        assert client.ask("POST", STREAMS, {"metadata": {"name": "made"}})[0] == 201
+    with serving(tmp_path, *options) as (client, _, _):
+        _, found = client.ask("GET", STREAMS)
+        assert [item["metadata"]["name"] for item in found["items"]] == ["loaded", "made"]
+
+
+def test_clear_text_needs_no_credentials(tmp_path: Path) -> None:
+    with serving(tmp_path, "--http") as (client, _, _):
+        assert client.server.startswith("http://127.0.0.1:")
+        assert client.token == ""
+        assert client.ask("POST", STREAMS, {"metadata": {"name": "a"}})[0] == 201
+
+
+def test_users_of_a_file(tmp_path: Path) -> None:
+    access = tmp_path / "access.yaml"
+    access.write_text(
+        "users: [{name: jane, token: j}, {name: joe, token: k}]\n"
+        "rules: [{users: [jane], verbs: [get, list], resources: [imagestreams]}]\n"
+    )
+    with serving(tmp_path, "--access", str(access), "--anonymous") as (client, _, _):
+        assert client.token == "j"
+        assert client.ask("GET", STREAMS)[0] == 200
+        assert client.ask("POST", STREAMS, {"metadata": {"name": "a"}})[0] == 403
+        assert client.ask("GET", STREAMS, token="k")[0] == 403
+        assert client.ask("GET", "/version", token="")[0] == 200
+
+
+def test_a_kubeconfig_is_merged_on_request(tmp_path: Path) -> None:
+    (tmp_path / "kubeconfig").write_text("clusters: [{name: other, cluster: {server: 'https://other'}}]\n")
+    with serving(tmp_path, "--merge"):
+        found = yaml.safe_load((tmp_path / "kubeconfig").read_text())
+    assert [cluster["name"] for cluster in found["clusters"]] == ["other", "ismirror"]
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (["--api", "nowhere"], "--api: 'nowhere' is not an address such as 127.0.0.1:5000"),
+        (["--load", "none.yaml"], "none.yaml: No such file or directory"),
+        (["--access", "none.yaml"], "none.yaml: No such file or directory"),
+        (["--config", "none.yaml"], "none.yaml: No such file or directory"),
+    ],
+)
+def test_wrong_use(tmp_path: Path, options: list[str], problem: str) -> None:
+    arguments = ["--data", str(VECTORS / "tree"), *PORTS, "--kubeconfig", str(tmp_path / "kubeconfig"), *options]
+    found = ismirror("serve", *arguments, cwd=tmp_path)
+    assert found.exit_code == 2
+    assert problem in found.stderr
+    assert found.stderr.count("\n") == 1
+    assert not (tmp_path / "kubeconfig").exists()
+
+
+def test_the_schema_of_access_files() -> None:
+    found = ismirror("schema", "access")
+    assert found.exit_code == 0
+    assert found.json["$defs"]["AccessConfig"]["properties"].keys() == {"users", "clientCa", "anonymous", "rules"}
