@@ -181,7 +181,7 @@ class TestInterruptions:
             assert (await client.ask("GET", f"/v2/app/blobs/{DIGEST}")).body == DATA
 
     async def test_clients_that_stop_are_given_up(self, tree: Tree) -> None:
-        async with RegistryServer(RegistryCore(tree), stall=0.05) as server:
+        async with RegistryServer(RegistryCore(tree), stall=0.5) as server:
             address = await server.start()
             location = await begun(SocketClient(address))
             async with connected(address) as wire:
