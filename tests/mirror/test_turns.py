@@ -110,7 +110,7 @@ CASES = {
         hosts={"quay.io": Host(), "slow.example.com": SLOW},
         steps=importing(
             "slow.example.com/app/web:latest",
-            *(f"quay.io/app/many:{tag}" for tag in ("latest", "dev", "4.0", "v4.0.0", "2024-01-01")),
+            *(f"quay.io/app/many:{tag}" for tag in ("latest", "dev", "4.0", "v4.0.0", "2024-01-01", "v1")),
             importing=True,
         ),
     ),
