@@ -43,6 +43,10 @@ _INTERNAL_ERROR: Final = Response(500, [("Content-Type", JSON)], _INTERNAL_ERROR
 log = logging.getLogger(__name__)
 
 
+class Stalled(ConnectionError):
+    """A client stopped in the middle of a body for longer than it may."""
+
+
 class Core(Protocol):
     """What answers: a `fake_registry.core.registry.RegistryCore`, or anything that does the same."""
 
@@ -237,6 +241,8 @@ class Exchanges:
             content = await _content(request.method, response)
         except (ConnectionError, RequestPayloadError) as error:
             # The client went away, or its body is no HTTP: there is nobody to answer.
+            if isinstance(error, Stalled):
+                asked.connection.cut()
             raise ConnectionResetError(str(error)) from None
         except Exception:
             log.exception("%s %s", request.method, request.raw_path)
@@ -308,8 +314,7 @@ class _Asked:
             async with asyncio.timeout(self._stall):
                 return await self._source.content.readany()
         except TimeoutError:
-            self.connection.cut()
-            raise ConnectionResetError("the client sends nothing any more") from None
+            raise Stalled("the client sends nothing any more") from None
 
 
 def _target(raw: str) -> tuple[str | None, str, str]:

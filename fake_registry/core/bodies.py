@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fake_registry.core import errors
-from fake_registry.core.call import Call, in_thread
+from fake_registry.core.call import Call, Content, in_thread
 from fake_registry.fixtures import Upload
 
 PIECE: Final = 256 * 1024
@@ -13,6 +13,9 @@ PIECE: Final = 256 * 1024
 
 MANIFESTS_AT_ONCE: Final = 64 * 1024 * 1024
 """Bytes of manifests that may be on their way at once, over all clients."""
+
+GATHERED_AT_ONCE: Final = 32 * 1024 * 1024
+"""Bytes of uploads that are gathered in memory, over all clients; beyond that what comes is written as it comes."""
 
 _MAX_LENGTH: Final = 19
 
@@ -66,25 +69,48 @@ async def add_to_upload(call: Call, upload: Upload, expected: int | None) -> Non
     if most is not None and expected is not None and start + expected > most:
         raise errors.too_large(most)
     if call.request.body is not None:
-        pieces, gathered = list[bytes](), 0
+        gathered = _Gathered(call.content, upload)
         try:
             async for piece in call.request.body:
-                pieces.append(piece)
-                gathered += len(piece)
-                size = upload.size + gathered
+                gathered.add(piece)
+                size = upload.size + gathered.size
                 if most is not None and size > most:
-                    pieces.clear()
+                    gathered.take()
                     await in_thread(upload.drop)
                     raise errors.too_large(most)
                 if expected is not None and size - start > expected:
                     break
-                if gathered >= PIECE:
-                    data, pieces, gathered = b"".join(pieces), [], 0
-                    await in_thread(upload.write, data)
+                if gathered.size >= PIECE or call.content.gathered > GATHERED_AT_ONCE:
+                    await gathered.write()
         finally:
-            if pieces:
-                await in_thread(upload.write, b"".join(pieces))
+            await gathered.write()
     if expected is not None and upload.size - start != expected:
         found = upload.size - start
         await in_thread(upload.cut, start)
         raise errors.size_invalid(expected, found)
+
+
+class _Gathered:
+    """What came of an upload and is not written yet."""
+
+    def __init__(self, content: Content, upload: Upload) -> None:
+        self._content = content
+        self._upload = upload
+        self._pieces: list[bytes] = []
+        self.size = 0
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+        self.size += len(piece)
+        self._content.gathered += len(piece)
+
+    def take(self) -> bytes:
+        """All of it; nothing is left."""
+        pieces, self._pieces = self._pieces, []
+        self._content.gathered -= self.size
+        self.size = 0
+        return b"".join(pieces)
+
+    async def write(self) -> None:
+        if self._pieces:
+            await in_thread(self._upload.write, self.take())

@@ -55,7 +55,7 @@ class Content:
 
     Manifests and small blobs are read where they are asked for, once; a thread would cost more than the read.
     ``complete`` says that a manifest is taken only with everything that it names. ``pending`` is how many bytes of
-    manifests are in memory that are still on their way.
+    manifests are in memory that are still on their way, ``gathered`` how many of uploads.
     """
 
     def __init__(self, tree: Tree, *, complete: bool = False) -> None:
@@ -63,6 +63,7 @@ class Content:
         self.uploads = Uploads(tree.store)
         self.complete = complete
         self.pending = 0
+        self.gathered = 0
         self.answers: BoundedCache[Answer] = BoundedCache(_ANSWER_BYTES)
         self._checks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._writers: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
