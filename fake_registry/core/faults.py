@@ -16,7 +16,9 @@ import msgspec
 
 from fake_registry.config import Fault, FaultAction, FaultMatch, Hosts, RequestKind, Spread, TlsFailure, seconds
 from fake_registry.core import paths
+from fake_registry.core.hosts import distinct
 from fake_registry.core.patterns import Matcher, matcher
+from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.fixtures import canonical_host
 
 T = TypeVar("T")
@@ -81,19 +83,29 @@ class Met(NamedTuple):
     latency: float
 
 
+class Place(msgspec.Struct, frozen=True, array_like=True):
+    """A rule where it stands: its name, whose requests it is for, and the first of its two counters."""
+
+    id: str
+    host: str
+    fault: Fault
+    configured: bool
+    counters: int
+
+
 class FaultRule:
     """One rule with its counters."""
 
-    __slots__ = ("_fits", "_methods", "_nth", "configured", "fault", "fired", "host", "id", "seen")
+    __slots__ = ("_first", "_fits", "_methods", "_nth", "_tally", "configured", "fault", "host", "id")
 
-    def __init__(self, identity: str, host: str, fault: Fault, *, configured: bool) -> None:
-        self.id = identity
-        self.host = host
-        self.fault = fault
-        self.configured = configured
-        self.seen = 0
-        self.fired = 0
-        match = fault.match
+    def __init__(self, place: Place, tally: Tally) -> None:
+        self.id = place.id
+        self.host = place.host
+        self.fault = place.fault
+        self.configured = place.configured
+        self._tally = tally
+        self._first = place.counters
+        match = place.fault.match
         self._methods = frozenset(method.upper() for method in _listed(match.method)) - {"*"}
         self._nth = frozenset(_listed(match.nth))
         self._fits = list(_conditions(match))
@@ -104,9 +116,24 @@ class FaultRule:
             return False
         return all(fits(asked) for fits in self._fits)
 
+    @property
+    def place(self) -> Place:
+        """What the rule is made of."""
+        return Place(self.id, self.host, self.fault, self.configured, self._first)
+
+    @property
+    def seen(self) -> int:
+        """How many requests matched."""
+        return self._tally.get(self._first)
+
+    @property
+    def fired(self) -> int:
+        """How many of them met the fault."""
+        return self._tally.get(self._first + 1)
+
     def count(self) -> bool:
         """Counts a request that matches; whether it meets the fault, if no other rule comes first."""
-        self.seen += 1
+        self._tally.set(self._first, self.seen + 1)
         match = self.fault.match
         number = self.seen - match.after
         if number <= 0 or number % match.every or (self._nth and number not in self._nth):
@@ -115,7 +142,7 @@ class FaultRule:
 
     def fire(self) -> Met:
         """Counts that the fault is met."""
-        self.fired += 1
+        self._tally.set(self._first + 1, self.fired + 1)
         action = self.fault.action
         if isinstance(action.latency, Spread):
             return Met(self.id, action, drawn(action.latency, self.fired))
@@ -123,7 +150,8 @@ class FaultRule:
 
     def reset(self) -> None:
         """Counts from the start again."""
-        self.seen = self.fired = 0
+        self._tally.set(self._first, 0)
+        self._tally.set(self._first + 1, 0)
 
     def account(self) -> FaultAccount:
         """The rule as it stands."""
@@ -143,7 +171,8 @@ class Faults:
     Iterating gives the accounts. Rules are named ``1``, ``2``… as they come; a name is never used again.
     """
 
-    def __init__(self, hosts: Hosts | None = None) -> None:
+    def __init__(self, hosts: Hosts | None = None, tally: Tally | None = None) -> None:
+        self._tally = LocalTally() if tally is None else tally
         self._rules: list[FaultRule] = []
         self._by_host: dict[str, tuple[FaultRule, ...]] = {}
         self._next = 1
@@ -159,14 +188,28 @@ class Faults:
         return iter([rule.account() for rule in self._rules])
 
     def configure(self, hosts: Hosts) -> None:
-        """Takes the rules of a configuration in place of those of the one before; what was added stays."""
+        """Takes the rules of a configuration in place of those of the one before; what was added stays.
+
+        Rules that are in both go on counting.
+        """
         added = [rule for rule in self._rules if not rule.configured]
-        configured = [
-            self._made(canonical_host(name), fault, configured=True)
-            for name, host in hosts.items()
-            for fault in host.faults
-        ]
+        before = [rule for rule in self._rules if rule.configured]
+        configured = []
+        for name, host in distinct(hosts).items():
+            for fault in host.faults:
+                same = next((rule for rule in before if (rule.host, rule.fault) == (name, fault)), None)
+                if same is not None:
+                    before.remove(same)
+                configured.append(same or self._made(name, fault, configured=True))
         self._set([*configured, *added])
+
+    def places(self) -> list[Place]:
+        """All rules as they stand, for another process that counts in the same counters."""
+        return [rule.place for rule in self._rules]
+
+    def restore(self, places: list[Place]) -> None:
+        """Takes the rules of another process."""
+        self._set([FaultRule(place, self._tally) for place in places])
 
     def add(self, host: str, fault: Fault) -> FaultAccount:
         """Adds a rule to a host (``*``: to all of them), behind those that there are."""
@@ -200,7 +243,7 @@ class Faults:
 
     def due(self, host: str, asked: Asked) -> Met | None:
         """Counts a request for a host (by its canonical name); the fault that it meets, if any."""
-        return _first(rule for rule in self._of(host) if rule.fits(asked))
+        return self._first(rule for rule in self._of(host) if rule.fits(asked))
 
     def handshake(self, name: str) -> TlsFailure | None:
         """Counts a TLS handshake with a host; how it fails, if it does.
@@ -208,12 +251,21 @@ class Faults:
         A handshake tells no port, so that a rule is for all hosts that differ in nothing else.
         """
         wanted = _without_port(canonical_host(name))
-        met = _first(
+        met = self._first(
             rule
             for rule in self._rules
             if rule.fault.action.tls is not None and (rule.host == EVERYWHERE or _without_port(rule.host) == wanted)
         )
         return None if met is None else met.action.tls
+
+    def _first(self, matching: Iterator[FaultRule]) -> Met | None:
+        """The fault of the first rule that is due, which fires. All of them count."""
+        rules = list(matching)
+        if not rules:
+            return None
+        with self._tally.locked():
+            due = [rule for rule in rules if rule.count()]
+            return due[0].fire() if due else None
 
     def _of(self, host: str) -> tuple[FaultRule, ...]:
         return self._by_host.get(host) or self._by_host.get(EVERYWHERE, ())
@@ -221,7 +273,7 @@ class Faults:
     def _made(self, host: str, fault: Fault, *, configured: bool) -> FaultRule:
         identity = str(self._next)
         self._next += 1
-        return FaultRule(identity, host, fault, configured=configured)
+        return FaultRule(Place(identity, host, fault, configured, self._tally.allocate(2)), self._tally)
 
     def _set(self, rules: list[FaultRule]) -> None:
         self._rules = rules
@@ -253,12 +305,6 @@ def drawn(spread: Spread, number: int) -> float:
         assert spread.exponential is not None
         value = -seconds(spread.exponential) * math.log(1 - first)
     return round(max(value, 0.0), 6)
-
-
-def _first(matching: Iterator[FaultRule]) -> Met | None:
-    """The fault of the first rule that is due, which fires. All of them count."""
-    due = [rule for rule in matching if rule.count()]
-    return due[0].fire() if due else None
 
 
 def _conditions(match: FaultMatch) -> Iterator[Callable[[Asked], object]]:

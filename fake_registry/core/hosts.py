@@ -11,11 +11,20 @@ from fake_registry.core.auth import Authenticator, Tokens
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import parameters
 from fake_registry.core.scripted import ScriptedRoutes
+from fake_registry.core.tally import Tally
 from fake_registry.fixtures import Tree, canonical_host
 
 _MAX_SPELLINGS: Final = 4096
 _DEFAULT_PORT: Final = {"http": ":80"}
 _PRINTABLE: Final = re.compile(r"[!#-\[\]-~]{1,300}")
+
+
+def distinct(hosts: Hosts) -> Hosts:
+    """The hosts by their canonical names. Where Docker Hub is named twice, its own name counts and not an alias."""
+    found: Hosts = {}
+    for name in sorted(hosts, key=lambda spelled: canonical_host(spelled) != spelled.lower()):
+        found.setdefault(canonical_host(name), hosts[name])
+    return found
 
 
 class VirtualHost:
@@ -27,12 +36,12 @@ class VirtualHost:
 
     __slots__ = ("access", "authenticator", "config", "explicit", "name", "routes", "tls_only")
 
-    def __init__(self, name: str, config: Host, tokens: Tokens, *, explicit: bool) -> None:
+    def __init__(self, name: str, config: Host, tokens: Tokens, tally: Tally, *, explicit: bool) -> None:
         self.name = name
         self.config = config
         self.explicit = explicit
         self.tls_only = explicit and config.scheme in {"https", "selfsigned"}
-        self.routes = ScriptedRoutes(config.routes)
+        self.routes = ScriptedRoutes(config.routes, tally)
         scheme = "http" if config.scheme == "http" else "https"
         self.access = None if config.access is None else AccessRules(config.access)
         self.authenticator = None
@@ -43,15 +52,13 @@ class VirtualHost:
 class HostTable:
     """All virtual hosts: those of the configuration, and every other directory of the tree as an https host."""
 
-    def __init__(self, tree: Tree, hosts: Hosts, tokens: Tokens) -> None:
+    def __init__(self, tree: Tree, hosts: Hosts, tokens: Tokens, tally: Tally) -> None:
         self._tree = tree
         self._tokens = tokens
-        self._configured: dict[str, VirtualHost] = {}
-        # Where a configuration names Docker Hub twice, its own name counts and not an alias.
-        for name in sorted(hosts, key=lambda spelled: canonical_host(spelled) != spelled.lower()):
-            canonical = canonical_host(name)
-            if canonical not in self._configured:
-                self._configured[canonical] = VirtualHost(canonical, hosts[name], tokens, explicit=True)
+        self._tally = tally
+        self._configured = {
+            name: VirtualHost(name, host, tokens, tally, explicit=True) for name, host in distinct(hosts).items()
+        }
         self._spellings: dict[str, VirtualHost] = {}
 
     def configured(self) -> list[VirtualHost]:
@@ -104,7 +111,7 @@ class HostTable:
     def _lookup(self, canonical: str) -> VirtualHost | None:
         configured = self._configured.get(canonical)
         if configured is None and self._tree.has_host(canonical):
-            return VirtualHost(canonical, Host(), self._tokens, explicit=False)
+            return VirtualHost(canonical, Host(), self._tokens, self._tally, explicit=False)
         return configured
 
     def _without_port(self, canonical: str) -> VirtualHost | None:
@@ -118,7 +125,7 @@ class HostTable:
     def _unknown(self, name: str) -> VirtualHost:
         """A host that has nothing yet. Its name goes into headers, so one with odd characters has none."""
         shown = canonical_host(name) if _PRINTABLE.fullmatch(name) else ""
-        return VirtualHost(shown, Host(), self._tokens, explicit=False)
+        return VirtualHost(shown, Host(), self._tokens, self._tally, explicit=False)
 
 
 def namespace_of(request: Request) -> str:

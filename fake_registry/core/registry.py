@@ -19,6 +19,7 @@ from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.paths import parse_path
+from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Tree, is_repository_name
 
@@ -96,7 +97,7 @@ class RegistryCore:
     `hosts` configures some of them; every other directory of ``registries/`` is an https host without
     authentication. `clock` gives seconds since 1970; `token_key` signs the tokens of the token endpoints
     (random by default, so that tokens end with the core). With `read_only` nothing can be pushed or deleted; with
-    `require_references` a manifest can only be pushed after everything that it names.
+    `require_references` a manifest can only be pushed after everything that it names. `tally` counts what is counted.
     """
 
     def __init__(
@@ -109,14 +110,17 @@ class RegistryCore:
         token_key: bytes | None = None,
         read_only: bool = False,
         require_references: bool = False,
+        tally: Tally | None = None,
     ) -> None:
         self.tree = tree
         self.journal = Journal() if journal is None else journal
-        self.faults = Faults(hosts)
+        self._tally = LocalTally() if tally is None else tally
+        self.faults = Faults(hosts, self._tally)
         self._clock = clock
         self._watchers: tuple[Watcher, ...] = ()
         self._content = Content(tree, complete=require_references)
-        self._hosts = HostTable(tree, hosts or {}, Tokens(token_key or secrets.token_bytes(32), clock))
+        self._tokens = Tokens(token_key or secrets.token_bytes(32), clock)
+        self._hosts = HostTable(tree, hosts or {}, self._tokens, self._tally)
         self._operations: dict[str, dict[str, Operation]] = {}
         for operation in OPERATIONS:
             methods = self._operations.setdefault(operation.pattern, {})
@@ -143,6 +147,14 @@ class RegistryCore:
     def handshake(self, name: str) -> TlsFailure | None:
         """How the next TLS handshake with a host is to fail, if it is; asking counts it."""
         return self.faults.handshake(name) if self.faults else None
+
+    def configure(self, hosts: Hosts | None) -> None:
+        """Takes another configuration of the hosts; requests that are under way end with the one before.
+
+        Routes count from the start again, fault rules that are in both go on.
+        """
+        self._hosts = HostTable(self.tree, hosts or {}, self._tokens, self._tally)
+        self.faults.configure(hosts or {})
 
     def watch(self, watcher: Watcher) -> None:
         """Has everything that is asked and answered told to somebody, from now on."""

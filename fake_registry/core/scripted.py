@@ -6,37 +6,36 @@ from collections.abc import Sequence
 
 from fake_registry.config import Route
 from fake_registry.core.messages import Request, Response
+from fake_registry.core.tally import Tally
 
 
 class ScriptedRoutes:
     """The routes of one host. Each answers as often as it says, counted since the last `reset`."""
 
-    __slots__ = ("_by_target", "_left", "_routes")
+    __slots__ = ("_by_target", "_first", "_routes", "_tally")
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    def __init__(self, routes: Sequence[Route], tally: Tally, first: int | None = None) -> None:
         self._routes = tuple(routes)
+        self._tally = tally
+        self._first = tally.allocate(len(routes)) if first is None else first
         self._by_target: dict[str, list[int]] = {}
         for position, route in enumerate(self._routes):
             self._by_target.setdefault(route.path, []).append(position)
-        self._left: list[int] = []
-        self.reset()
 
     def __bool__(self) -> bool:
         return bool(self._routes)
 
     def reset(self) -> None:
         """Counts from the start again."""
-        self._left = [route.times for route in self._routes]
+        for position in range(len(self._routes)):
+            self._tally.set(self._first + position, 0)
 
     def answer(self, request: Request) -> Response | None:
         """The answer of the first route that fits and has answers left, or None."""
         for position in self._by_target.get(request.target, ()):
             route = self._routes[position]
-            left = self._left[position]
-            if left == 0 or route.method.upper() not in {"*", request.method}:
+            if route.method.upper() not in {"*", request.method} or not self._has_left(position):
                 continue
-            if left > 0:
-                self._left[position] = left - 1
             if route.close:
                 return Response(0, drop=True)
             return Response(route.status, list(route.headers.items()), route.body.encode())
@@ -44,4 +43,19 @@ class ScriptedRoutes:
 
     def left(self) -> list[tuple[Route, int]]:
         """The routes, each with the number of answers that it has left (-1: always)."""
-        return list(zip(self._routes, self._left, strict=True))
+        used = [self._tally.get(self._first + position) for position in range(len(self._routes))]
+        return [
+            (route, route.times if route.times < 0 else route.times - count)
+            for route, count in zip(self._routes, used, strict=True)
+        ]
+
+    def _has_left(self, position: int) -> bool:
+        """Whether a route has an answer left, which is used up then."""
+        times, number = self._routes[position].times, self._first + position
+        if times <= 0:
+            return times < 0
+        with self._tally.locked():
+            used = self._tally.get(number)
+            if used < times:
+                self._tally.set(number, used + 1)
+        return used < times

@@ -481,3 +481,46 @@ def test_rules_survive_being_written_down(data: st.DataObject) -> None:
     match = data.draw(st.sampled_from([{}, {"kind": ["ping", "blob"], "nth": [1, 2]}, {"userAgent": "x*", "user": ""}]))
     rule = fault(match=match, action=action, times=data.draw(st.integers(-1, 5)))
     assert msgspec.json.decode(msgspec.json.encode(rule), type=Fault) == rule
+
+
+class TestOtherConfigurations:
+    async def test_rules_that_stay_go_on_counting(self, tree: Tree) -> None:
+        kept, dropped, new = fault(action=TEAPOT, times=2), fault(action={"status": 500}), fault(action={"status": 501})
+        core = RegistryCore(tree, {"quay.io": Host(faults=[kept, dropped])})
+        core.faults.add("quay.io", fault(action={"status": 502}))
+        assert [(await ask(core, "/v2/")).status for _ in range(3)] == [418, 418, 500]
+        core.configure({"quay.io": Host(faults=[new, kept])})
+        assert [(account.id, account.seen, account.fired) for account in core.faults] == [
+            ("4", 0, 0),
+            ("1", 3, 2),
+            ("3", 3, 0),
+        ]
+        assert (await ask(core, "/v2/")).status == 501
+
+    async def test_hosts_and_routes_are_those_of_the_new_one(self, tree: Tree) -> None:
+        route = Route(path="/v2/", status=299, times=1)
+        core = RegistryCore(tree, {"quay.io": Host(routes=[route])})
+        for _ in range(2):
+            assert [(await ask(core, "/v2/")).status for _ in range(2)] == [299, 200]
+            core.configure({"quay.io": Host(routes=[route])})
+        core.configure({"quay.io": Host(auth=Auth(type="bearer", anonymous=True))})
+        assert (await ask(core, "/v2/")).status == 401
+        core.configure(None)
+        assert (await ask(core, "/v2/")).status == 200
+
+    async def test_tokens_stay_good(self, tree: Tree) -> None:
+        hosts = {"quay.io": Host(auth=Auth(type="bearer", anonymous=True))}
+        core = RegistryCore(tree, hosts)
+        response = await ask(core, "/token?scope=repository:team/app:pull&service=quay.io")
+        core.configure(dict(hosts))
+        headers = {"authorization": f"Bearer {json.loads(body(response))['token']}"}
+        assert (await ask(core, MANIFEST, headers=headers)).status == 200
+
+    async def test_docker_hub_has_one_set_of_rules(self, tree: Tree) -> None:
+        hosts = {
+            "index.docker.io": Host(faults=[fault(action={"status": 500})]),
+            "docker.io": Host(faults=[fault(action=TEAPOT)]),
+        }
+        core = RegistryCore(tree, hosts)
+        assert [account.host for account in core.faults] == ["docker.io"]
+        assert (await ask(core, "/v2/", host="registry-1.docker.io")).status == 418
