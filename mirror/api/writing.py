@@ -20,6 +20,8 @@ from mirror.v1.meta import Status
 COMPRESSED_FROM: Final = 128 * 1024
 """Bytes from which on an answer is compressed for clients that accept it."""
 
+_WARNINGS_TOGETHER: Final = 4096
+_WARNING: Final = 256
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
 
 
@@ -73,8 +75,24 @@ def text_response(text: str, status: int = 200) -> ApiResponse:
 
 
 def warning_headers(warnings: Sequence[str]) -> list[tuple[str, str]]:
-    """``Warning`` headers: code 299, no agent, the text quoted."""
-    return [("Warning", f"299 - {_quoted(text)}") for text in warnings]
+    """``Warning`` headers: code 299, no agent, the text quoted; each text once.
+
+    Texts that cannot be in a header are left out. If all together are too long, each is cut, and those are left out that
+    come behind the limit (apiserver ``endpoints/filters/warning.go``).
+    """
+    texts = [text for text in dict.fromkeys(warnings) if text and text.isprintable()]
+    if sum(map(len, texts)) > _WARNINGS_TOGETHER:
+        texts = _cut(texts)
+    return [("Warning", f"299 - {_quoted(text)}") for text in texts]
+
+
+def _cut(texts: Sequence[str]) -> list[str]:
+    found: list[str] = []
+    for text in texts:
+        if sum(map(len, found)) >= _WARNINGS_TOGETHER:
+            break
+        found.append(text[:_WARNING])
+    return found
 
 
 def _quoted(text: str) -> str:
