@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any, Final
 
@@ -20,6 +21,7 @@ from mirror.v1.meta import Status
 COMPRESSED_FROM: Final = 128 * 1024
 """Bytes from which on an answer is compressed for clients that accept it."""
 
+_CONTROL: Final = re.compile("[\x00-\x1f\x7f-\x9f]")
 _WARNINGS_TOGETHER: Final = 4096
 _WARNING: Final = 256
 _NOT_KEPT: Final = ("Cache-Control", "no-store")
@@ -77,10 +79,10 @@ def text_response(text: str, status: int = 200) -> ApiResponse:
 def warning_headers(warnings: Sequence[str]) -> list[tuple[str, str]]:
     """``Warning`` headers: code 299, no agent, the text quoted; each text once.
 
-    Texts that cannot be in a header are left out. If all together are too long, each is cut, and those are left out that
+    Texts with control characters are left out. If all together are too long, each is cut, and those are left out that
     come behind the limit (apiserver ``endpoints/filters/warning.go``).
     """
-    texts = [text for text in dict.fromkeys(warnings) if text and text.isprintable()]
+    texts = [text for text in dict.fromkeys(warnings) if text and not _CONTROL.search(text)]
     if sum(map(len, texts)) > _WARNINGS_TOGETHER:
         texts = _cut(texts)
     return [("Warning", f"299 - {_quoted(text)}") for text in texts]
