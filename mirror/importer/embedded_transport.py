@@ -27,6 +27,11 @@ _NO_BODY: Final = frozenset({204, 304})
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _LINE_END: Final = re.compile(r"[\r\n]")
 
+_BAD_REQUEST: Final = Response(
+    400, [("Content-Type", "text/plain; charset=utf-8"), ("Connection", "close")], b"400 Bad Request"
+)
+"""The server's own answer to a target that its reader of HTTP takes for none."""
+
 
 class EmbeddedTransport:
     """Exchanges with a registry core. With `hosts` only those exist, otherwise all that the core knows by now."""
@@ -62,17 +67,16 @@ class EmbeddedTransport:
             self._shake_hands(peer, waits, insecure=insecure)
             self._open.add(connection)
         path, _, query = target.partition("?")
-        response = await self._core.handle(
-            Request(
-                method=method,
-                path=path,
-                query=query,
-                host=peer.name,
-                headers=joined(tuple(headers)),
-                secure=scheme == "https",
-                sni=peer.sni,
-            )
+        request = Request(
+            method=method,
+            path=path,
+            query=query,
+            host=peer.name,
+            headers=joined(tuple(headers)),
+            secure=scheme == "https",
+            sni=peer.sni,
         )
+        response = await self._core.handle(request) if target.isascii() else _BAD_REQUEST
         try:
             if response.drop:
                 raise TransportError("EOF", hung_up=True)
