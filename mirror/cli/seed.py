@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from mirror.cli.archives import archive
+from mirror.cli.seed_copy import copy
 from mirror.cli.synth import synth
 
 app = typer.Typer(help="Fills a fixture tree.", no_args_is_help=True)
@@ -17,3 +18,4 @@ def _group() -> None:
 
 app.command(epilog="Example: ismirror seed synth data/recipe.yaml --data data/tree")(synth)
 app.command(epilog="Example: ismirror seed archive web.tar --as quay.io/example/web --data tree")(archive)
+app.command(epilog="Example: ismirror seed copy quay.io/example/web --semver '>=2' --data data/tree")(copy)

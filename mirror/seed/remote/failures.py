@@ -1,0 +1,19 @@
+"""What goes wrong with registries."""
+
+from __future__ import annotations
+
+from mirror.errors import IsmirrorError
+
+
+class RemoteError(IsmirrorError):
+    """A registry did not give or take what it was asked for.
+
+    ``status`` is that of its answer (0: none came), ``passing`` whether it may be different the next time, ``wait`` how
+    many seconds it asks to be left alone for.
+    """
+
+    def __init__(self, text: str, *, status: int = 0, passing: bool = False, wait: float | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.passing = passing
+        self.wait = wait

@@ -1,0 +1,264 @@
+"""One registry: requests with authorization, in turns, tried again where that may help."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple, TypeVar
+
+import msgspec
+from aiohttp import ClientError, ClientResponse
+from yarl import URL
+
+from mirror.clock import Clock, SystemClock
+from mirror.importer.challenge import parse_challenges
+from mirror.seed.remote.authorizing import Authorizer, Scopes
+from mirror.seed.remote.credentials import Login
+from mirror.seed.remote.failures import RemoteError
+from mirror.seed.remote.network import Body, Network, no_answer
+from mirror.seed.remote.patience import LONGEST_PAUSE, PASSING_STATUSES, Patience, retry_after
+
+T = TypeVar("T")
+
+_HUB: Final = "docker.io"
+_HUB_SERVER: Final = "registry-1.docker.io"
+_MAX_ERROR: Final = 64 * 1024
+_MAX_TOKEN: Final = 1 << 20
+_LONGEST_TEXT: Final = 300
+_HOPELESS: Final = 3
+
+
+class Access(NamedTuple):
+    """What a request needs a token for, and who asks."""
+
+    scopes: Scopes
+    login: Login | None = None
+
+
+class _Problem(msgspec.Struct):
+    code: str = ""
+    message: str = ""
+
+
+class _Problems(msgspec.Struct):
+    errors: list[_Problem] = []
+
+
+class Registry:
+    """A registry by the name of its host. At most `limit` requests are under way at once.
+
+    With `insecure` certificates are not looked at, and HTTP will do where there is no HTTPS.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        host: str,
+        *,
+        insecure: bool = False,
+        limit: int = 8,
+        clock: Clock | None = None,
+        patience: Patience | None = None,
+    ) -> None:
+        self.host = host
+        self.insecure = insecure
+        self._network = network
+        self._clock = clock or SystemClock()
+        self._patience = patience or Patience()
+        self._random = random.Random()
+        self._turns = asyncio.Semaphore(limit)
+        self._authorizer = Authorizer(host, self._ask_for_token, self._clock, secure=not insecure)
+        self._not_before: datetime | None = None
+        self._scheme = "" if insecure else "https"
+        self._finding = asyncio.Lock()
+        self._lost = 0
+        self._hopeless: RemoteError | None = None
+
+    @asynccontextmanager
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        access: Access,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: Body = None,
+        ok: frozenset[int] = frozenset({200}),
+    ) -> AsyncIterator[ClientResponse]:
+        """One request, not tried again: an answer with a status of `ok`, its body still to be read.
+
+        `path` may be a whole URL; credentials go to this registry only.
+
+        Raises:
+            RemoteError: another status, no answer, or (from within the block) a body that does not come whole.
+        """
+        url = await self._url(path)
+        async with self._turns:
+            response = await self._answered(method, url, access, dict(headers or {}), body)
+            self._lost = 0
+            try:
+                if response.status not in ok:
+                    raise await self._refusal(method, url, response)
+                yield response
+            except (ClientError, OSError) as error:
+                raise no_answer(method, url, error) from None
+            finally:
+                response.release()
+
+    async def patiently(self, work: Callable[[], Awaitable[T]]) -> T:
+        """Does something with this registry, again after failures that may pass, as often as patience allows.
+
+        Raises:
+            RemoteError: it did not work.
+        """
+        failures = 0
+        while True:
+            self.require_hope()
+            try:
+                return await work()
+            except RemoteError as error:
+                failures += 1
+                if not error.passing or failures >= self._patience.attempts:
+                    self.give_up(error)
+                    raise
+                await self.pause(error, failures)
+
+    async def pause(self, error: RemoteError, failures: int) -> None:
+        """Waits after a failure. A registry that is busy is left alone by everybody for that time.
+
+        Raises:
+            RemoteError: the registry asks for more time than anybody would wait.
+        """
+        delay = self._patience.delay(failures, self._random)
+        if error.wait is not None:
+            if error.wait > LONGEST_PAUSE:
+                raise RemoteError(f"{error}; it asks to wait for {error.wait:.0f} seconds", status=error.status)
+            delay = error.wait + (delay if error.wait else 0.0) * 0.1
+        if error.wait is not None or error.status == 429:
+            until = self._clock.now() + timedelta(seconds=delay)
+            self._not_before = max(self._not_before, until) if self._not_before else until
+        else:
+            await self._clock.sleep(delay)
+
+    @property
+    def attempts(self) -> int:
+        """How often something is tried."""
+        return self._patience.attempts
+
+    def require_hope(self) -> None:
+        """Raises `RemoteError` if the registry could not be reached too often already."""
+        if self._hopeless is not None:
+            raise RemoteError(str(self._hopeless))
+
+    def give_up(self, error: RemoteError) -> None:
+        """Takes note of a registry that cannot be reached: images that come later need not find out again."""
+        if error.passing and error.status == 0:
+            self._lost += 1
+            if self._lost >= _HOPELESS:
+                self._hopeless = RemoteError(f"{error} (given up)")
+
+    async def _url(self, path: str) -> URL:
+        if path.startswith(("http://", "https://")):
+            return URL(path, encoded=True)
+        if not self._scheme:
+            async with self._finding:
+                if not self._scheme:
+                    self._scheme = await self._found_scheme()
+        return URL(f"{self._scheme}://{self._authority}{path}", encoded=True)
+
+    @property
+    def _authority(self) -> str:
+        return _HUB_SERVER if self.host == _HUB else self.host
+
+    async def _found_scheme(self) -> str:
+        """What a registry speaks that need not speak HTTPS."""
+        first: RemoteError | None = None
+        for scheme in ("https", "http"):
+            try:
+                url = URL(f"{scheme}://{self._authority}/v2/")
+                response = await self._network.send("GET", url, {}, insecure=True)
+            except (RemoteError, ValueError) as error:
+                first = first or (error if isinstance(error, RemoteError) else RemoteError(f"{self.host}: {error}"))
+                continue
+            response.release()
+            return scheme
+        raise first or RemoteError(f"{self.host}: no answer")
+
+    async def _answered(
+        self, method: str, url: URL, access: Access, headers: dict[str, str], body: Body
+    ) -> ClientResponse:
+        """The answer to a request, after the challenges that it met."""
+        ours = url.host == URL(f"{self._scheme}://{self._authority}").host
+        sent = ""
+        for _ in range(3):
+            await self._wait()
+            if ours:
+                sent = await self._authorizer.header(access.scopes, access.login)
+            if sent:
+                headers["Authorization"] = sent
+            response = await self._network.send(method, url, headers, body=body, insecure=self.insecure)
+            if response.status != 401 or not ours:
+                return response
+            challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
+            if not self._authorizer.challenged(challenges, access.scopes, access.login, sent):
+                return response
+            refusal = await self._refusal(method, url, response)
+            response.release()
+        raise refusal
+
+    async def _wait(self) -> None:
+        while self._not_before is not None:
+            rest = (self._not_before - self._clock.now()).total_seconds()
+            if rest <= 0:
+                self._not_before = None
+                return
+            await self._clock.sleep(rest)
+
+    async def _ask_for_token(self, method: str, url: URL, headers: dict[str, str], form: bytes | None) -> bytes:
+        response = await self._network.send(method, url, headers, body=form, insecure=self.insecure)
+        try:
+            if response.status != 200:
+                raise await self._refusal(method, url, response)
+            return await read_bounded(response, _MAX_TOKEN)
+        except (ClientError, OSError) as error:
+            raise no_answer(method, url, error) from None
+        finally:
+            response.release()
+
+    async def _refusal(self, method: str, url: URL, response: ClientResponse) -> RemoteError:
+        """The failure that an answer stands for: the registry's own words where it has some."""
+        try:
+            data = b"" if method == "HEAD" else await response.content.read(_MAX_ERROR)
+        except (ClientError, OSError):
+            data = b""
+        status = response.status
+        text = f"{method} {url.with_query(None)}: {status} {_words(data) or response.reason or ''}".rstrip()
+        wait = None
+        if status in {429, 503}:
+            wait = retry_after(response.headers.get("Retry-After", ""), self._clock.now())
+        return RemoteError(text[: 3 * _LONGEST_TEXT], status=status, passing=status in PASSING_STATUSES, wait=wait)
+
+
+async def read_bounded(response: ClientResponse, limit: int) -> bytes:
+    """The body of an answer (raises `RemoteError` if it is longer than `limit` bytes)."""
+    pieces, length = [], 0
+    while piece := await response.content.readany():
+        length += len(piece)
+        if length > limit:
+            raise RemoteError(f"{response.method} {response.url.with_query(None)}: more than {limit} bytes")
+        pieces.append(piece)
+    return b"".join(pieces)
+
+
+def _words(data: bytes) -> str:
+    """What an error's body says, on one line."""
+    try:
+        problems = msgspec.json.decode(data, type=_Problems).errors
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return ""
+    texts = [": ".join(filter(None, (problem.code, problem.message))) for problem in problems[:3]]
+    joined = " ".join("; ".join(texts).split())[:_LONGEST_TEXT]
+    return "".join(char if char.isprintable() else "?" for char in joined)

@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from support.registry import HOST, image, index, put_image
+from support.seeding import upstream
+
+from fake_registry.config import Auth, Fault, FaultAction, FaultMatch, Host, TooManyRequests
+from fake_registry.fixtures import Tree, verify
+from fake_registry.oci import OCI_INDEX, OCI_MANIFEST, compute_digest
+from mirror.seed.remote.credentials import Login
+from mirror.seed.tag_filters import TagFilter
+
+LARGE = bytes(range(256)) * 12_000  # three times what is read at once
+
+
+@pytest.fixture
+def origin(tmp_path: Path) -> Tree:
+    tree = Tree.open(tmp_path / "origin", create=True)
+    put_image(tree, "app", "1.0", b'{"os":"linux"}', [b"base", b"one", LARGE])
+    put_image(tree, "app", "2.0", b'{"os":"linux","v":2}', [b"base", b"two", LARGE])
+    children = [image(b'{"a":1}', [b"x"]), image(b'{"a":2}', [b"y"])]
+    for child, blobs in zip(children, ((b'{"a":1}', b"x"), (b'{"a":2}', b"y")), strict=True):
+        for blob in blobs:
+            tree.put_blob(blob)
+        tree.put_blob(child)
+    tree.put_manifest(HOST, "app", index(*children), OCI_INDEX, "multi")
+    return tree
+
+
+def problems(path: Path) -> list[str]:
+    return [str(problem) for problem in verify(Tree.open(path))]
+
+
+def tags_of(tree: Tree, name: str = "app") -> dict[str, str]:
+    snapshot = tree.snapshot(HOST, name)
+    assert snapshot is not None
+    return {tag: descriptor.digest for tag, descriptor in snapshot.tags.items()}
+
+
+async def test_a_repository_arrives_whole(origin: Tree, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    async with upstream(origin) as registry:
+        summary = await registry.copy(target, f"{HOST}/app")
+        assert (summary.copied, summary.failed) == (3, 0)
+        assert summary.requests == len(registry.journal)
+        blobs = registry.asked("blob")
+        assert len(blobs) == len(set(blobs))
+    assert tags_of(Tree.open(target)) == tags_of(origin)
+    assert problems(target) == []
+    names = [path.name for path in (target / "blobs/sha256").iterdir()]
+    assert sorted(names) == sorted(path.name for path in (Path(origin.root) / "blobs/sha256").iterdir())
+
+
+async def test_what_is_there_is_asked_for_by_one_head_a_tag(origin: Tree, tmp_path: Path) -> None:
+    async with upstream(origin) as registry:
+        await registry.copy(tmp_path / "target", f"{HOST}/app")
+        before = len(registry.journal)
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app")
+        asked = [(entry.kind, entry.method) for entry in registry.journal[before:]]
+    assert (summary.copied, summary.unchanged) == (0, 3)
+    assert sorted(asked) == [("manifest", "HEAD")] * 3 + [("tags", "GET")]
+
+
+async def test_what_is_there_is_not_asked_for_by_digest(origin: Tree, tmp_path: Path) -> None:
+    specs = [f"{HOST}/app:{tag}@{digest}" for tag, digest in tags_of(origin).items()]
+    async with upstream(origin) as registry:
+        first = await registry.copy(tmp_path / "target", *specs)
+        before = len(registry.journal)
+        second = await registry.copy(tmp_path / "target", *specs)
+        assert len(registry.journal) == before
+    assert (first.copied, second.unchanged) == (3, 3)
+    assert tags_of(Tree.open(tmp_path / "target")) == tags_of(origin)
+
+
+async def test_metadata_is_enough_for_a_look(origin: Tree, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    async with upstream(origin) as registry:
+        await registry.copy(target, f"{HOST}/app", metadata_only=True)
+        before = len(registry.journal)
+        again = await registry.copy(target, f"{HOST}/app", metadata_only=True)
+        assert len(registry.journal) == before + 4
+        assert again.unchanged == 3
+        assert compute_digest(LARGE) not in registry.asked("blob")
+        full = await registry.copy(target, f"{HOST}/app:1.0")
+    assert full.images[0].bytes == len(LARGE) + len(b"baseone")
+    assert problems(target) == []
+
+
+async def test_one_failure_does_not_stop_the_others(origin: Tree, tmp_path: Path) -> None:
+    fault = Fault(match=FaultMatch(kind="blob", digest=compute_digest(b"two")), action=FaultAction(status=404))
+    async with upstream(origin, [fault]) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app", f"{HOST}/none:1")
+    failed = {one.image: one.reason for one in summary.images if one.status == "failed"}
+    assert failed == {
+        f"{HOST}/app:2.0": f"GET https://quay.io/v2/app/blobs/{compute_digest(b'two')}: "
+        "404 BLOB_UNKNOWN: blob unknown to registry",
+        f"{HOST}/none:1": "GET https://quay.io/v2/none/manifests/1: "
+        "404 NAME_UNKNOWN: repository name not known to registry",
+    }
+    assert sorted(tags_of(Tree.open(tmp_path / "target"))) == ["1.0", "multi"]
+
+
+@pytest.mark.parametrize(
+    "action",
+    [
+        FaultAction(status=503),
+        FaultAction(status=500),
+        FaultAction(too_many_requests=TooManyRequests(retry_after=7)),
+        FaultAction(reset="before"),
+        FaultAction(cut=9),
+        FaultAction(reset=9),
+        FaultAction(corrupt=5),
+        FaultAction(body="{}"),
+    ],
+    ids=lambda action: "-".join(
+        f for f in ("status", "too_many_requests", "reset", "cut", "corrupt", "body") if getattr(action, f) is not None
+    ),
+)
+@pytest.mark.parametrize("every", [2, 3])
+async def test_faults_are_overcome(origin: Tree, tmp_path: Path, action: FaultAction, every: int) -> None:
+    fault = Fault(match=FaultMatch(method="GET", kind=["manifest", "blob", "tags"], every=every), action=action)
+    async with upstream(origin, [fault]) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app")
+        assert [one.reason for one in summary.images if one.reason] == []
+        waits = [entry.time for entry in registry.journal if entry.status == 429]
+        times = [entry.time for entry in registry.journal]
+        for wait in waits:
+            assert not [time for time in times if wait < time < wait + 7]
+        assert sum(account.fired for account in registry.core.faults) > 0
+    assert tags_of(Tree.open(tmp_path / "target")) == tags_of(origin)
+    assert problems(tmp_path / "target") == []
+
+
+async def test_a_blob_goes_on_where_it_was_cut(origin: Tree, tmp_path: Path) -> None:
+    digest = compute_digest(LARGE)
+    match = FaultMatch(kind="blob", digest=digest, nth=[1, 2])
+    async with upstream(origin, [Fault(match=match, action=FaultAction(cut=1_000_000))]) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0")
+        assert summary.copied == 1
+        statuses = [entry.status for entry in registry.journal if entry.target.endswith(digest)]
+    assert statuses == [200, 206, 206]
+    assert problems(tmp_path / "target") == []
+
+
+async def test_a_password_buys_a_token(origin: Tree, tmp_path: Path) -> None:
+    auth = Auth(type="bearer", username="me", password="secret")
+    expired = Fault(match=FaultMatch(kind="manifest", nth=2), action=FaultAction(token="expired"))
+    host = Host(auth=auth, faults=[expired])
+    async with upstream(origin, hosts={HOST: host}) as registry:
+        good = await registry.copy(tmp_path / "target", f"{HOST}/app", logins={HOST: Login("me", "secret")})
+        bad = await registry.copy(tmp_path / "other", f"{HOST}/app:1.0", logins={HOST: Login("me", "wrong")})
+        none = await registry.copy(tmp_path / "other", f"{HOST}/app:1.0")
+        tokens = registry.asked("token")
+    assert (good.copied, bad.failed, none.failed) == (3, 1, 1)
+    assert "incorrect username or password" in bad.images[0].reason
+    assert len([one for one in tokens if "account=me" in one]) <= 4
+    assert "secret" not in str(tokens)
+
+
+async def test_a_password_will_do(origin: Tree, tmp_path: Path) -> None:
+    host = Host(auth=Auth(type="basic", username="me", password="secret"))
+    async with upstream(origin, hosts={HOST: host}) as registry:
+        good = await registry.copy(tmp_path / "target", f"{HOST}/app", logins={HOST: Login("me", "secret")})
+        none = await registry.copy(tmp_path / "other", f"{HOST}/app:1.0")
+    assert (good.copied, none.failed) == (3, 1)
+
+
+async def test_nothing_is_written_in_a_dry_run(origin: Tree, tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    async with upstream(origin) as registry:
+        plan = await registry.copy(target, f"{HOST}/app", dry_run=True)
+        assert compute_digest(LARGE) not in registry.asked("blob")
+        assert Tree.open(target).hosts() == []
+        real = await registry.copy(target, f"{HOST}/app")
+    assert (plan.planned, plan.bytes, plan.blobs) == (3, real.bytes, real.blobs)
+
+
+async def test_tags_are_chosen_and_signatures_come_along(origin: Tree, tmp_path: Path) -> None:
+    first = tags_of(origin)["1.0"]
+    signature = first.replace(":", "-") + ".sig"
+    put_image(origin, "app", signature, b'{"sig":1}', [b"payload"])
+    put_image(origin, "app", "sha256-" + "0" * 64 + ".sig", b'{"sig":2}', [b"of another"])
+    snapshot = origin.snapshot(HOST, "app")
+    assert snapshot is not None
+    subject = snapshot.tags["1.0"]
+    origin.put_blob(b'{"sbom":1}')
+    origin.put_blob(b"parts")
+    sbom = image(b'{"sbom":1}', [b"parts"], subject=subject)
+    origin.put_manifest(HOST, "app", sbom, OCI_MANIFEST)
+    async with upstream(origin) as registry:
+        tags = TagFilter(include=["1.*"])
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app", tags=tags, metadata_only=True)
+        assert summary.images[0].referrers == 2
+        none = await registry.copy(tmp_path / "none", f"{HOST}/app", tags=tags, referrers=False)
+        assert none.images[0].referrers == 0
+    tree = Tree.open(tmp_path / "target")
+    assert sorted(tags_of(tree)) == ["1.0", signature]
+    copied = tree.snapshot(HOST, "app")
+    assert copied is not None
+    assert [one.descriptor.digest for one in copied.referrers(first)] == [compute_digest(sbom)]
+    assert copied.find_blob(compute_digest(b"payload"))
+    assert not copied.find_blob(compute_digest(LARGE))
