@@ -23,7 +23,7 @@ from pathlib import Path
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
 from fake_registry.images import ImageSpec, RunConfig, build_image, plant
-from mirror.api.app import GROUP_PATH, ImageApi
+from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiRequest
 from mirror.clock import NamedUids, SystemClock
@@ -83,7 +83,7 @@ async def images_a_second(transport: Transport, seconds: float) -> float:
 
 async def one_import(transport: Transport, post: ApiRequest) -> int:
     """One import on a new API server; the number of images in the answer."""
-    api = ImageApi(Cluster(ClusterConfig(), transport, SystemClock(), NamedUids()))
+    api = ApiCore(Cluster(ClusterConfig(), transport, SystemClock(), NamedUids()))
     response = await api.handle(post)
     count = response.body.count(b'"dockerImageReference"')
     if count != TAGS:

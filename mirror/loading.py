@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.groups import ApiGroup
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
 from mirror.config import read_file
@@ -33,7 +33,7 @@ class Loaded:
     warnings: list[str]
 
 
-async def load_objects(api: ImageApi, paths: Iterable[str]) -> list[Loaded]:
+async def load_objects(api: ApiCore, paths: Iterable[str]) -> list[Loaded]:
     """Creates the objects of YAML or JSON files, in their order. What is there already stays as it is.
 
     Objects may come from a cluster: what only a server fills in is passed over, and a status is written, too.
@@ -65,7 +65,7 @@ def _flat(where: str, document: Any) -> Iterator[tuple[str, dict[str, Any]]]:
     yield where, document
 
 
-async def _load(api: ImageApi, where: str, document: dict[str, Any]) -> Loaded:
+async def _load(api: ApiCore, where: str, document: dict[str, Any]) -> Loaded:
     group, resource = _resource(api, where, document)
     meta = document.get("metadata")
     if not isinstance(meta, dict):
@@ -84,7 +84,7 @@ async def _load(api: ImageApi, where: str, document: dict[str, Any]) -> Loaded:
     return Loaded(where, name, created=True, warnings=response.header_lines("warning"))
 
 
-def _resource(api: ImageApi, where: str, document: dict[str, Any]) -> tuple[ApiGroup, str]:
+def _resource(api: ApiCore, where: str, document: dict[str, Any]) -> tuple[ApiGroup, str]:
     """The group and resource of an object's kind.
 
     Raises:
@@ -101,7 +101,7 @@ def _resource(api: ImageApi, where: str, document: dict[str, Any]) -> tuple[ApiG
     raise InputError(f"{where}: no kind {kind!r} in apiVersion {version!r} that could be created here")
 
 
-async def _send(api: ImageApi, method: str, path: str, document: dict[str, Any]) -> ApiResponse:
+async def _send(api: ApiCore, method: str, path: str, document: dict[str, Any]) -> ApiResponse:
     headers = {"content-type": JSON, "accept": JSON, "user-agent": "ismirror"}
     return await api.answer(ApiRequest(method, path, "", headers, msgspec.json.encode(document)))
 

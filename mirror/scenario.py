@@ -15,7 +15,7 @@ from msgspec import Meta
 from fake_registry.config import Hosts
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
 from mirror.clock import ManualClock, NamedUids
@@ -93,7 +93,7 @@ async def play(
     clock = ManualClock(start)
     core = RegistryCore(tree, scenario.hosts, clock=lambda: clock.now().timestamp())
     async with open_transport(core, scenario.hosts, kind, concurrency=concurrency) as transport:
-        api = ImageApi(Cluster(scenario.cluster, transport, clock, NamedUids()))
+        api = ApiCore(Cluster(scenario.cluster, transport, clock, NamedUids()))
         return [_result(await api.handle(request_of(step))) for step in scenario.steps]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fake_registry.config import Hosts
 from fake_registry.core.registry import RegistryCore
 from mirror.api.access import Access
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.around import groups_around
 from mirror.api.cluster import Cluster
 from mirror.api.controllers import Controllers, ControllerSettings
@@ -42,7 +42,7 @@ class ApiSettings:
 class ReadyApi:
     """An API that can be asked, and what became of the objects that it was to start with."""
 
-    api: ImageApi
+    api: ApiCore
     loaded: Sequence[Loaded]
 
 
@@ -66,7 +66,7 @@ async def ready_api(
         cluster = Cluster(settings.cluster, transport, clock or SystemClock(), uids or RandomUids(), store)
         access = settings.access or Access()
         around = await groups_around(cluster, access.authorizer, strict=settings.require_namespaces)
-        api = ImageApi(cluster, around.groups, access, around.namespaces)
+        api = ApiCore(cluster, around.groups, access, around.namespaces)
         loaded = await load_objects(api, settings.load)
         if settings.controllers is not None:
             await stack.enter_async_context(Controllers(api, settings.controllers))

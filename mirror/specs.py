@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from mirror.api.app import GROUP_PATH, ImageApi
+from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.messages import JSON, ApiRequest
 from mirror.config import MAX_FILE, read_file
 from mirror.errors import InputError
@@ -177,7 +177,7 @@ def spec_of_image(image: str, namespace: str, *, everything: bool, insecure: boo
     return Spec("--from", namespace, msgspec.json.encode(document))
 
 
-async def run_specs(api: ImageApi, specs: Iterable[Spec]) -> list[Answer]:
+async def run_specs(api: ApiCore, specs: Iterable[Spec]) -> list[Answer]:
     """Sends all specs to one API server, in order."""
     answers = []
     for spec in specs:

@@ -48,7 +48,7 @@ class Namespaces(Protocol):
         ...
 
 
-class ImageApi:
+class ApiCore:
     """``image.openshift.io/v1`` of one cluster.
 
     `more` are the groups that it offers besides; without `access` everybody may do everything. `namespaces` is asked

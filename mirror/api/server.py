@@ -15,7 +15,7 @@ from aiohttp.web_server import Server
 
 from fake_registry.listening import Address, bind
 from fake_registry.tls import CertificateAuthority, ServerContexts
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.exchange import Connection, Exchanges
 from mirror.errors import InputError
 
@@ -50,7 +50,7 @@ class ApiServer:
 
     def __init__(
         self,
-        api: ImageApi,
+        api: ApiCore,
         authority: CertificateAuthority | None = None,
         *,
         greeting: float = 30.0,

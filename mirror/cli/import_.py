@@ -131,7 +131,7 @@ def _run(
     *,
     sockets: bool,
 ) -> list[Answer]:
-    from mirror.api.app import ImageApi
+    from mirror.api.app import ApiCore
     from mirror.api.cluster import Cluster
     from mirror.cli.loop import run
     from mirror.errors import InputError
@@ -143,7 +143,7 @@ def _run(
                 cluster = Cluster(config.cluster, transport, clock, uids)
             except InputError as error:
                 raise InputError(f"{policy}: {error}") from None
-            return await run_specs(ImageApi(cluster), specs)
+            return await run_specs(ApiCore(cluster), specs)
 
     return run(work(), sockets=sockets)
 

@@ -19,7 +19,7 @@ from fake_registry.config import Auth, Fault, Host, Hosts
 from fake_registry.core.faults import FaultAccount
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiResponse
 from mirror.clock import ManualClock, NamedUids
@@ -82,7 +82,7 @@ class Registries:
 async def play(scenario: Scenario, kind: TransportKind) -> Outcome:
     registries = Registries(scenario.hosts)
     async with open_transport(registries.core, scenario.hosts, kind) as transport:
-        api = ImageApi(Cluster(scenario.cluster, transport, registries.now, NamedUids()))
+        api = ApiCore(Cluster(scenario.cluster, transport, registries.now, NamedUids()))
         answers = [await api.handle(request_of(step)) for step in scenario.steps]
     return Outcome(
         answers,

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.api import GROUP, ask_json, new_cluster
 
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.around import groups_around
 from mirror.errors import InputError
 from mirror.loading import load_objects
@@ -41,10 +41,10 @@ spec: {import: true, bogus: 1, images: [{from: {kind: DockerImage, name: 'quay.i
 """
 
 
-async def new_api() -> ImageApi:
+async def new_api() -> ApiCore:
     cluster = new_cluster()
     around = await groups_around(cluster)
-    return ImageApi(cluster, around.groups, namespaces=around.namespaces)
+    return ApiCore(cluster, around.groups, namespaces=around.namespaces)
 
 
 async def test_objects_are_created_in_order(tmp_path: Path) -> None:

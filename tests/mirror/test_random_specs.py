@@ -22,7 +22,7 @@ from support.shuffled import Shuffled
 from fake_registry.config import Hosts
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.clock import ManualClock, NamedUids
@@ -51,7 +51,7 @@ class Registries:
         self.core.reset()
         self.core.journal.clear()
         clock = ManualClock(START)
-        api = ImageApi(Cluster(scenario.cluster, transport, clock, NamedUids()))
+        api = ApiCore(Cluster(scenario.cluster, transport, clock, NamedUids()))
         answers = []
         for step in scenario.steps:
             answers.append(await api.handle(request_of(step)))

@@ -18,7 +18,7 @@ from support.command import NOW, ROOT, ismirror
 
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.clock import ManualClock, NamedUids
 from mirror.config import ClusterConfig
@@ -96,7 +96,7 @@ async def answers(path: Path, imports: list[dict[str, Any]]) -> list[Answer]:
     core = RegistryCore(Tree.open(path))
     specs = [Spec(one["metadata"]["name"], "openshift", msgspec.json.encode(one)) for one in imports]
     async with open_transport(core, None) as transport:
-        return await run_specs(ImageApi(Cluster(ClusterConfig(), transport, ManualClock(START), NamedUids())), specs)
+        return await run_specs(ApiCore(Cluster(ClusterConfig(), transport, ManualClock(START), NamedUids())), specs)
 
 
 def test_there_are_streams(imports: list[dict[str, Any]]) -> None:

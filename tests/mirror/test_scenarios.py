@@ -13,7 +13,7 @@ from support.command import ROOT, TREE, ismirror
 from fake_registry.core.journal import Entry
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiResponse
 from mirror.clock import ManualClock, NamedUids
@@ -54,7 +54,7 @@ async def raw(scenario: Scenario, kind: TransportKind, concurrency: int = 8) -> 
     clock = ManualClock(START)
     core = RegistryCore(Tree.open(TREE), scenario.hosts, clock=lambda: clock.now().timestamp())
     async with open_transport(core, scenario.hosts, kind, concurrency=concurrency) as transport:
-        api = ImageApi(Cluster(scenario.cluster, transport, clock, NamedUids()))
+        api = ApiCore(Cluster(scenario.cluster, transport, clock, NamedUids()))
         answers = [await api.handle(request_of(step)) for step in scenario.steps]
     return answers, list(core.journal)
 

@@ -14,7 +14,7 @@ from support.vectors import load
 from fake_registry.config import Host, Route
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.clock import ManualClock, NamedUids
 from mirror.config import ClusterConfig
@@ -127,7 +127,7 @@ async def answer(scenario: Scenario, rng: random.Random | None) -> tuple[bytes, 
     core = RegistryCore(Tree.open(TREE), scenario.hosts, clock=lambda: clock.now().timestamp())
     async with open_transport(core, scenario.hosts) as transport:
         used = transport if rng is None else Shuffled(transport, rng)
-        api = ImageApi(Cluster(scenario.cluster, used, clock, NamedUids()))
+        api = ApiCore(Cluster(scenario.cluster, used, clock, NamedUids()))
         response = await api.handle(request_of(scenario.steps[0]))
     return response.body, sorted(f"{entry.method} {entry.host}{entry.target}" for entry in core.journal)
 

@@ -9,7 +9,7 @@ from typing import Any
 from fake_registry.config import Host
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.clock import ManualClock, NamedUids
@@ -42,12 +42,12 @@ def request(method: str, path: str, body: Any = None, **headers: str) -> ApiRequ
     return ApiRequest(method, path, query, named, content)
 
 
-async def ask(api: ImageApi, method: str, path: str, body: Any = None, **headers: str) -> ApiResponse:
+async def ask(api: ApiCore, method: str, path: str, body: Any = None, **headers: str) -> ApiResponse:
     """Sends a request."""
     return await api.handle(request(method, path, body, **headers))
 
 
-async def ask_json(api: ImageApi, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
+async def ask_json(api: ApiCore, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, Any]:
     """Sends a request; gives status and body."""
     response = await ask(api, method, path, body, **headers)
     return response.status, json.loads(response.body)

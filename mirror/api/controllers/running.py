@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 
 import msgspec
 
-from mirror.api.app import GROUP_PATH, ImageApi
+from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.controllers.decisions import import_of, needs_scheduling, scheduled_import_of
 from mirror.api.controllers.queue import Key, WorkQueue
 from mirror.api.controllers.schedule import Schedule, bucket_count
@@ -54,7 +54,7 @@ class ControllerSettings:
 class Controllers:
     """Runs the controllers of an API as long as it is entered."""
 
-    def __init__(self, api: ImageApi, settings: ControllerSettings | None = None, timing: Timing | None = None) -> None:
+    def __init__(self, api: ApiCore, settings: ControllerSettings | None = None, timing: Timing | None = None) -> None:
         settings = settings or ControllerSettings()
         self._api = api
         self._store = api.cluster.store

@@ -8,7 +8,7 @@ import pytest
 from support.api import GROUP, ask_json, image_import, new_cluster, request
 
 from mirror.api.access import Access
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.authentication import Authenticator, UserConfig
 from mirror.api.authorization import Authorizer, Rule
 from mirror.api.failures import ApiFailure
@@ -182,13 +182,13 @@ READER = Rule(users=["developer"], verbs=["get", "list"], resources=["imagestrea
     ],
 )
 async def test_refusals(method: str, path: str, message: str, details: dict[str, str]) -> None:
-    api = ImageApi(new_cluster(), access=Access(Authenticator(USERS), Authorizer([READER])))
+    api = ApiCore(new_cluster(), access=Access(Authenticator(USERS), Authorizer([READER])))
     status, found = await ask_json(api, method, path, authorization="Bearer dev")
     assert (status, found["message"], found["reason"], found["details"]) == (403, message, "Forbidden", details)
 
 
 async def test_what_is_allowed_is_answered() -> None:
-    api = ImageApi(new_cluster(), access=Access(Authenticator(USERS), Authorizer([READER])))
+    api = ApiCore(new_cluster(), access=Access(Authenticator(USERS), Authorizer([READER])))
     assert (await ask_json(api, "GET", f"{DEMO}/imagestreams", authorization="Bearer dev"))[0] == 200
     assert (await ask_json(api, "GET", f"{GROUP}/imagestreams", authorization="Bearer root"))[0] == 200
     status, found = await ask_json(api, "GET", f"{DEMO}/imagestreams")
@@ -199,7 +199,7 @@ async def test_what_is_allowed_is_answered() -> None:
 async def test_acting_as_somebody_else() -> None:
     impersonator = Rule(users=["developer"], verbs=["impersonate"], resources=["users"], resource_names=["bob"])
     bob = Rule(users=["bob"], verbs=["list"], resources=["imagestreams"])
-    api = ImageApi(new_cluster(), access=Access(Authenticator(USERS), Authorizer([impersonator, bob])))
+    api = ApiCore(new_cluster(), access=Access(Authenticator(USERS), Authorizer([impersonator, bob])))
     path = f"{DEMO}/imagestreams"
     as_bob = {"authorization": "Bearer dev", "impersonate_user": "bob"}
     assert (await ask_json(api, "GET", path, **as_bob))[0] == 200
@@ -247,7 +247,7 @@ def test_access_files_that_cannot_be_used(tmp_path: Path, text: str, problem: st
 async def test_who_may_create_images_may_import_from_everywhere() -> None:
     config = ClusterConfig(allowedRegistriesForImport=[AllowedRegistry("example.com")])
     importer = Rule(groups=["team"], verbs=["create"], resources=["imagestreamimports"])
-    api = ImageApi(new_cluster(config), access=Access(Authenticator(USERS), Authorizer([importer])))
+    api = ApiCore(new_cluster(config), access=Access(Authenticator(USERS), Authorizer([importer])))
     body = image_import("app", "quay.io/app/web:latest")
     body["spec"]["import"] = False
     path = f"{DEMO}/imagestreamimports"

@@ -10,7 +10,7 @@ import pytest
 from support.api import GROUP, TABLE, ask, ask_json, image_import, new_cluster
 
 from mirror.api.access import Access
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.around import groups_around
 from mirror.api.authentication import Authenticator, UserConfig
 from mirror.api.authorization import Authorizer, Rule
@@ -33,11 +33,11 @@ async def whole_api(
     access: Access | None = None,
     *,
     strict: bool = False,
-) -> ImageApi:
+) -> ApiCore:
     cluster = new_cluster(config, store)
     access = access or Access()
     around = await groups_around(cluster, access.authorizer, strict=strict)
-    return ImageApi(cluster, around.groups, access, around.namespaces)
+    return ApiCore(cluster, around.groups, access, around.namespaces)
 
 
 def docker_config(host: str = "quay.io") -> str:
@@ -189,7 +189,7 @@ async def test_stored_pull_secrets_are_used_and_shown() -> None:
 # The cluster's configuration
 
 
-async def message_of(api: ImageApi, source: str = "quay.io/app/web:latest") -> str:
+async def message_of(api: ApiCore, source: str = "quay.io/app/web:latest") -> str:
     """What an import without consequences says."""
     body = image_import("app", source)
     body["spec"]["import"] = False

@@ -11,7 +11,7 @@ import pytest
 from support.api import GROUP, ask, ask_json, new_cluster
 from support.vectors import VECTORS, load
 
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.controllers import Controllers, ControllerSettings
 from mirror.api.controllers.decisions import import_of, needs_scheduling, scheduled_import_of
 from mirror.api.controllers.queue import Key, WorkQueue
@@ -190,7 +190,7 @@ async def settled(controllers: Controllers) -> None:
         await asyncio.sleep(0)
 
 
-class Watched(ImageApi):
+class Watched(ApiCore):
     """Notes the imports that the controllers ask for; `refused` of them get a conflict."""
 
     def __init__(self, refused: int = 0) -> None:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.api import GROUP, ask, new_cluster, request
 
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.failures import ApiFailure
 from mirror.api.negotiation import (
     Conversion,
@@ -163,7 +163,7 @@ STREAMS = f"{GROUP}/namespaces/demo/imagestreams"
     ],
 )
 async def test_refusals(path: str, accept: str, message: str, details: object) -> None:
-    response = await ask(ImageApi(new_cluster()), "GET", path, accept=accept)
+    response = await ask(ApiCore(new_cluster()), "GET", path, accept=accept)
     status = json.loads(response.body)
     assert response.status == 406
     assert response.header_lines("content-type") == [JSON]
@@ -172,7 +172,7 @@ async def test_refusals(path: str, accept: str, message: str, details: object) -
 
 
 async def test_refusals_have_the_form_that_is_accepted() -> None:
-    api = ImageApi(new_cluster())
+    api = ApiCore(new_cluster())
     response = await ask(api, "GET", f"{STREAMS}/x", accept="application/yaml")
     assert response.status == 404
     assert response.header_lines("content-type") == [YAML]
@@ -182,7 +182,7 @@ async def test_refusals_have_the_form_that_is_accepted() -> None:
 
 
 async def test_patches_of_unknown_types_are_refused() -> None:
-    response = await ask(ImageApi(new_cluster()), "PATCH", f"{STREAMS}/x", {}, content_type="text/plain")
+    response = await ask(ApiCore(new_cluster()), "PATCH", f"{STREAMS}/x", {}, content_type="text/plain")
     status = json.loads(response.body)
     assert response.status in (405, 415)
     if response.status == 415:

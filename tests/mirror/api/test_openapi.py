@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.api import ask, new_cluster
 from support.vectors import load
 
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.openapi.documents import version3
 from mirror.api.protobuf import WireError, fields, message, number, text, varint
 from mirror.api.routing import Call, Reply, Route
@@ -65,14 +65,14 @@ def structure(value: Any) -> Any:
 
 def test_the_document_of_the_group_is_the_recorded_one() -> None:
     recorded = load("oc/34-explain")["apiRequests"][1]["responseBody"]
-    group = next(one for one in ImageApi(new_cluster()).groups if one.name == "image.openshift.io")
+    group = next(one for one in ApiCore(new_cluster()).groups if one.name == "image.openshift.io")
     made = json.loads(json.dumps(version3([replace(group, routes=ALL_ROUTES)], "1.34")[VERSIONED]()))
     assert structure(made["paths"]) == structure(recorded["paths"])
     assert structure(made["components"]) == structure(recorded["components"])
 
 
 async def test_everything_is_described() -> None:
-    found = json.loads((await ask(ImageApi(new_cluster()), "GET", f"/openapi/v3/{VERSIONED}")).body)
+    found = json.loads((await ask(ApiCore(new_cluster()), "GET", f"/openapi/v3/{VERSIONED}")).body)
     for name, schema in found["components"]["schemas"].items():
         assert schema.get("description"), name
         for field, shown in schema.get("properties", {}).items():
@@ -80,7 +80,7 @@ async def test_everything_is_described() -> None:
 
 
 async def test_documents_are_found_by_their_hash() -> None:
-    api = ImageApi(new_cluster())
+    api = ApiCore(new_cluster())
     index = json.loads((await ask(api, "GET", "/openapi/v3")).body)["paths"]
     assert list(index) == ["apis", "apis/image.openshift.io", VERSIONED, "version"]
     for name, entry in index.items():
@@ -95,7 +95,7 @@ async def test_documents_are_found_by_their_hash() -> None:
 
 
 async def test_caches_are_told_that_nothing_has_changed() -> None:
-    api = ImageApi(new_cluster())
+    api = ApiCore(new_cluster())
     for path in ("/openapi/v2", "/openapi/v3", f"/openapi/v3/{VERSIONED}"):
         first = await ask(api, "GET", path)
         again = await ask(api, "GET", path, if_none_match=first.header_lines("etag")[0])
@@ -116,7 +116,7 @@ def references(value: Any) -> Iterator[str]:
 
 
 async def test_version_two() -> None:
-    found = json.loads((await ask(ImageApi(new_cluster()), "GET", "/openapi/v2")).body)
+    found = json.loads((await ask(ApiCore(new_cluster()), "GET", "/openapi/v2")).body)
     assert found["swagger"] == "2.0"
     assert "allOf" not in json.dumps(found)
     known = {f"#/definitions/{name}" for name in found["definitions"]}
@@ -132,7 +132,7 @@ def named(data: bytes, field: int) -> dict[str, bytes]:
 
 
 async def test_version_two_as_a_protocol_buffer() -> None:
-    api = ImageApi(new_cluster())
+    api = ApiCore(new_cluster())
     response = await ask(api, "GET", "/openapi/v2", accept=PROTOBUF)
     assert response.header_lines("content-type") == [PROTOBUF.replace("@", ".")]
     document = dict(fields(response.body))
@@ -152,7 +152,7 @@ async def test_version_two_as_a_protocol_buffer() -> None:
 
 
 async def test_other_forms_are_refused() -> None:
-    api = ImageApi(new_cluster())
+    api = ApiCore(new_cluster())
     assert (await ask(api, "GET", "/openapi/v2", accept="text/html")).status == 406
     assert (await ask(api, "GET", "/openapi/v2", accept="application/*")).header_lines("content-type") == [
         "application/json"

@@ -20,7 +20,7 @@ from support.api import GROUP, new_cluster
 
 from fake_registry.tls import CertificateAuthority
 from mirror.api.access import Access
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.authentication import Authenticator, UserConfig
 from mirror.api.decoding import MAX_BODY
 from mirror.api.messages import ApiRequest, ApiResponse
@@ -43,7 +43,7 @@ async def exchange(server: ApiServer, data: bytes, *, until_closed: bool = True)
 
 
 async def test_clear_text_looks_like_gos_server() -> None:
-    async with ApiServer(ImageApi(new_cluster())) as server:
+    async with ApiServer(ApiCore(new_cluster())) as server:
         found = await exchange(server, b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     head, _, body = found.partition(b"\r\n\r\n")
     lines = head.decode().split("\r\n")
@@ -54,7 +54,7 @@ async def test_clear_text_looks_like_gos_server() -> None:
 
 
 async def test_connections_are_kept_for_further_requests() -> None:
-    async with ApiServer(ImageApi(new_cluster())) as server:
+    async with ApiServer(ApiCore(new_cluster())) as server:
         address = await server.start()
         async with aiohttp.ClientSession(f"http://{address}", connector=aiohttp.TCPConnector(limit=1)) as session:
             async with session.post(STREAMS, json=STREAM) as response:
@@ -69,7 +69,7 @@ async def test_tls_with_a_token() -> None:
     authority = CertificateAuthority.create()
     access = Access(Authenticator([UserConfig(name="me", token="t")]))
     trusting = ssl.create_default_context(cadata=authority.ca_pem.decode())
-    async with ApiServer(ImageApi(new_cluster(), access=access), authority) as server:
+    async with ApiServer(ApiCore(new_cluster(), access=access), authority) as server:
         address = await server.start()
         async with aiohttp.ClientSession(f"https://{address}") as session:
             async with session.get(STREAMS, ssl=trusting) as response:
@@ -119,7 +119,7 @@ async def test_client_certificates(tmp_path: Path) -> None:
     authority, clients = CertificateAuthority.create(), ClientAuthority(tmp_path)
     users: list[ApiRequest] = []
 
-    class Noted(ImageApi):
+    class Noted(ApiCore):
         async def handle(self, request: ApiRequest) -> ApiResponse:
             users.append(request)
             return await super().handle(request)
@@ -138,14 +138,14 @@ async def test_client_certificates(tmp_path: Path) -> None:
 
 async def test_a_client_ca_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "ca.pem").write_text("nothing")
-    api = ImageApi(new_cluster(), access=Access(Authenticator(), client_ca=tmp_path / "ca.pem"))
+    api = ApiCore(new_cluster(), access=Access(Authenticator(), client_ca=tmp_path / "ca.pem"))
     async with ApiServer(api, CertificateAuthority.create()) as server:
         with pytest.raises(InputError, match=r"ca\.pem: no certificates"):
             await server.start()
 
 
 async def test_bodies_beyond_the_limit() -> None:
-    async with ApiServer(ImageApi(new_cluster())) as server:
+    async with ApiServer(ApiCore(new_cluster())) as server:
         address = await server.start()
         async with aiohttp.ClientSession(f"http://{address}") as session:
             async with session.post(STREAMS, data=BytesIO(b"{" + b"y" * MAX_BODY)) as response:
@@ -156,7 +156,7 @@ async def test_bodies_beyond_the_limit() -> None:
                 assert response.status == 200
 
 
-class Streaming(ImageApi):
+class Streaming(ApiCore):
     """Answers everything with a stream that never ends by itself."""
 
     def __init__(self) -> None:
@@ -221,7 +221,7 @@ async def test_old_clients_get_streams_until_the_connection_ends() -> None:
         await api.ended.wait()
 
 
-class Failing(ImageApi):
+class Failing(ApiCore):
     async def handle(self, request: ApiRequest) -> ApiResponse:
         raise RuntimeError("secret detail")
 
@@ -240,7 +240,7 @@ async def test_what_fails_unexpectedly_says_nothing(caplog: pytest.LogCaptureFix
     "data", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: x\r\nA: " + b"b" * 70000 + b"\r\n\r\n"]
 )
 async def test_what_is_no_http_is_refused(data: bytes) -> None:
-    async with ApiServer(ImageApi(new_cluster())) as server:
+    async with ApiServer(ApiCore(new_cluster())) as server:
         found = await exchange(server, data)
     assert found.startswith(b"HTTP/1.1 4")
     assert b"Server:" not in found
@@ -248,5 +248,5 @@ async def test_what_is_no_http_is_refused(data: bytes) -> None:
 
 
 async def test_silent_clients_are_cut_off() -> None:
-    async with ApiServer(ImageApi(new_cluster()), greeting=0.01) as server:
+    async with ApiServer(ApiCore(new_cluster()), greeting=0.01) as server:
         assert await exchange(server, b"") == b""

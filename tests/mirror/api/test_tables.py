@@ -11,7 +11,7 @@ import pytest
 from support.api import GROUP, START, TABLE, ask, ask_json, image_import, new_cluster
 
 from mirror.api import printers
-from mirror.api.app import ImageApi
+from mirror.api.app import ApiCore
 from mirror.api.durations import age, ago, in_words
 from mirror.api.negotiation import Conversion, Representation
 from mirror.api.printers import tags_cell
@@ -174,9 +174,9 @@ def test_image_tags(spec: TagReference | None, status: NamedTagEventList | None,
     assert printers.TAGS.cells(tag, START) == ["s:t", *cells]
 
 
-async def imported() -> tuple[ImageApi, ManualClock]:
+async def imported() -> tuple[ApiCore, ManualClock]:
     cluster = new_cluster()
-    api = ImageApi(cluster)
+    api = ApiCore(cluster)
     body = image_import("app", "quay.io/app/web:latest", "t")
     assert (await ask(api, "POST", f"{GROUP}/namespaces/demo/imagestreamimports", body)).status == 201
     assert isinstance(cluster.clock, ManualClock)
@@ -246,7 +246,7 @@ async def test_metadata_alone() -> None:
 
 
 async def test_kinds_without_a_table_fall_through_to_json() -> None:
-    api = ImageApi(new_cluster())
+    api = ApiCore(new_cluster())
     body = image_import("app", "quay.io/app/web:latest")
     path = f"{GROUP}/namespaces/demo/imagestreamimports"
     status, found = await ask_json(api, "POST", path, body, accept=TABLE)
