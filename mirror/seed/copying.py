@@ -329,9 +329,7 @@ class _Copier:
             found = (blob for blob in links.blobs() if blob == links.config or 0 <= blob.size <= SMALL)
         else:
             found = iter(() if links.config is None else (links.config,))
-        return [
-            blob for blob in found if ".nondistributable." not in blob.media_type and ".foreign." not in blob.media_type
-        ]
+        return [blob for blob in found if not _stays_away(blob)]
 
     # --- What is not --------------------------------------------------------------------------------------------
 

@@ -51,7 +51,6 @@ MAX_TAGS: Final = 1_000_000
 _MAX_PAGE: Final = 64 << 20
 _PAGE: Final = 1000
 _MAX_PAGES: Final = 10_000
-_MOST_TRIES: Final = 6
 
 
 class Fetched(NamedTuple):
@@ -231,7 +230,8 @@ class Repository:
                 if await sink.matches():
                     return
                 spoiled += 1
-                error = RemoteError(f"{self}@{descriptor.digest}: came with other bytes", passing=spoiled < _MOST_TRIES)
+                passing = spoiled < self.registry.attempts  # counted apart: pieces that come set back the other count
+                error = RemoteError(f"{self}@{descriptor.digest}: came with other bytes", passing=passing)
                 await sink.cut()
             except RemoteError as found:
                 error = found
