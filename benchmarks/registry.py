@@ -1,7 +1,8 @@
 """The registry against Debian's docker-registry: each on one core, `wrk` with 32 connections on the other.
 
 Both serve the same OCI image; a row is the ratio of the two in the same minute. Needs `docker-registry`, `wrk` and
-`taskset` (Debian: docker-registry, wrk, util-linux); says so where they are missing.
+`taskset` (Debian: docker-registry, wrk, util-linux); says so where they are missing. The time from the start of
+`ismirror registry` to its first answer, and of `ismirror --help`, is measured everywhere: the median of some runs.
 
     python benchmarks/registry.py [--seconds N]
 """
@@ -14,6 +15,8 @@ import os
 import re
 import shutil
 import socket
+import ssl
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -33,6 +36,8 @@ NEEDED = ("docker-registry", "wrk", "taskset")
 REPOSITORY = "bench/app"
 SMALL, LARGE = 1024, 256 * 1024 * 1024
 CONFIG = b'{"architecture":"amd64","os":"linux","rootfs":{"type":"layers","diff_ids":[]}}'
+STARTS = 9
+ISMIRROR = str(Path(sys.executable).parent / "ismirror")
 PAIR = re.compile(r"^([\d.]+)(us|ms|s)$")
 MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0}
 
@@ -163,6 +168,56 @@ def memory(pid: int) -> float:
     return int(found[1]) / 1024 if found else float("nan")
 
 
+def first_answer(directory: Path, *, tls: bool) -> float:
+    """Milliseconds from the start of ``ismirror registry`` to the end of its first answer."""
+    port = free_port()
+    command = [ISMIRROR, "registry", "--data", str(directory / "tree"), "--registry", f"127.0.0.1:{port}"]
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # whose it is, is not what is measured
+    start = time.perf_counter()
+    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+        try:
+            client = connected(port, start)
+            with context.wrap_socket(client, server_hostname="quay.io") if tls else client as connection:
+                connection.sendall(b"GET /v2/ HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+                if not connection.recv(4096).startswith(b"HTTP/1.1 200 "):
+                    raise SystemExit("ismirror registry does not answer its first request")
+            return 1000 * (time.perf_counter() - start)
+        finally:
+            process.terminate()
+
+
+def connected(port: int, start: float) -> socket.socket:
+    """A connection, as soon as somebody listens."""
+    while time.perf_counter() - start < 30:
+        with contextlib.suppress(ConnectionRefusedError):
+            return socket.create_connection(("127.0.0.1", port))
+        time.sleep(0.001)
+    raise SystemExit(f"nobody listens on port {port}")
+
+
+def help_shown() -> float:
+    """Milliseconds that ``ismirror --help`` takes."""
+    start = time.perf_counter()
+    subprocess.run([ISMIRROR, "--help"], check=True, stdout=subprocess.DEVNULL)
+    return 1000 * (time.perf_counter() - start)
+
+
+def measure_start(directory: Path) -> None:
+    """Prints how long the command takes to be of use."""
+    Tree.open(directory / "tree", create=True).put_blob(CONFIG)
+    runs = [
+        ("start to first answer, ms", lambda: first_answer(directory, tls=False), 400),
+        ("start to first answer, TLS, ms", lambda: first_answer(directory, tls=True), 400),
+        ("ismirror --help, ms", help_shown, 200),
+    ]
+    for name, run, goal in runs:
+        run()  # the first one finds nothing in the memory of the system
+        sys.stdout.write(
+            f"{name:30}  {statistics.median(run() for _ in range(STARTS)):10,.0f}  {'':15}  {'':6}  < {goal}\n"
+        )
+
+
 def measure(port: int, pid: int, image: Image, seconds: int) -> tuple[Load, Load, float, float]:
     """Manifest by tag, small blob, large blob (MiB/s), memory (MiB)."""
     os.sched_setaffinity(0, {1})
@@ -193,9 +248,8 @@ def ours(directory: Path, image: Image, seconds: int) -> tuple[Load, Load, float
     for blob in (image.small, image.large, CONFIG):
         tree.put_blob(blob)
     tree.put_manifest(f"127.0.0.1:{port}", REPOSITORY, image.manifest, oci.OCI_MANIFEST, "latest")
-    program = str(Path(sys.executable).parent / "ismirror")
     address = f"127.0.0.1:{port}"
-    with server(program, "registry", "--data", str(directory / "tree"), "--registry", address, port=port) as pid:
+    with server(ISMIRROR, "registry", "--data", str(directory / "tree"), "--registry", address, port=port) as pid:
         return measure(port, pid, image, seconds)
 
 
@@ -206,9 +260,11 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     missing = [program for program in NEEDED if shutil.which(program) is None]
     if missing or (os.cpu_count() or 1) < 2:
+        with tempfile.TemporaryDirectory() as directory:
+            measure_start(Path(directory))
         sys.stdout.write(f"registry: not measured, needs two cores and {', '.join(missing or NEEDED)}\n")
         return
-    image = make_image()
+    image, cores = make_image(), os.sched_getaffinity(0)
     with tempfile.TemporaryDirectory() as directory:
         us = ours(Path(directory), image, seconds)
         them = theirs(Path(directory), image, seconds)
@@ -222,6 +278,9 @@ def main() -> None:
         sys.stdout.write(f"{name:30}  {mine:10,.0f}  {other:15,.0f}  {mine / other:6.1f}  {goal:4}\n")
     sys.stdout.write(f"{'manifest by tag, median ms':30}  {us[0].median:10.2f}  {them[0].median:15.2f}\n")
     sys.stdout.write(f"{'memory at most, MiB':30}  {us[3]:10.0f}  {them[3]:15.0f}\n")
+    os.sched_setaffinity(0, cores)
+    with tempfile.TemporaryDirectory() as directory:
+        measure_start(Path(directory))
 
 
 if __name__ == "__main__":

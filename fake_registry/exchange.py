@@ -12,11 +12,9 @@ import logging
 import math
 import os
 import re
-import time
 from collections.abc import AsyncIterator, Awaitable
-from email.utils import formatdate
 from pathlib import Path
-from typing import Any, Final, Protocol, cast
+from typing import Any, Final, cast
 
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
@@ -24,6 +22,7 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
+from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime, remote_of
 from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response, Stage
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.resets import reset_on_close
@@ -45,22 +44,6 @@ log = logging.getLogger(__name__)
 
 class Stalled(ConnectionError):
     """A client stopped in the middle of a body for longer than it may."""
-
-
-class Core(Protocol):
-    """What answers: a `fake_registry.core.registry.RegistryCore`, or anything that does the same."""
-
-    async def handle(self, request: Request) -> Response:
-        """The answer to one request."""
-        ...
-
-
-def remote_of(transport: asyncio.BaseTransport) -> str:
-    """The address and port of the client at the other end."""
-    name = transport.get_extra_info("peername")
-    if not isinstance(name, tuple):
-        return ""
-    return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
 
 
 class Connection(RequestHandler):
@@ -197,40 +180,19 @@ class Verbatim(StreamResponse):
         await self._to.writer.write(f"{head}{self._text}".encode())
 
 
-class Pacing(Protocol):
-    """How time passes for clients that are kept waiting on purpose."""
-
-    async def wait(self, seconds: float, stage: Stage) -> bool:
-        """Keeps the client of the exchange waiting, for ever if `seconds` is infinite.
-
-        False: the client does not wait that long, and is gone or about to go.
-        """
-        ...
-
-
-class RealTime:
-    """Seconds take as long as they say."""
-
-    async def wait(self, seconds: float, stage: Stage) -> bool:
-        del stage
-        if math.isinf(seconds):
-            await asyncio.get_running_loop().create_future()
-        await asyncio.sleep(seconds)
-        return True
-
-
 class Exchanges:
     """Handles aiohttp's requests with a registry core.
 
     `stall` is for how many seconds a client that sends a body may send nothing.
     """
 
-    def __init__(self, core: Core, pacing: Pacing | None = None, *, stall: float = 60.0) -> None:
+    def __init__(
+        self, core: Core, pacing: Pacing | None = None, *, stall: float = 60.0, lines: AnswerLines | None = None
+    ) -> None:
         self._core = core
         self._stall = stall
         self.pacing: Pacing = RealTime() if pacing is None else pacing
-        self._status_lines: dict[tuple[int, int], bytes] = {}
-        self._date = (0, b"")
+        self.lines = AnswerLines() if lines is None else lines
 
     async def __call__(self, request: BaseRequest) -> StreamResponse:
         if request.version >= (1, 1) and "Host" not in request.headers:
@@ -255,21 +217,6 @@ class Exchanges:
         if answered is None:
             return await self._core.handle(asked.request)
         return answered if isinstance(answered, Response) else await answered
-
-    def status_line(self, minor: int, status: int) -> bytes:
-        """``HTTP/1.1 200 OK`` and the end of the line."""
-        line = self._status_lines.get((minor, status))
-        if line is None:
-            line = f"HTTP/1.{minor} {status} {reason_phrase(status)}\r\n".encode()
-            self._status_lines[minor, status] = line
-        return line
-
-    def date_line(self) -> bytes:
-        """The Date header of this second."""
-        now = int(time.time())
-        if self._date[0] != now:
-            self._date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
-        return self._date[1]
 
 
 class _Asked:
@@ -437,7 +384,7 @@ class _Reply(StreamResponse):
         length = len(body) if isinstance(body, bytes) else body.length
         bodyless = request.method == "HEAD" or response.status < 200 or response.status in _NO_BODY
         stays_open = request.keep_alive and not self._asked.awaits_continue
-        parts = [self._exchanges.status_line(minor, response.status)]
+        parts = [self._exchanges.lines.status_line(minor, response.status)]
         announced: int | None = None
         for name, value in response.headers:
             field = name.lower()
@@ -452,7 +399,7 @@ class _Reply(StreamResponse):
                 continue
             line = f"{name}: {value.replace(_NL, ' ').replace(_CR, ' ')}\r\n"
             parts.append(line.encode("utf-8", "surrogateescape"))
-        parts.append(self._exchanges.date_line())
+        parts.append(self._exchanges.lines.date_line())
         if response.status >= 200 and response.status not in _NO_BODY:
             parts.append(b"Content-Length: %d\r\n" % (length if announced is None else announced))
         if announced is not None and announced != length and not bodyless:

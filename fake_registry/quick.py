@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final, Protocol, cast
 
+from fake_registry.conversation import AnswerLines, Core, remote_of
 from fake_registry.core.messages import Request, Response
-from fake_registry.exchange import Connection, Core, remote_of
 
 _METHODS: Final = (b"GET /", b"HEAD /")
 _END: Final = b"\r\n\r\n"
@@ -26,15 +26,17 @@ _NO_BODY: Final = frozenset({204, 304})
 _OTHER_SHAPE: Final = frozenset({"content-length", "connection", "date", "transfer-encoding"})
 
 
-class Lines(Protocol):
-    """Makes the lines that every answer has."""
+class Successor(Protocol):
+    """Takes a connection over, with what came, and the answer to the first request if that has been begun."""
 
-    def status_line(self, minor: int, status: int) -> bytes:
-        """``HTTP/1.1 200 OK`` and the end of the line."""
+    answered: Response | Awaitable[Response] | None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Begins with the connection."""
         ...
 
-    def date_line(self) -> bytes:
-        """The Date header of this second."""
+    def data_received(self, data: bytes) -> None:
+        """Takes what the client sent."""
         ...
 
 
@@ -59,8 +61,8 @@ class QuickConnection(asyncio.Protocol):
     def __init__(
         self,
         core: Core,
-        lines: Lines,
-        hand_over: Callable[[], Connection],
+        lines: AnswerLines,
+        hand_over: Callable[[], Successor],
         open_ones: set[Any],
         *,
         secure: bool,
@@ -96,6 +98,9 @@ class QuickConnection(asyncio.Protocol):
         if self._transport is not None:
             self._transport.abort()
 
+    def give_up(self) -> None:
+        """Ends all waiting on purpose; there is none here."""
+
     def _close_if_idle(self) -> None:
         rest = self._last + self._idle - self._loop.time()
         if rest > 0:
@@ -129,7 +134,7 @@ class QuickConnection(asyncio.Protocol):
         self.connection_lost(None)
         connection = self._hand_over()
         connection.answered = answered
-        transport.set_protocol(connection)
+        transport.set_protocol(cast("asyncio.Protocol", connection))
         connection.connection_made(transport)
         connection.data_received(data)
 

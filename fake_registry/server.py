@@ -9,22 +9,26 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import logging
 import math
 import socket
 import ssl
 from collections.abc import Collection
 from types import TracebackType
-from typing import Final, Protocol, Self
-
-from aiohttp.web_server import Server
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
 from fake_registry.config import Host, TlsFailure
-from fake_registry.exchange import Connection, Core, Exchanges, Pacing, RealTime
+from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime
 from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
 from fake_registry.tls import CertificateAuthority, ServerContexts
 from fake_registry.tunnel import NO_WAY, OPEN, tunnel_target, wants_tunnel
+
+if TYPE_CHECKING:
+    from aiohttp.web_server import Server
+
+    from fake_registry.exchange import Connection
 
 _MAX_GREETINGS: Final = 1024
 _OUT_OF_FILES_PAUSE: Final = 0.5
@@ -76,8 +80,8 @@ class RegistryServer:
         self._idle = idle
         self._patience = stall
         self._grace = grace
+        self._lines = AnswerLines()
         self._manager: Server | None = None
-        self._exchanges: Exchanges | None = None
         self._listeners: set[socket.socket] = set()
         self._greetings: dict[asyncio.Task[None], socket.socket] = {}
         self._connections: set[Connection | QuickConnection] = set()
@@ -109,9 +113,6 @@ class RegistryServer:
     async def listen(self, listeners: list[socket.socket], *, serving: str | None = None) -> Address:
         """Takes over sockets that listen already; the address is that of the first."""
         loop = asyncio.get_running_loop()
-        if self._manager is None:
-            self._exchanges = Exchanges(self._core, self._pacing, stall=self._patience)
-            self._manager = Server(self._exchanges)
         for listener in listeners:
             self._listeners.add(listener)
             loop.add_reader(listener.fileno(), self._accept, listener, serving)
@@ -128,15 +129,13 @@ class RegistryServer:
         for task in greetings:
             task.cancel()
         await asyncio.gather(*greetings, return_exceptions=True)
-        if self._manager is None:
-            return
         for connection in self._connections:
-            if isinstance(connection, Connection):
-                connection.give_up()
-        self._manager.pre_shutdown()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(2 * self._grace):
-                await self._manager.shutdown(self._grace)
+            connection.give_up()
+        if self._manager is not None:
+            self._manager.pre_shutdown()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(2 * self._grace):
+                    await self._manager.shutdown(self._grace)
         for connection in list(self._connections):
             connection.cut()
         self._manager = None
@@ -230,18 +229,31 @@ class RegistryServer:
         )
 
     def _connection(self, *, secure: bool, sni: str | None) -> QuickConnection:
-        manager, exchanges = self._manager, self._exchanges
-        assert manager is not None
-        assert exchanges is not None
         return QuickConnection(
             self._core,
-            exchanges,
-            lambda: Connection(manager, self._connections, secure=secure, sni=sni, keepalive_timeout=self._idle),
+            self._lines,
+            lambda: self._successor(secure=secure, sni=sni),
             self._connections,
             secure=secure,
             sni=sni,
             idle=self._idle,
         )
+
+    def _successor(self, *, secure: bool, sni: str | None) -> Connection:
+        """aiohttp's protocol, for connections that bring more than simple requests. aiohttp takes longer to load than
+        all else together, and is loaded for the first of them, unless that has been done."""
+        from aiohttp.web_server import Server  # noqa: PLC0415 - see above
+
+        from fake_registry.exchange import Connection, Exchanges  # noqa: PLC0415
+
+        if self._manager is None:
+            exchanges = Exchanges(self._core, self._pacing, stall=self._patience, lines=self._lines)
+            self._manager = Server(exchanges)
+        return Connection(self._manager, self._connections, secure=secure, sni=sni, keepalive_timeout=self._idle)
+
+    async def load(self) -> None:
+        """Loads what the first client with more than a simple request would have to wait for, beside the loop."""
+        await asyncio.to_thread(importlib.import_module, "fake_registry.exchange")
 
 
 class _Certificates:

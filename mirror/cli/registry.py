@@ -14,9 +14,12 @@ if TYPE_CHECKING:
     import socket
 
     from fake_registry.core.registry import RegistryCore
+    from fake_registry.server import RegistryServer
     from fake_registry.tls import CertificateAuthority
 
 DEFAULT_ADDRESS = "127.0.0.1:5000"
+LEISURE = 0.5
+"""Seconds after the start that belong to clients that have waited for it."""
 
 
 def registry(
@@ -85,6 +88,7 @@ def _serve(core: RegistryCore, listeners: list[socket.socket], tls_dir: Path | N
 
 
 async def _serving(core: RegistryCore, listeners: list[socket.socket], authority: CertificateAuthority) -> None:
+    import asyncio
     import gc
 
     from fake_registry.server import RegistryServer
@@ -95,4 +99,14 @@ async def _serving(core: RegistryCore, listeners: list[socket.socket], authority
         await server.listen(listeners)
         gc.freeze()
         gc.enable()
+        loading = asyncio.create_task(_load_at_leisure(server))
         await stopped.wait()
+        loading.cancel()
+
+
+async def _load_at_leisure(server: RegistryServer) -> None:
+    """Loads the rest, which most first requests can do without, when those that waited for the start are answered."""
+    import asyncio
+
+    await asyncio.sleep(LEISURE)
+    await server.load()
