@@ -2,6 +2,8 @@
 
 IsmirrorError
  ├── InputError            bad input from outside: a file, a field, an option (exit code 2)
+ ├── LiveApiError         an API server that gives no answer, or a refusal (mirror.live_api)
+ ├── RemoteError          a registry that does not give or take what it was asked for (mirror.seed.remote.failures)
  └── TransportError        an HTTP exchange that brought no answer (mirror.importer.transport)
 """
 

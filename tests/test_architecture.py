@@ -33,7 +33,7 @@ LAYERS = {
         {"v1"},
         {"importer", "store"},
         {"config", "session"},
-        {"api"},
+        {"api", "live_api"},
         {"recording", "scenario", "seed", "specs"},
         {"loading", "playing"},
         {"serving"},

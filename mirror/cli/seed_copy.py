@@ -23,8 +23,11 @@ from mirror.cli.remote_options import (
 )
 
 if TYPE_CHECKING:
-    from mirror.seed.copying import CopySummary
+    from collections.abc import Sequence
+
+    from mirror.seed.copying import CopySummary, ImageResult
     from mirror.seed.sources import Source
+    from mirror.seed.tag_filters import TagFilter
 
 PlatformOption = Annotated[
     list[str] | None,
@@ -41,6 +44,18 @@ RefreshOption = Annotated[
     bool, typer.Option("--refresh", help="Asks for the referrers of images that have not changed, too.")
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Says what would be copied, and writes nothing.")]
+TagsOption = Annotated[
+    list[str] | None, typer.Option("--tags", metavar="GLOB", help="Of repositories, tags that match one of these.")
+]
+ExcludeOption = Annotated[
+    list[str] | None, typer.Option(metavar="GLOB", help="Of repositories, no tags that match one of these.")
+]
+SemverOption = Annotated[
+    str | None, typer.Option(metavar="RANGE", help="Of repositories, tags that are versions such as '>=1.2 <2'.")
+]
+LatestOption = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Of each repository, the tags with the highest versions.")
+]
 
 
 def copy(
@@ -53,18 +68,10 @@ def copy(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Images by digest, REPOSITORY[:TAG]@DIGEST a line, or an earlier summary."),
     ] = None,
-    tags: Annotated[
-        list[str] | None, typer.Option("--tags", metavar="GLOB", help="Of repositories, tags that match one of these.")
-    ] = None,
-    exclude: Annotated[
-        list[str] | None, typer.Option(metavar="GLOB", help="Of repositories, no tags that match one of these.")
-    ] = None,
-    semver: Annotated[
-        str | None, typer.Option(metavar="RANGE", help="Of repositories, tags that are versions such as '>=1.2 <2'.")
-    ] = None,
-    latest: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Of each repository, the tags with the highest versions.")
-    ] = None,
+    tags: TagsOption = None,
+    exclude: ExcludeOption = None,
+    semver: SemverOption = None,
+    latest: LatestOption = None,
     platform: PlatformOption = None,
     metadata_only: MetadataOption = False,
     referrers: ReferrersOption = True,
@@ -85,28 +92,17 @@ def copy(
     """
     from mirror.errors import InputError
     from mirror.seed.sources import distinct, parse_source, read_digest_list
-    from mirror.seed.tag_filters import TagFilter
-    from mirror.seed.versions import VersionRange
 
     sources = [parse_source(text) for text in source or ()]
     for path in by_digest_list or ():
         sources += read_digest_list(path)
     if not sources:
         raise InputError("nothing to copy: name images or repositories, or a file with --by-digest-list")
-    chosen = TagFilter(
-        include=tags or (),
-        exclude=exclude or (),
-        versions=None if semver is None else VersionRange(semver),
-        latest=latest,
-    )
-    if not chosen.takes_all and not any(one.is_repository for one in sources):
-        raise InputError(
-            "--tags, --exclude, --semver, --latest: choose among the tags of whole repositories; none is named"
-        )
+    chosen = tag_filter(sources, tags, exclude, semver, latest)
     run_copy(
-        distinct(sources),
+        distinct(sources, whole=chosen.takes_all),
         data,
-        tags=chosen,
+        chosen,
         platform=platform,
         metadata_only=metadata_only,
         referrers=referrers,
@@ -123,11 +119,33 @@ def copy(
     )
 
 
+def tag_filter(
+    sources: list[Source],
+    tags: list[str] | None,
+    exclude: list[str] | None,
+    semver: str | None,
+    latest: int | None,
+) -> TagFilter:
+    """Which tags of whole repositories are meant (raises `InputError` where there is nothing to choose from)."""
+    from mirror.errors import InputError
+    from mirror.seed.tag_filters import TagFilter
+    from mirror.seed.versions import VersionRange
+
+    versions = None if semver is None else VersionRange(semver)
+    chosen = TagFilter(include=tags or (), exclude=exclude or (), versions=versions, latest=latest)
+    if not chosen.takes_all and not any(one.is_repository for one in sources):
+        raise InputError(
+            "--tags, --exclude, --semver, --latest: choose among the tags of whole repositories; none is named"
+        )
+    return chosen
+
+
 def run_copy(
     sources: list[Source],
     data: str,
+    tags: TagFilter,
     *,
-    tags: object = None,
+    refused: Sequence[ImageResult] = (),
     platform: list[str] | None,
     metadata_only: bool,
     referrers: bool,
@@ -142,12 +160,11 @@ def run_copy(
     per_host: int,
     output: Format,
 ) -> None:
-    """Copies sources as the options say, and prints what became of them."""
+    """Copies sources as the options say, and prints what became of them, and of those that were `refused` before."""
     from fake_registry.fixtures import Tree
     from mirror.cli.loop import run
     from mirror.seed.copying import CopyOptions, copy_images
     from mirror.seed.platforms import parse_platforms
-    from mirror.seed.tag_filters import TagFilter
 
     options = CopyOptions(
         platforms=parse_platforms(platform or ()),
@@ -157,7 +174,6 @@ def run_copy(
         dry_run=dry_run,
         concurrency=concurrency,
     )
-    chosen = tags if isinstance(tags, TagFilter) else TagFilter()
     tree = Tree.open(data, create=not dry_run)
 
     async def work() -> CopySummary:
@@ -171,7 +187,7 @@ def run_copy(
                 per_host=per_host,
             )
             with copy_progress() as progress:
-                return await copy_images(tree, found, sources, options, progress, chosen)
+                return await copy_images(tree, found, sources, options, progress, tags, refused)
 
     show(run(work()), data, output, dry_run=dry_run)
 

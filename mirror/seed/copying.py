@@ -130,13 +130,18 @@ async def copy_images(
     options: CopyOptions,
     progress: Progress,
     tags: TagFilter | None = None,
+    refused: Iterable[ImageResult] = (),
 ) -> CopySummary:
     """Copies images into a tree; `tags` says which of those of whole repositories.
+
+    The summary also has what was `refused` before anything was asked for.
 
     Raises:
         TreeError: the tree cannot be written.
     """
     copier = _Copier(tree, registries, options, progress, tags or TagFilter())
+    for result in refused:
+        copier.refuse(result)
     try:
         await copier.run(sources)
     finally:
@@ -215,6 +220,11 @@ class _Copier:
     async def _work(self, queue: asyncio.Queue[_Job | None]) -> None:
         while (job := await queue.get()) is not None:
             self._done(await self._image(job))
+
+    def refuse(self, result: ImageResult) -> None:
+        """Takes the result of an image that cannot even be asked for."""
+        self._progress.found(1)
+        self._done(result)
 
     def _done(self, result: ImageResult) -> None:
         self.results.append(result)

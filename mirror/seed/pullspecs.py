@@ -1,22 +1,25 @@
-"""The pull specs that files name: image streams, ImageStreamImports, templates with image streams in them."""
+"""The pull specs that files and clusters name: image streams, ImageStreamImports, lists of images of other tools."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Iterable, Iterator
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from mirror.config import read_file
+from mirror.config import MAX_FILE, read_file
 from mirror.errors import InputError
 from mirror.kubejson import yaml_to_json
 
 _SEPARATOR: Final = re.compile(rb"^---(?:[ \t].*)?\r?$", re.MULTILINE)
+_LIST_LINE: Final = re.compile(r"[\w.\-:/@\[\]]+", re.ASCII)
 _SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
 _DEEPEST: Final = 8
+_TRANSPORT: Final = "docker://"  # skopeo and oc-mirror write it before pull specs
 
 
 class NamedSpec(msgspec.Struct, frozen=True):
@@ -27,12 +30,13 @@ class NamedSpec(msgspec.Struct, frozen=True):
     everything: bool = False
 
 
-def pull_specs_of(paths: Iterable[Path]) -> list[NamedSpec]:
-    """What the image streams of files and directories name, in order, each once.
+def pull_specs_of(paths: Iterable[Path], stdin: BinaryIO | None = None) -> list[NamedSpec]:
+    """What the files and directories name, in order, each once; ``-`` is standard input.
 
     Of an ImageStream these are the tags that follow a DockerImage and ``dockerImageRepository``; of an
-    ImageStreamImport its images and its repository. Lists are looked into, and templates. Directories are walked, in
-    byte order, for ``.json``, ``.yaml`` and ``.yml``.
+    ImageStreamImport its images and its repository; of oc-mirror's ImageSetConfiguration ``additionalImages``. Lists
+    are looked into, and templates. A file may also hold nothing but pull specs, one a line. Directories are walked,
+    in byte order, for ``.json``, ``.yaml`` and ``.yml``.
 
     Raises:
         InputError: a file that cannot be read, or in which no image is named; names it.
@@ -41,13 +45,23 @@ def pull_specs_of(paths: Iterable[Path]) -> list[NamedSpec]:
     for path in paths:
         count = 0
         for file in _files(path):
-            for document in _documents(read_file(file), str(file)):
-                for spec in _of_document(document, str(file), _DEEPEST):
-                    count += 1
-                    found.setdefault((spec.text, spec.everything), spec)
+            is_input = str(file) == "-"
+            name = "standard input" if is_input else str(file)
+            content = (stdin or BytesIO()).read(MAX_FILE + 1) if is_input else read_file(file)
+            if len(content) > MAX_FILE:
+                raise InputError(f"{name}: more than {MAX_FILE} bytes")
+            for spec in _of_content(content, name):
+                count += 1
+                found.setdefault((spec.text, spec.everything), spec)
         if not count:
-            raise InputError(f"{path}: no image stream in it that names an image")
+            name = "standard input" if str(path) == "-" else str(path)
+            raise InputError(f"{name}: no image stream in it that names an image, and no list of images")
     return list(found.values())
+
+
+def pull_specs_in(document: Any, name: str) -> list[NamedSpec]:
+    """What a document of a cluster names: an object, or a list of some."""
+    return list(dict.fromkeys(_of_document(document, name, _DEEPEST)))
 
 
 def _files(path: Path) -> Iterator[Path]:
@@ -57,6 +71,32 @@ def _files(path: Path) -> Iterator[Path]:
     for directory, names, files in os.walk(path):
         names.sort()
         yield from (Path(directory, name) for name in sorted(files) if Path(name).suffix in _SUFFIXES)
+
+
+def _of_content(content: bytes, name: str) -> Iterator[NamedSpec]:
+    lines = _lines(content)
+    if lines is not None:
+        yield from (NamedSpec(line.removeprefix(_TRANSPORT), f"{name}, line {number}") for number, line in lines)
+        return
+    for document in _documents(content, name):
+        if isinstance(document, list) and all(isinstance(one, str) for one in document):
+            yield from (NamedSpec(text, name) for text in document)
+        else:
+            yield from _of_document(document, name, _DEEPEST)
+
+
+def _lines(content: bytes) -> list[tuple[int, str]] | None:
+    """The lines of a plain list of pull specs, by number; None for anything else. ``#`` begins a comment."""
+    try:
+        lines = [line.partition("#")[0].strip() for line in content.decode().splitlines()]
+    except UnicodeDecodeError:
+        return None
+    found = [(number, line) for number, line in enumerate(lines, 1) if line]
+    specs = [line for _, line in found]
+    # a word alone with a colon at its end is a key of YAML; three dashes are not a repository
+    if not all(_LIST_LINE.fullmatch(one) and one[0].isalnum() and one[-1] != ":" for one in specs):
+        return None
+    return found or None
 
 
 def _documents(content: bytes, name: str) -> Iterator[Any]:
@@ -88,11 +128,23 @@ def _of_document(document: Any, name: str, depth: int) -> Iterator[NamedSpec]:
         for image in _mappings(spec.get("images")):
             yield from _named(image.get("from"), name)
         yield from _named(_mapping(spec.get("repository")).get("from"), name, everything=True)
+    elif kind == "ImageSetConfiguration":
+        yield from _of_image_set(document, name)
     elif isinstance(kind, str) and (kind.endswith("List") or kind == "Template"):
         for item in _mappings(document.get("objects" if kind == "Template" else "items")):
             # The items of an ImageStreamList need not say what they are.
             typed = item if "kind" in item else {**item, "kind": kind.removesuffix("List")}
             yield from _of_document(typed, name, depth - 1)
+
+
+def _of_image_set(document: dict[str, Any], name: str) -> Iterator[NamedSpec]:
+    """The images of oc-mirror's file that are named one by one (v1alpha2 and v2alpha1), but those it blocks."""
+    mirror = _mapping(document.get("mirror"))
+    blocked = {image.get("name") for image in _mappings(mirror.get("blockedImages"))}
+    for image in _mappings(mirror.get("additionalImages")):
+        text = image.get("name")
+        if isinstance(text, str) and text and text not in blocked:
+            yield NamedSpec(text.removeprefix(_TRANSPORT), name)
 
 
 def _named(source: Any, name: str, *, everything: bool = False) -> Iterator[NamedSpec]:

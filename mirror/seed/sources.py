@@ -100,8 +100,8 @@ def _by_digest(texts: Mapping[str, str], path: Path) -> list[Source]:
     return found
 
 
-def distinct(sources: Iterable[Source]) -> list[Source]:
-    """Each source once, those of a repository that is copied whole left out unless they are by digest."""
+def distinct(sources: Iterable[Source], *, whole: bool = True) -> list[Source]:
+    """Each source once; if repositories are copied `whole`, without the tags of one that is among the sources."""
     found = list(dict.fromkeys(sources))
-    whole = {(one.host, one.repository) for one in found if one.is_repository}
-    return [one for one in found if one.is_repository or one.digest or (one.host, one.repository) not in whole]
+    covered = {(one.host, one.repository) for one in found if one.is_repository and whole}
+    return [one for one in found if one.is_repository or one.digest or (one.host, one.repository) not in covered]

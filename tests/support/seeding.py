@@ -83,7 +83,7 @@ class Upstream:
         """Copies into a tree, and checks that everything is accounted for."""
         progress = Silent()
         async with self.registries(logins=logins or {}) as registries:
-            found = distinct(map(parse_source, sources))
+            found = distinct(map(parse_source, sources), whole=tags is None)
             summary = await copy_images(
                 Tree.open(target, create=True), registries, found, CopyOptions(**options), progress, tags
             )

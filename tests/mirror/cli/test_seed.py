@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
-from support.command import ROOT, ismirror
+import pytest
+from support.command import ROOT, ismirror, served_registry
 
 from fake_registry.fixtures import Tree
 
@@ -43,3 +45,50 @@ def test_a_recipe_that_is_wrong_makes_nothing(tmp_path: Path) -> None:
     assert done.exit_code == 2
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "tree").exists()
+
+
+def test_streams_names_images_of_all_kinds_of_files(tmp_path: Path) -> None:
+    stream = {
+        "kind": "ImageStream",
+        "spec": {"dockerImageRepository": "docker.io/bitnami/redis", "tags": [named("docker.io/library/nginx:latest")]},
+    }
+    (tmp_path / "streams").mkdir()
+    (tmp_path / "streams" / "one.json").write_text(json.dumps(stream))
+    images = tmp_path / "images.txt"
+    images.write_text("quay.io/none/such:1\nUPPER:1\n")
+    tree = tmp_path / "tree"
+    with served_registry(ROOT / "data" / "tree") as registry:
+        options = ("--connect", registry.address, "--ca", str(registry.ca), "--metadata-only", "--tags", "7*")
+        done = ismirror(
+            *("seed", "streams", str(tmp_path / "streams"), "-", "--data", str(tree), *options, "-o", "json"),
+            stdin=images.read_text(),
+        )
+    assert done.exit_code == 1
+    outcome = {one["image"]: one["status"] for one in done.json["images"]}
+    assert outcome.pop("quay.io/none/such:1") == outcome.pop("UPPER:1") == "failed"
+    assert outcome.pop("docker.io/library/nginx:latest") == "copied"
+    assert outcome
+    assert all(image.startswith("docker.io/bitnami/redis:7") for image in outcome)
+    assert set(outcome.values()) == {"copied"}
+    assert Tree.open(tree).repositories("docker.io") == ["bitnami/redis", "library/nginx"]
+    problem = [line for line in done.stderr.splitlines() if line.startswith("failed UPPER:1")][-1]
+    assert problem.startswith("failed UPPER:1: standard input, line 2: UPPER:1: ")
+
+
+def named(pull_spec: str) -> dict[str, object]:
+    return {"name": "x", "from": {"kind": "DockerImage", "name": pull_spec}}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((), "nothing to read: name files or directories, or a cluster with --live or --kubeconfig"),
+        (("-n", "x", "a"), "--namespace: is for the streams of a cluster; --live or --kubeconfig names one"),
+        (("--kubeconfig", "none"), "none: No such file or directory"),
+        (("none.yaml",), "none.yaml: No such file or directory"),
+    ],
+)
+def test_streams_needs_files_or_a_cluster(arguments: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    done = ismirror("seed", "streams", *arguments, "--data", "tree", cwd=tmp_path)
+    assert done == (2, "", f"ismirror: error: {problem}\n")
+    assert list(tmp_path.iterdir()) == []
