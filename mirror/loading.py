@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -41,11 +41,16 @@ async def load_objects(api: ApiCore, paths: Iterable[str]) -> list[Loaded]:
     Raises:
         InputError: a file cannot be read, or an object is refused; names file, document and problem.
     """
-    found = []
-    for path in paths:
-        for where, document in _objects(path):
-            found.append(await _load(api, where, document))
-    return found
+    return [await _load(api, where, document) for path in paths for where, document in _objects(path)]
+
+
+async def load_object(api: ApiCore, where: str, document: Mapping[str, Any]) -> list[Loaded]:
+    """Creates one object, or those of a list, as `load_objects` does; `where` names it in messages.
+
+    Raises:
+        InputError: an object is refused.
+    """
+    return [await _load(api, place, one) for place, one in _flat(where, dict(document))]
 
 
 def _objects(path: str) -> Iterator[tuple[str, dict[str, Any]]]:

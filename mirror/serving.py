@@ -13,6 +13,7 @@ from mirror.api.app import ApiCore
 from mirror.api.around import groups_around
 from mirror.api.cluster import Cluster
 from mirror.api.controllers import Controllers, ControllerSettings
+from mirror.api.controllers.timing import Timing
 from mirror.clock import Clock, RandomUids, SystemClock, Uids
 from mirror.config import ClusterConfig
 from mirror.importer.embedded_transport import EmbeddedTransport
@@ -40,10 +41,11 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReadyApi:
-    """An API that can be asked, and what became of the objects that it was to start with."""
+    """An API that can be asked, what became of the objects that it was to start with, and its controllers."""
 
     api: ApiCore
     loaded: Sequence[Loaded]
+    controllers: Controllers | None
 
 
 @asynccontextmanager
@@ -53,8 +55,11 @@ async def ready_api(
     settings: ApiSettings,
     clock: Clock | None = None,
     uids: Uids | None = None,
+    timing: Timing | None = None,
 ) -> AsyncIterator[ReadyApi]:
     """An API whose imports come from the registries of `core`; with `hosts` only those exist.
+
+    `timing` is that of the controllers.
 
     Raises:
         InputError: something in the settings cannot be used.
@@ -68,6 +73,7 @@ async def ready_api(
         around = await groups_around(cluster, access.authorizer, strict=settings.require_namespaces)
         api = ApiCore(cluster, around.groups, access, around.namespaces)
         loaded = await load_objects(api, settings.load)
+        controllers = None
         if settings.controllers is not None:
-            await stack.enter_async_context(Controllers(api, settings.controllers))
-        yield ReadyApi(api, loaded)
+            controllers = await stack.enter_async_context(Controllers(api, settings.controllers, timing))
+        yield ReadyApi(api, loaded, controllers)

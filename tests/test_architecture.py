@@ -37,7 +37,8 @@ LAYERS = {
         {"recording", "scenario", "seed", "specs"},
         {"loading", "playing"},
         {"serving"},
-        {"cli"},
+        {"testing"},
+        {"cli", "pytest_plugin"},
     ),
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -13,6 +14,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import TCPConnector
 
 from fake_registry.core.journal import Journal
+from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import UsageError
 from fake_registry.fixtures import Tree, canonical_host
 from fake_registry.images import (
@@ -35,6 +37,7 @@ from fake_registry.testing.options import FaultOption, HostOptions, fault_of, ho
 from fake_registry.testing.rules import FaultRules
 from fake_registry.testing.site import CoreOptions, Site
 from fake_registry.testing.threads import LoopThread
+from fake_registry.tls import CertificateAuthority
 
 T = TypeVar("T")
 
@@ -166,6 +169,26 @@ class FakeRegistry:
     def tree(self) -> Tree:
         """The fixture tree that is served."""
         return self._site.tree
+
+    @property
+    def core(self) -> RegistryCore:
+        """The registries without sockets, for what runs in the same `loop`."""
+        return self._site.core
+
+    @property
+    def authority(self) -> CertificateAuthority:
+        """The authority that signs the certificates, for what else a test serves."""
+        return self._site.authority
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop that it serves in: the one that ran when it was entered, or that of its own thread."""
+        return self._site.loop
+
+    @property
+    def running(self) -> bool:
+        """Whether it has been entered, and not been left."""
+        return self._running is not None
 
     @property
     def journal(self) -> Journal:

@@ -50,7 +50,7 @@ class Site:
 
     def __init__(self, source: Tree | Path | None, *, copy: bool, options: CoreOptions) -> None:
         self.turns = Turns(asyncio.get_running_loop())
-        self._loop = asyncio.get_running_loop()
+        self.loop = asyncio.get_running_loop()
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._source = source if isinstance(source, Tree) or source is None else Tree.open(source)
         self._given = self._source is not None and not copy
@@ -121,7 +121,7 @@ class Site:
             return _Port(Address.of(closed), [closed], None)
         sockets = bind(_LOOPBACK, 0)
         server = RegistryServer(OneHost(self.core, host), self.authority, grace=_GRACE)
-        self._starting.append(self._loop.create_task(server.listen(sockets, serving=host)))
+        self._starting.append(self.loop.create_task(server.listen(sockets, serving=host)))
         return _Port(Address.of(sockets[0]), sockets, server)
 
     def _directory(self) -> Path:

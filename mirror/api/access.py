@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -32,7 +34,7 @@ class AccessConfig(
 class Access:
     """Who asks, and may they. Without an authenticator everybody is the administrator.
 
-    `token` is one to show to users who want to try: that of the first user who has one.
+    `tokens` are those of the users, by their names: to be shown to users who want to try.
     """
 
     def __init__(
@@ -40,12 +42,17 @@ class Access:
         authenticator: Authenticator | None = None,
         authorizer: Authorizer | None = None,
         client_ca: Path | None = None,
-        token: str = "",
+        tokens: Mapping[str, str] | None = None,
     ) -> None:
         self.authenticator = authenticator
         self.authorizer = authorizer or Authorizer()
         self.client_ca = client_ca
-        self.token = token
+        self.tokens = tokens or {}
+
+    @property
+    def token(self) -> str:
+        """The token of the first user who has one; empty if nobody has."""
+        return next(iter(self.tokens.values()), "")
 
     @classmethod
     def load(cls, path: Path, *, anonymous: bool = False) -> Self:
@@ -55,14 +62,30 @@ class Access:
             InputError: it cannot be used.
         """
         config = decode_document(read_file(path), AccessConfig, str(path))
+        return cls.of(config, str(path), path.parent, anonymous=anonymous)
+
+    @classmethod
+    def of(cls, config: AccessConfig, name: str, directory: Path, *, anonymous: bool = False) -> Self:
+        """What an access file says, which is called `name` in messages; paths in it are relative to a directory.
+
+        Raises:
+            InputError: it cannot be used.
+        """
         names = [user.name for user in config.users]
-        tokens = [user.token for user in config.users if user.token]
-        for what, words in (("name", names), ("token", tokens)):
+        tokens = {user.name: user.token for user in config.users if user.token}
+        for what, words in (("name", names), ("token", list(tokens.values()))):
             if len(set(words)) < len(words):
-                raise InputError(f"{path}: users: two have the same {what}")
-        ca = path.parent / config.client_ca if config.client_ca else None
+                raise InputError(f"{name}: users: two have the same {what}")
+        ca = directory / config.client_ca if config.client_ca else None
         authenticator = Authenticator(config.users, anonymous=anonymous or config.anonymous)
-        return cls(authenticator, Authorizer(config.rules), ca, tokens[0] if tokens else "")
+        return cls(authenticator, Authorizer(config.rules), ca, tokens)
+
+    @classmethod
+    def of_administrator(cls, *, anonymous: bool = False) -> Self:
+        """One user, ``admin``, who may do everything, with a token that was made for this."""
+        token = secrets.token_urlsafe(24)
+        admin = UserConfig(name="admin", token=token, groups=[ADMIN_GROUP])
+        return cls(Authenticator([admin], anonymous=anonymous), tokens={admin.name: token})
 
     def admit(self, request: ApiRequest) -> None:
         """Finds out who asks and whether they may; the request knows its user from then on.

@@ -9,14 +9,15 @@ import socket
 import ssl
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from aiohttp.web_server import Server
 
 from fake_registry.listening import Address, bind
 from fake_registry.tls import CertificateAuthority, ServerContexts
-from mirror.api.app import ApiCore
+from mirror.api.access import Access
 from mirror.api.exchange import Connection, Exchanges
+from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.errors import InputError
 
 _NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -40,6 +41,19 @@ def tls_context(authority: CertificateAuthority, names: list[str], client_ca: Pa
     return context
 
 
+class Served(Protocol):
+    """What answers the requests of a server."""
+
+    @property
+    def access(self) -> Access:
+        """Who may ask: whether clients may show certificates."""
+        ...
+
+    async def handle(self, request: ApiRequest) -> ApiResponse:
+        """Answers a request."""
+        ...
+
+
 class ApiServer:
     """Serves an API on any number of listeners. An asynchronous context manager that closes them.
 
@@ -50,7 +64,7 @@ class ApiServer:
 
     def __init__(
         self,
-        api: ApiCore,
+        api: Served,
         authority: CertificateAuthority | None = None,
         *,
         greeting: float = 30.0,

@@ -89,7 +89,7 @@ def serve(
     core = RegistryCore(
         Tree.open(data), settings.hosts, read_only=read_only, require_references=server.requireReferences
     )
-    who, token = _access(access, anonymous=anonymous, http=http)
+    who = _access(access, anonymous=anonymous, http=http)
     wanted = ApiSettings(
         cluster=settings.cluster,
         state=state,
@@ -109,26 +109,17 @@ def serve(
                 stack.callback(listener.close)
             sockets.append(listeners)
         authority = _authority(stack, tls_dir or (Path(server.tlsDir) if server.tlsDir else None))
-        login = _login(sockets[1], None if http else authority, token)
+        login = _login(sockets[1], None if http else authority, who.token)
         _run(core, settings, wanted, sockets, authority, login, kubeconfig, merge=merge, http=http)
 
 
-def _access(file: Path | None, *, anonymous: bool, http: bool) -> tuple[Access, str]:
-    """Who may ask, and the token for the kubeconfig: that of a user of the file, else one made for this run."""
-    import secrets
-
+def _access(file: Path | None, *, anonymous: bool, http: bool) -> Access:
+    """Who may ask: the users of the file, else one administrator; in clear text nobody has to say who they are."""
     from mirror.api.access import Access
-    from mirror.api.authentication import Authenticator, UserConfig
-    from mirror.api.messages import ADMIN_GROUP
 
     if file is not None:
-        access = Access.load(file, anonymous=anonymous)
-        return access, access.token
-    if http:
-        return Access(), ""
-    token = secrets.token_urlsafe(24)
-    admin = UserConfig(name="admin", token=token, groups=[ADMIN_GROUP])
-    return Access(Authenticator([admin], anonymous=anonymous)), token
+        return Access.load(file, anonymous=anonymous)
+    return Access() if http else Access.of_administrator(anonymous=anonymous)
 
 
 def _authority(stack: contextlib.ExitStack, directory: Path | None) -> CertificateAuthority:

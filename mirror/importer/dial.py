@@ -25,7 +25,7 @@ FIXED_ADDRESS: Final = "192.0.2.10"
 FIXED_CLIENT: Final = "192.0.2.1:40000"
 """Our own side of a connection in such texts."""
 
-_DEFAULT_PORTS: Final = {"https": 443, "http": 80}
+DEFAULT_PORTS: Final = {"https": 443, "http": 80}
 _FALLBACK_DELAY: Final = 0.3
 _LEAST_ATTEMPT: Final = 2.0
 _TEMPORARY: Final = frozenset(
@@ -75,7 +75,7 @@ def parse_target(scheme: str, authority: str) -> Target:
     if not host:
         raise TransportError("http: no Host in request URL")
     if not port:
-        return Target(host, _DEFAULT_PORTS[scheme])
+        return Target(host, DEFAULT_PORTS[scheme])
     if not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise TransportError(f"dial tcp: address {port}: invalid port")
     return Target(host, int(port))
@@ -125,7 +125,7 @@ class HostList(Generic[E]):
     def __init__(self, endpoints: Mapping[str, E]) -> None:
         self._endpoints: dict[tuple[str, int], E] = {}
         for name, endpoint in sorted(endpoints.items(), key=lambda item: _names_port(item[0])):
-            for scheme in _DEFAULT_PORTS:
+            for scheme in DEFAULT_PORTS:
                 self._endpoints[_key(parse_target(scheme, name))] = endpoint
 
     def find(self, target: Target) -> E | None:

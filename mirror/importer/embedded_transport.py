@@ -12,13 +12,14 @@ import os
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 from fake_registry.config import Host, Hosts, Scheme
 from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, Request, Response
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.core.registry import RegistryCore
-from mirror.importer.dial import HostList, Target, fixed_read, parse_target, refused, unlisted
+from mirror.hostport import join_host_port
+from mirror.importer.dial import DEFAULT_PORTS, HostList, Target, fixed_read, parse_target, refused, unlisted
 from mirror.importer.transport import Answer, TransportError
 from mirror.importer.waiting import Waits
 
@@ -33,17 +34,36 @@ _BAD_REQUEST: Final = Response(
 """The server's own answer to a target that its reader of HTTP takes for none."""
 
 
+class _KnownHosts(Protocol):
+    """The hosts that exist."""
+
+    def find(self, target: Target) -> Host | None:
+        """What is known of a target; None if it does not exist."""
+        ...
+
+
+class _CoreHosts:
+    """The hosts that a core knows at the moment: those of its configuration, and those that there is something of."""
+
+    def __init__(self, core: RegistryCore) -> None:
+        self._core = core
+
+    def find(self, target: Target) -> Host | None:
+        """What is known of a target. As in a `HostList` a name without a port is that host on both default ports."""
+        found = self._core.host(join_host_port(target.host, str(target.port)))
+        if found is None and target.port in DEFAULT_PORTS.values():
+            found = self._core.host(f"[{target.host}]" if ":" in target.host else target.host)
+        return found
+
+
 class EmbeddedTransport:
-    """Exchanges with a registry core. With `hosts` only those exist, otherwise all that the core knows by now."""
+    """Exchanges with a registry core. With `hosts` only those exist, otherwise all that the core knows at the time."""
 
     concurrency = 1
 
     def __init__(self, core: RegistryCore, hosts: Hosts | None = None) -> None:
         self._core = core
-        if hosts is None:
-            hosts = {name: core.host(name) or Host() for name in core.known_hosts()}
-        self._hosts = HostList(hosts)
-        self._peers: dict[tuple[str, str], Peer] = {}
+        self._hosts: _KnownHosts = _CoreHosts(core) if hosts is None else HostList(hosts)
         self._open: set[tuple[str, bool]] = set()
         """The TLS connections that HTTP would have kept: with whom, and whether any certificate would do."""
 
@@ -59,12 +79,12 @@ class EmbeddedTransport:
         timeout: float | None = None,
     ) -> Answer:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
-        peer = self._peer(scheme, host)
+        peer, spoken = self._peer(scheme, host)
         connection = (peer.place, insecure)
         waits = Waits()
         waits.begin(timeout)
         if scheme == "https" and connection not in self._open:
-            self._shake_hands(peer, waits, insecure=insecure)
+            self._shake_hands(peer, spoken, waits, insecure=insecure)
             self._open.add(connection)
         path, _, query = target.partition("?")
         request = Request(
@@ -91,18 +111,18 @@ class EmbeddedTransport:
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    def _shake_hands(self, peer: Peer, waits: Waits, *, insecure: bool) -> None:
+    def _shake_hands(self, peer: Peer, spoken: Scheme, waits: Waits, *, insecure: bool) -> None:
         """Fails as a TLS handshake would.
 
         Raises:
             TransportError: only clear text is spoken, the certificate is none that is trusted, or it is to fail.
         """
-        if peer.scheme == "http":
+        if spoken == "http":
             raise TransportError("http: server gave HTTP response to HTTPS client")
         failure = self._core.handshake(peer.sni or peer.target.host)
         if failure == "reset":
             raise TransportError(f"{fixed_read(peer.target)}: connection reset by peer")
-        if failure is None and peer.scheme == "selfsigned" and not insecure:
+        if failure is None and spoken == "selfsigned" and not insecure:
             # Over sockets a second handshake finds out what was wrong with the first one; it may fail, too.
             failure = self._core.handshake(peer.sni or peer.target.host)
             if failure is None:
@@ -115,36 +135,41 @@ class EmbeddedTransport:
         if failure is not None:
             raise TransportError("EOF")
 
-    def _peer(self, scheme: str, authority: str) -> Peer:
-        """Whom a URL leads to.
+    def _peer(self, scheme: str, authority: str) -> tuple[Peer, Scheme]:
+        """Whom a URL leads to, and what is spoken there.
 
         Raises:
             TransportError: nobody: there is no such host, or it refuses connections.
         """
-        peer = self._peers.get((scheme, authority))
-        if peer is None:
-            target = parse_target(scheme, authority)
-            host = self._hosts.find(target)
-            if host is None:
-                raise unlisted(target)
-            if host.scheme == "down":
-                raise refused(target)
-            sni = None if scheme == "http" or target.is_ip else target.host
-            name = authority.rpartition("@")[2].removesuffix(":")
-            peer = Peer(name, host.scheme, sni, target, f"{target.host}:{target.port}")
-            self._peers[scheme, authority] = peer
-        return peer
+        peer = _peer(scheme, authority)
+        host = self._hosts.find(peer.target)
+        if host is None:
+            raise unlisted(peer.target)
+        if host.scheme == "down":
+            raise refused(peer.target)
+        return peer, host.scheme
 
 
 class Peer(NamedTuple):
-    """The other side of a connection: the Host header for it, what it speaks, the name for a TLS handshake, whom the
-    URL means, and where connections to it are counted."""
+    """The other side of a connection: the Host header for it, the name for a TLS handshake, whom the URL means, and
+    where connections to it are counted."""
 
     name: str
-    scheme: Scheme
     sni: str | None
     target: Target
     place: str
+
+
+@lru_cache(maxsize=256)
+def _peer(scheme: str, authority: str) -> Peer:
+    """
+    Raises:
+        TransportError: there is no host, or the port is none.
+    """
+    target = parse_target(scheme, authority)
+    sni = None if scheme == "http" or target.is_ip else target.host
+    name = authority.rpartition("@")[2].removesuffix(":")
+    return Peer(name, sni, target, f"{target.host}:{target.port}")
 
 
 class Arrived(NamedTuple):

@@ -22,7 +22,7 @@ from mirror.api.controllers.schedule import Schedule, bucket_count
 from mirror.api.controllers.timing import RealTiming, Timing, TokenBucket
 from mirror.api.messages import ADMIN_GROUP, JSON, ApiRequest, User
 from mirror.api.objects import IMAGE_STREAMS
-from mirror.store import Expired
+from mirror.store import Expired, Watch
 from mirror.v1.imagestream import ImageStream
 from mirror.v1.imagestreamimport import ImageStreamImport
 from mirror.v1.meta import Status
@@ -34,6 +34,8 @@ _HEADERS: Final = {
     "user-agent": "openshift-controller-manager",
 }
 _NOT_IMPORTABLE: Final = "imageStream"
+_GLANCE: Final = 0.0005
+"""Seconds between two looks at whether there is nothing to do."""
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,8 @@ class Controllers:
         if settings.per_minute > 0:
             self._limit = TokenBucket(self._timing, settings.per_minute / 60, 2 * settings.per_minute)
         self._tasks: list[asyncio.Task[None]] = []
+        self._watch: Watch | None = None
+        self._taking_turns = False
 
     async def __aenter__(self) -> Self:
         self._tasks.append(asyncio.create_task(_over_and_over(self._follow)))
@@ -83,10 +87,17 @@ class Controllers:
         self._tasks.clear()
         await self._queue.close()
 
-    @property
-    def idle(self) -> bool:
-        """Whether there is nothing to do until a stream changes, somebody's turn comes, or a failure is tried again."""
-        return self._queue.idle
+    async def rest(self) -> None:
+        """Waits until there is nothing to do before a stream changes or time passes, which it may do for somebody's
+        turn or for another try after a failure."""
+        while True:
+            await asyncio.sleep(0)
+            watch = self._watch
+            if self._queue.idle and not self._taking_turns and watch is not None:
+                version = await self._store.version()
+                if watch.version >= version:
+                    return
+            await asyncio.sleep(_GLANCE)
 
     # Following the streams
 
@@ -96,7 +107,7 @@ class Controllers:
         for record in page.records:
             self._seen(self._streams.decode(record))
         try:
-            watch = self._store.watch(IMAGE_STREAMS, page.version)
+            self._watch = watch = self._store.watch(IMAGE_STREAMS, page.version)
             try:
                 async for change in watch:
                     if change.type == "DELETED":
@@ -104,6 +115,7 @@ class Controllers:
                     else:
                         self._seen(self._streams.decode(change.record))
             finally:
+                self._watch = None
                 watch.close()
         except Expired:
             return
@@ -137,8 +149,10 @@ class Controllers:
 
     async def _turn(self, schedule: Schedule) -> None:
         """Gives the next scheduled stream its turn, or waits for the next ones."""
+        self._taking_turns = True
         key = schedule.take()
         if key is None:
+            self._taking_turns = False
             await self._turns.take()
             return
         if self._limit is not None and not self._limit.try_take():

@@ -8,8 +8,11 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
+from collections.abc import Awaitable, Callable
 from itertools import count
 from typing import Protocol
+
+from mirror.clock import ManualClock
 
 
 class Timing(Protocol):
@@ -34,10 +37,17 @@ class RealTiming:
         await asyncio.sleep(seconds)
 
 
-class TurnedTiming:
-    """A time that stands still until it is turned."""
+async def _rounds() -> None:
+    """Lets everything run that can without waiting for the outside."""
+    for _ in range(50):
+        await asyncio.sleep(0)
 
-    def __init__(self) -> None:
+
+class TurnedTiming:
+    """A time that stands still until it is turned, and a `clock`, if there is one, with it."""
+
+    def __init__(self, clock: ManualClock | None = None) -> None:
+        self._clock = clock
         self._now = 0.0
         self._order = count()
         self._sleepers: list[tuple[float, int, asyncio.Future[None]]] = []
@@ -53,22 +63,25 @@ class TurnedTiming:
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), future))
         await future
 
-    async def turn(self, seconds: float) -> None:
-        """Lets time pass: whoever sleeps wakes up in turn, each at its own time, and may sleep again."""
+    async def turn(self, seconds: float, settled: Callable[[], Awaitable[None]] = _rounds) -> None:
+        """Lets time pass: whoever sleeps wakes up in turn, each at its own time, and may sleep again.
+
+        `settled` waits until all that are awake have done what they have to do by then.
+        """
         end = self._now + seconds
-        await _settle()
+        await settled()
         while self._sleepers and self._sleepers[0][0] <= end:
-            self._now, _, future = heapq.heappop(self._sleepers)
+            time, _, future = heapq.heappop(self._sleepers)
+            self._move(time)
             if not future.done():
                 future.set_result(None)
-            await _settle()
-        self._now = end
+            await settled()
+        self._move(end)
 
-
-async def _settle(rounds: int = 50) -> None:
-    """Lets everything run that can."""
-    for _ in range(rounds):
-        await asyncio.sleep(0)
+    def _move(self, time: float) -> None:
+        if self._clock is not None:
+            self._clock.advance(time - self._now)
+        self._now = time
 
 
 class TokenBucket:

@@ -180,16 +180,6 @@ def test_what_was_just_imported_goes_to_the_end() -> None:
     assert len(wheel) == 1
 
 
-async def settled(controllers: Controllers) -> None:
-    """Waits until there is nothing to do."""
-    for _ in range(2000):
-        await asyncio.sleep(0)
-        if controllers.idle:
-            break
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
 class Watched(ApiCore):
     """Notes the imports that the controllers ask for; `refused` of them get a conflict."""
 
@@ -217,7 +207,7 @@ async def test_new_tags_are_imported_once() -> None:
     await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("before"))
     async with Controllers(api, timing=TurnedTiming()) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("after"))
-        await settled(controllers)
+        await controllers.rest()
         for name in ("before", "after"):
             status, found = await ask_json(api, "GET", f"{DEMO}/imagestreamtags/{name}:t")
             assert (status, found["generation"]) == (200, 2)
@@ -231,8 +221,8 @@ async def test_images_that_cannot_be_had_are_not_tried_again() -> None:
     wanted["spec"]["tags"][0]["from"]["name"] = "quay.io/app/web:nothing"
     async with Controllers(api, timing=timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", wanted)
-        await settled(controllers)
-        await timing.turn(3600)
+        await controllers.rest()
+        await timing.turn(3600, controllers.rest)
     assert len(api.asked) == 1
     _, found = await ask_json(api, "GET", f"{DEMO}/imagestreams/bad")
     assert found["status"]["tags"][0]["conditions"][0]["reason"] == "NotFound"
@@ -243,11 +233,10 @@ async def test_requests_that_fail_are_tried_again_later_and_later() -> None:
     timing = TurnedTiming()
     async with Controllers(api, timing=timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("s"))
-        await settled(controllers)
+        await controllers.rest()
         counts = [len(api.asked)]
         for delay in (0.001, 0.002, 0.004, 1000):
-            await timing.turn(delay)
-            await settled(controllers)
+            await timing.turn(delay, controllers.rest)
             counts.append(len(api.asked))
     assert counts == [1, 2, 3, 4, 4]
 
@@ -258,12 +247,11 @@ async def test_scheduled_streams_have_their_turn_again_and_again() -> None:
     async with Controllers(api, ControllerSettings(interval=900), timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("s", scheduled=True))
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("once"))
-        await settled(controllers)
+        await controllers.rest()
         assert len(api.asked) == 2
         rounds = []
         for _ in range(4):
-            await timing.turn(900 * 5 / 4)
-            await settled(controllers)
+            await timing.turn(900 * 5 / 4, controllers.rest)
             rounds.append(len(api.asked) - 2)
         _, found = await ask_json(api, "GET", f"{DEMO}/imagestreams/s")
     assert rounds == [1, 2, 3, 4]
@@ -280,10 +268,9 @@ async def test_no_more_scheduled_imports_than_allowed() -> None:
     async with Controllers(api, settings, timing) as controllers:
         for number in range(6):
             await ask(api, "POST", f"{DEMO}/imagestreams", new_stream(f"s{number}", scheduled=True))
-        await settled(controllers)
+        await controllers.rest()
         before = len(api.asked)
-        await timing.turn(600)
-        await settled(controllers)
+        await timing.turn(600, controllers.rest)
         assert 8 <= len(api.asked) - before <= 12, "two at once at first, then one a minute"
 
 
@@ -292,8 +279,8 @@ async def test_without_a_schedule() -> None:
     timing = TurnedTiming()
     async with Controllers(api, ControllerSettings(scheduled=False), timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("s", scheduled=True))
-        await settled(controllers)
-        await timing.turn(10_000)
+        await controllers.rest()
+        await timing.turn(10_000, controllers.rest)
     assert len(api.asked) == 1
 
 
@@ -302,10 +289,10 @@ async def test_deleted_streams_are_forgotten() -> None:
     timing = TurnedTiming()
     async with Controllers(api, ControllerSettings(interval=60), timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("s", scheduled=True))
-        await settled(controllers)
+        await controllers.rest()
         await ask(api, "DELETE", f"{DEMO}/imagestreams/s")
-        await settled(controllers)
-        await timing.turn(600)
+        await controllers.rest()
+        await timing.turn(600, controllers.rest)
     assert len(api.asked) == 1
 
 

@@ -1,0 +1,1 @@
+"""Image APIs inside a test."""
