@@ -47,6 +47,10 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         list[dict[str, Any]],
         Meta(description="Pull secrets, whole Secret objects; without metadata.namespace they are of every namespace."),
     ] = []
+    globalPullSecret: Annotated[
+        dict[str, Any],
+        Meta(description="The cluster's own pull secret, {auths: …}; for what no pull secret of the namespace is for."),
+    ] = {}
     internalRegistryHostname: str = INTERNAL_REGISTRY
     externalRegistryHostnames: list[str] = []
     imageStreamImportMode: Annotated[

@@ -113,13 +113,18 @@ class Cluster:
         secrets: Sequence[credentials.Secret],
         stopwatch: Stopwatch,
     ) -> ImageStreamImportStatus:
-        policy = ImportPolicy(
+        policy = self.import_policy(secrets, stream)
+        importer = Importer(self._wire.timed(stopwatch), policy, stopwatch, self._sizes, concurrency=self._concurrency)
+        return await importer.run(isi.spec)
+
+    def import_policy(self, secrets: Sequence[credentials.Secret], stream: ImageStream | None) -> ImportPolicy:
+        """What the engine keeps to, for a stream and the pull secrets of its namespace."""
+        return ImportPolicy(
             registries=self.settings.registries,
             secrets=secrets,
+            node_secrets=self.settings.node_secrets,
             maximum_tags=self.config.maxImagesBulkImportedPerRepository or DEFAULT_MAXIMUM_TAGS,
             architecture=self.config.architecture,
             paced=self.config.pace == "real",
             preferences=preferences_of(stream),
         )
-        importer = Importer(self._wire.timed(stopwatch), policy, stopwatch, self._sizes, concurrency=self._concurrency)
-        return await importer.run(isi.spec)

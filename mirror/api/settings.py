@@ -13,7 +13,7 @@ import msgspec
 from mirror.config import ClusterConfig
 from mirror.errors import InputError
 from mirror.importer.allowed import AllowedRegistries
-from mirror.importer.credentials import Secret, usable_secrets
+from mirror.importer.credentials import Secret, node_secret, usable_secrets
 from mirror.importer.registries import MirrorSet, RegistriesConfig, mirror_sets_of
 from mirror.store import Missing, Record, Store
 
@@ -50,6 +50,7 @@ class ClusterSettings:
             TAG_MIRRORS: _mirror_sets(config.itms, "itms", TAG_MIRRORS),
         }
         self.secrets = [_secret(index, document) for index, document in enumerate(config.secrets)]
+        self.node_secrets = [node_secret(config.globalPullSecret)] if config.globalPullSecret else []
         try:
             self.allowed = AllowedRegistries(config.allowedRegistriesForImport, config.internalRegistryHostname)
         except InputError as error:

@@ -82,7 +82,7 @@ class Authorization:
         for challenge in challenges:
             if challenge.scheme == "basic":
                 if self._login is None or not self._login.usable:
-                    raise ClientFailure("no basic auth credentials")
+                    raise ClientFailure("no basic auth credentials").about("no-login")
                 header = (self._login.basic(),)
         return header
 

@@ -101,7 +101,8 @@ class RepositoryContext:
             raise
         if not _speaks_v2(answer):
             status = f"{answer.status} {answer.reason}".rstrip()
-            raise ClientFailure(f'endpoint "{base}" does not support v2 API (got {status})')
+            text = f'endpoint "{base}" does not support v2 API (got {status})'
+            raise ClientFailure(text).about("no-registry")
         self.authorization.remember(url, answer)
         return base
 
@@ -179,7 +180,7 @@ class RepositoryClient:
             raise ClientFailure("invalid digest format")
         answer = await self._send("GET", f"/v2/{self._name}/blobs/{digest}", ACCEPT_CONFIG, _reads_blob)
         if answer.status == 404:
-            raise ClientFailure("unknown blob")
+            raise ClientFailure("unknown blob").about("no-blob")
         if not 200 <= answer.status <= 399:
             raise answer_failure(answer)
         content = decode_content(answer)
@@ -203,7 +204,7 @@ class RepositoryClient:
         target = f"/v2/{self._name}/blobs/{digest}"
         answer = await self._send("HEAD", target, ())
         if answer.status == 404:
-            raise ClientFailure("unknown blob")
+            raise ClientFailure("unknown blob").about("no-blob")
         if not 200 <= answer.status <= 399:
             raise answer_failure(answer)
         length = answer.header("content-length")
@@ -252,7 +253,7 @@ def check_content(content: bytes, digest: str, what: str) -> None:
         raise ClientFailure(
             f"content integrity error: the {what} retrieved with digest {digest} "
             f"does not match the digest calculated from the content {found}"
-        )
+        ).about("content")
 
 
 def _never(status: int) -> bool:

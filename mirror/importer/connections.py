@@ -26,7 +26,7 @@ from aiohttp.client_proto import ResponseHandler
 from mirror.clock import Clock
 from mirror.importer.answer_failures import BROKEN, LONG_HEAD, TOO_LONG, UNEXPECTED_EOF, chunk_failure, head_failure
 from mirror.importer.dial import Dialer, Target, errno_text
-from mirror.importer.tls_failures import certificate_failure, openssl_alert, record_failure
+from mirror.importer.tls_failures import certificate_failure, handshake_kind, openssl_alert, record_failure
 from mirror.importer.tls_probe import probe
 from mirror.importer.transport import TransportError
 from mirror.importer.waiting import HANDSHAKE_LATE
@@ -94,11 +94,11 @@ class Connector(BaseConnector):
                 return await self._connected(client, target, context)
         except ssl.SSLError as error:
             text = openssl_alert(error) or _end_text(error) or await self._explained(target)
-            raise TransportError(text) from None
+            raise TransportError(text, kind=handshake_kind(text)) from None
         except OSError as error:
             if isinstance(error, TimeoutError) and error.errno is None:
                 raise TransportError(HANDSHAKE_LATE, timeout=True) from None
-            raise TransportError(_lost_text(error, reset)) from None
+            raise TransportError(_lost_text(error, reset), kind="lost") from None
 
     async def _explained(self, target: Target) -> str:
         """Why a handshake failed, found out by another one that accepts everything."""
@@ -173,7 +173,7 @@ class AnswerStream(ResponseHandler):
                 return self.body_failure(error)
             # What Go would have read has outgrown the narrower limits of our reader.
             return TransportError(BROKEN + (text or TOO_LONG))
-        return TransportError(BROKEN + _lost_text(self._ended, self._reset))
+        return TransportError(BROKEN + _lost_text(self._ended, self._reset), kind="lost")
 
     def body_failure(self, error: BaseException) -> TransportError:
         """Why the body is not complete."""

@@ -19,11 +19,15 @@ class Connector:
     Credentials are looked up once for a repository, by the first reference that comes.
     """
 
-    def __init__(self, wire: Wire, secrets: Sequence[Secret], stopwatch: Stopwatch) -> None:
+    def __init__(
+        self, wire: Wire, secrets: Sequence[Secret], stopwatch: Stopwatch, node_secrets: Sequence[Secret] = ()
+    ) -> None:
         self._wire = wire
         self._secrets = secrets
+        self._node_secrets = node_secrets
         self._stopwatch = stopwatch
         self._keyring: Keyring | None = None
+        self._node_keyring: Keyring | None = None
         self._contexts: dict[str, RepositoryContext] = {}
         self._clients: dict[tuple[str, bool], RepositoryClient] = {}
 
@@ -61,12 +65,22 @@ class Connector:
         return context
 
     def _login(self, defaulted: Reference) -> Login | None:
-        if not self._secrets:
+        if not self._secrets and not self._node_secrets:
             return None
         if self._keyring is None:
             try:
                 self._keyring = Keyring.from_secrets(self._secrets)
             except InvalidPullSecret as error:
-                raise ClientFailure(str(error)) from None
-        matches = self._keyring.lookup(defaulted.string())
+                raise ClientFailure(str(error)).about("pull-secret") from None
+        text = defaulted.string()
+        matches = self._keyring.lookup(text) or self._of_the_node().lookup(text)
         return Login(matches[0].username, matches[0].password) if matches else None
+
+    def _of_the_node(self) -> Keyring:
+        """The cluster's own pull secret, which lies on every node; one that cannot be read counts as none."""
+        if self._node_keyring is None:
+            try:
+                self._node_keyring = Keyring.from_secrets(self._node_secrets)
+            except InvalidPullSecret:
+                self._node_keyring = Keyring()
+        return self._node_keyring

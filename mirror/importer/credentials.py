@@ -13,12 +13,15 @@ from mirror.errors import InputError, IsmirrorError
 from mirror.gotext import GoBase64Error, decode_base64
 from mirror.importer.locations import Location, index_key, parse_location
 
-__all__ = ["Credential", "InvalidPullSecret", "Keyring", "Secret", "usable_secrets"]
+__all__ = ["Credential", "InvalidPullSecret", "Keyring", "Secret", "node_secret", "usable_secrets"]
 
 DOCKER_CONFIG_JSON: Final = "kubernetes.io/dockerconfigjson"
 DOCKER_CONFIG: Final = "kubernetes.io/dockercfg"
 
 EXCLUDE_ANNOTATION: Final = "openshift.io/image.excludeSecret"
+
+NODE_SECRET: Final = "global pull secret"
+"""What the cluster's own pull secret is called where its credentials are named."""
 
 HUB_KEY: Final = "index.docker.io"
 
@@ -83,6 +86,12 @@ class _SecretObject(msgspec.Struct, rename="camel"):
     type: str | None = None
     data: dict[str, str | None] | None = None
     string_data: dict[str, str | None] | None = None
+
+
+def node_secret(document: Mapping[str, Any]) -> Secret:
+    """The cluster's own pull secret of its document, ``{"auths": …}``, as the nodes have it."""
+    data = {".dockerconfigjson": msgspec.json.encode(document)}
+    return Secret(NODE_SECRET, "", DOCKER_CONFIG_JSON, data)
 
 
 def usable_secrets(secrets: Iterable[Secret], namespace: str) -> list[Secret]:

@@ -17,6 +17,7 @@ from typing import Any, Final, Generic, Literal, NamedTuple, TypeVar
 
 from fake_registry.fixtures.names import canonical_host
 from mirror.hostport import join_host_port
+from mirror.importer.failures import FailureKind
 from mirror.importer.transport import TransportError
 
 FIXED_ADDRESS: Final = "192.0.2.10"
@@ -92,7 +93,7 @@ def is_ip(host: str) -> bool:
 
 def refused(target: Target, address: str = FIXED_ADDRESS) -> TransportError:
     """A connection that was refused."""
-    return TransportError(f"dial tcp {join_host_port(address, str(target.port))}: connect: connection refused")
+    return TransportError(f"dial tcp {join_host_port(address, str(target.port))}: connect: connection refused", kind="refused")
 
 
 def fixed_read(target: Target) -> str:
@@ -102,7 +103,7 @@ def fixed_read(target: Target) -> str:
 
 def no_such_host(host: str) -> TransportError:
     """A name that does not exist, as the system's resolver has it reported."""
-    return TransportError(f"dial tcp: lookup {host}: no such host")
+    return TransportError(f"dial tcp: lookup {host}: no such host", kind="no-host")
 
 
 def unlisted(target: Target) -> TransportError:
@@ -249,13 +250,14 @@ class Dialer:
             return TransportError(f"dial tcp {shown}: i/o timeout", timeout=True)
         call = "socket" if error.errno in {errno.EMFILE, errno.ENFILE} else "connect"
         text = f"dial tcp {shown}: {call}: {errno_text(error)}"
-        return TransportError(text, timeout=error.errno in _TEMPORARY)
+        kind: FailureKind = "refused" if error.errno == errno.ECONNREFUSED else "unreachable"
+        return TransportError(text, timeout=error.errno in _TEMPORARY, kind=kind)
 
 
 def _lookup_error(host: str, error: socket.gaierror) -> TransportError:
     if error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}:
         return no_such_host(host)
-    return TransportError(f"dial tcp: lookup {host}: {error.strerror}", timeout=error.errno == socket.EAI_AGAIN)
+    return TransportError(f"dial tcp: lookup {host}: {error.strerror}", timeout=error.errno == socket.EAI_AGAIN, kind="no-host")
 
 
 async def _attempt(address: SocketAddress, seconds: float) -> socket.socket:

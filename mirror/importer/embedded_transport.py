@@ -118,22 +118,23 @@ class EmbeddedTransport:
             TransportError: only clear text is spoken, the certificate is none that is trusted, or it is to fail.
         """
         if spoken == "http":
-            raise TransportError("http: server gave HTTP response to HTTPS client")
+            raise TransportError("http: server gave HTTP response to HTTPS client", kind="plain-http")
         failure = self._core.handshake(peer.sni or peer.target.host)
         if failure == "reset":
-            raise TransportError(f"{fixed_read(peer.target)}: connection reset by peer")
+            raise TransportError(f"{fixed_read(peer.target)}: connection reset by peer", kind="lost")
         if failure is None and spoken == "selfsigned" and not insecure:
             # Over sockets a second handshake finds out what was wrong with the first one; it may fail, too.
             failure = self._core.handshake(peer.sni or peer.target.host)
             if failure is None:
-                raise TransportError("tls: failed to verify certificate: x509: certificate signed by unknown authority")
+                text = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
+                raise TransportError(text, kind="untrusted")
         if failure == "alert":
-            raise TransportError("remote error: tls: handshake failure")
+            raise TransportError("remote error: tls: handshake failure", kind="tls")
         if failure == "stall":
             waits.spend(math.inf, "handshake")
             raise waits.failure()
         if failure is not None:
-            raise TransportError("EOF")
+            raise TransportError("EOF", kind="lost")
 
     def _peer(self, scheme: str, authority: str) -> tuple[Peer, Scheme]:
         """Whom a URL leads to, and what is spoken there.

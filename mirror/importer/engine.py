@@ -33,6 +33,7 @@ from mirror.importer.manifests import (
 )
 from mirror.importer.policy import ImportPolicy
 from mirror.importer.tags import prioritize_tags
+from mirror.importer.tracing import Attempt, Commons, JobKey, Outcome, Trace
 from mirror.importer.turns import Turn, Turns, gather
 from mirror.importer.wire import Wire
 from mirror.reference import InvalidReference, Named, Reference, check_digest, parse_normalized_named
@@ -87,6 +88,7 @@ class Job:
     image: Image | None = None
     manifests: list[Image] | None = None
     failure: ClientFailure | None = None
+    trace: Trace | None = None
 
 
 @dataclass(slots=True)
@@ -107,7 +109,12 @@ class Group:
 
 
 class Importer:
-    """One pass. Its connections, pings, tokens and images are its own; only layer sizes outlive it."""
+    """One pass. Its connections, pings, tokens and images are its own; only layer sizes outlive it.
+
+    With `commons` it shares what it resolves with other passes, unless what it does depends on who comes first. With
+    `traced` it keeps what it did: ``image_traces`` by the place of a spec, ``tag_traces`` by the tag of the repository,
+    ``listing_failure`` is why there are none of those.
+    """
 
     def __init__(
         self,
@@ -117,12 +124,20 @@ class Importer:
         sizes: LayerSizes,
         *,
         concurrency: int = 1,
+        commons: Commons | None = None,
+        traced: bool = False,
     ) -> None:
         self._policy = policy
+        self._wire = wire
+        self._commons = commons
+        self._traced = traced
+        self.image_traces: dict[int, Trace] = {}
+        self.tag_traces: dict[str, Trace] = {}
+        self.listing_failure: ClientFailure | None = None
         self._stopwatch = stopwatch
         self._sizes = sizes
         self._concurrency = concurrency
-        self._connector = Connector(wire, policy.secrets, stopwatch)
+        self._connectors: dict[bool, Connector] = {}
         self._limit = RateLimit(stopwatch, IMPORT_RATE, IMPORT_BURST) if policy.paced else None
         self._cache: dict[CacheKey, Image] = {}
         # Of the whole pass: what runs at the same time sleeps on the same clock.
@@ -157,6 +172,8 @@ class Importer:
                     self._cache[group.key, job.value, job.architecture, job.os, job.mode] = job.image
                 for index in job.indexes:
                     _report(results[index], group, job)
+                    if job.trace is not None:
+                        self.image_traces[index] = job.trace
         return results
 
     def _reference_to_import(
@@ -218,12 +235,14 @@ class Importer:
             try:
                 tags = await self._list_tags(group)
             except ClientFailure as failure:
+                self.listing_failure = failure
                 result.status = statuses.status_of(failure)
                 return result
         wanted = tags if limit == -1 else tags[: max(limit, 0)]
         mode = spec.importPolicy.importMode
         jobs = [Job(tag, mode) for tag in wanted]
         await self._fetch([(group, job) for job in jobs])
+        self.tag_traces = {job.value: job.trace for job in jobs if job.trace is not None}
         additional = []
         for tag in tags[len(wanted) :]:
             cached = self._cache.get((key, tag, "", "", mode))
@@ -240,7 +259,7 @@ class Importer:
     async def _list_tags(self, group: Group) -> list[str]:
         """The tags by priority. They are always listed at the source, never at a mirror."""
         try:
-            client = self._connector.client(group.reference, insecure=group.insecure)
+            client = self._connector(group.insecure).client(group.reference, insecure=group.insecure)
         except ClientFailure as failure:
             raise statuses.connection_failure(group.reference, "repository", failure) from None
         try:
@@ -254,14 +273,21 @@ class Importer:
     async def _fetch(self, jobs: Sequence[tuple[Group, Job]]) -> None:
         """Fetches all jobs; first it is decided, in order, where each one looks."""
         for group, job in jobs:
+            job.trace = Trace() if self._traced else None
             try:
                 job.plan = self._plan(group, job.value, is_digest=job.is_digest)
             except ClientFailure as failure:
                 job.failure = failure
+                if job.trace is not None:
+                    job.trace.problem = failure
         planned = [(group, job) for group, job in jobs if job.plan is not None]
         turns = Turns(len(planned))
-        work = [partial(self._fetch_job, group, job, turns, index) for index, (group, job) in enumerate(planned)]
-        await gather(work, 1 if self._first_comer_decides(planned) else self._concurrency)
+        one_by_one = self._first_comer_decides(planned)
+        if self._commons is not None and not one_by_one:
+            work = [partial(self._share_job, group, job, self._commons) for group, job in planned]
+        else:
+            work = [partial(self._fetch_job, group, job, turns, index) for index, (group, job) in enumerate(planned)]
+        await gather(work, 1 if one_by_one else self._concurrency)
 
     def _first_comer_decides(self, jobs: Sequence[tuple[Group, Job]]) -> bool:
         """Whether it matters who is first: the time that one job waits lets others go on, at the pace of a real
@@ -276,14 +302,29 @@ class Importer:
         finally:
             turns.done(position)
 
+    async def _share_job(self, group: Group, job: Job, commons: Commons) -> None:
+        """Takes the outcome that there is for somebody else already, or leaves its own to others."""
+
+        async def resolve() -> Outcome:
+            slept = self._stopwatch.slept
+            await self._fetch_image(group, job, _at_once)
+            return Outcome(job.image, job.manifests, job.failure, job.trace, self._stopwatch.slept - slept)
+
+        resolved = await commons.outcome(_key_of(group, job), resolve)
+        if job.image is None and job.failure is None:
+            # The time that it took is this pass's, too.
+            if resolved.slept:
+                await self._stopwatch.sleep(resolved.slept)
+            job.image, job.manifests, job.failure, job.trace, _ = resolved
+
     async def _fetch_image(self, group: Group, job: Job, turn: Turn) -> None:
         if self._limit is not None:
             await self._limit.take()
         assert job.plan is not None
         digest = job.value if job.is_digest else None
         try:
-            raw, client, limit = await self._from_sources(job.plan, digest)
-            conversion = Conversion(self, job.plan.reference, client, limit, turn)
+            raw, client, limit = await self._from_sources(job.plan, digest, job.trace)
+            conversion = Conversion(self, job.plan.reference, client, limit, turn, job.trace)
             if job.mode == PRESERVE_ORIGINAL:
                 await self._preserve(group, job, conversion, raw, digest)
             else:
@@ -303,6 +344,8 @@ class Importer:
         if digest is not None:
             check_integrity(raw, digest)
         job.image = list_image(raw, self._now)
+        if job.trace is not None:
+            job.trace.entries = raw.entries
         job.manifests = []
         for entry in raw.entries:
             plan = self._plan(group, entry.digest, is_digest=True)
@@ -351,13 +394,26 @@ class Importer:
         except InvalidReference as error:
             raise ClientFailure(f"unable to parse reference {quote(text)}: {error}") from None
         try:
-            client = self._connector.client(reference, insecure=insecure)
+            client = self._connector(insecure).client(reference, insecure=insecure)
         except ClientFailure as failure:
             raise statuses.connection_failure(reference, "", failure) from None
         return Source(text, reference.id or reference.tag or "latest", client)
 
+    def _connector(self, insecure: bool) -> Connector:
+        """The connections of this pass; where passes share them, secure and insecure ones have nothing in common."""
+        shared = self._commons is not None and insecure
+        connector = self._connectors.get(shared)
+        if connector is None:
+
+            def make() -> Connector:
+                return Connector(self._wire, self._policy.secrets, self._stopwatch, self._policy.node_secrets)
+
+            connector = make() if self._commons is None else self._commons.connector(make, insecure=insecure)
+            self._connectors[shared] = connector
+        return connector
+
     async def _from_sources(
-        self, plan: Plan, digest: str | None
+        self, plan: Plan, digest: str | None, trace: Trace | None = None
     ) -> tuple[Manifest, RepositoryClient, RateLimit | None]:
         """The manifest from the first source that has it, decoded; and the client that answers what follows.
 
@@ -368,12 +424,20 @@ class Importer:
         for source in plan.sources:
             if isinstance(source, ClientFailure):
                 failures.append(source)
+                if trace is not None:
+                    trace.attempts.append(Attempt("", source))
                 continue
             limit = self._client_limit()
             try:
-                return await fetch_manifest(source.client, source.target, digest, limit), source.client, limit
+                manifest = await fetch_manifest(source.client, source.target, digest, limit)
             except ClientFailure as failure:
                 failures.append(statuses.repository_failure(source.reference, failure))
+                if trace is not None:
+                    trace.attempts.append(Attempt(source.reference, failures[-1]))
+                continue
+            if trace is not None:
+                trace.attempts.append(Attempt(source.reference, None))
+            return manifest, source.client, limit
         if len(failures) == 1:
             raise failures[0]
         raise ClientFailure(aggregate([str(failure) for failure in failures]))
@@ -403,13 +467,20 @@ class Conversion:
     """
 
     def __init__(
-        self, importer: Importer, reference: str, client: RepositoryClient, limit: RateLimit | None, turn: Turn
+        self,
+        importer: Importer,
+        reference: str,
+        client: RepositoryClient,
+        limit: RateLimit | None,
+        turn: Turn,
+        trace: Trace | None = None,
     ) -> None:
         self._importer = importer
         self._reference = reference
         self._client = client
         self._limit = limit
         self.turn = turn
+        self._trace = trace
 
     async def legacy(self, manifest: Manifest, digest: str | None, architecture: str, os: str) -> Image:
         """One image, of a list the one for the platform (empty: the control plane's).
@@ -437,6 +508,8 @@ class Conversion:
         """The manifest in a list for a platform, and its digest. There is no falling back to other sources."""
         default_architecture, default_os = self._importer.platform
         entry = choose_entry(manifest.entries, architecture or default_architecture, os or default_os)
+        if self._trace is not None:
+            self._trace.entries, self._trace.chosen = manifest.entries, entry
         try:
             if entry is None:
                 raise ClientFailure("no manifests in manifest list")
@@ -470,7 +543,10 @@ async def fetch_manifest(
         ClientFailure: it cannot be had, cannot be decoded, or is not what the digest says.
     """
     raw: RawManifest = await client.manifest(target, limit)
-    manifest = decode_manifest(raw)
+    try:
+        manifest = decode_manifest(raw)
+    except ClientFailure as failure:
+        raise failure.about("content") from None
     if digest is not None:
         check_manifest_digest(manifest, digest)
     return manifest
@@ -492,7 +568,17 @@ def check_manifest_digest(manifest: Manifest, digest: str) -> None:
         raise ClientFailure(
             f"content integrity error: the manifest retrieved with digest {digest} "
             f"does not match the digest calculated from the content {found}"
-        )
+        ).about("content")
+
+
+async def _at_once() -> None:
+    """A turn for whom no order matters."""
+
+
+def _key_of(group: Group, job: Job) -> JobKey:
+    """What the outcome of a job depends on: where it is looked for and how, and how messages spell it."""
+    spelled = (group.reference.exact(), group.insecure)
+    return (*spelled, job.is_digest, job.value, job.mode, job.architecture, job.os)
 
 
 def _report(result: ImageImportStatus, group: Group, job: Job) -> ImageImportStatus:

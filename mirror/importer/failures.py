@@ -15,14 +15,58 @@ Source: distribution ``registry/client/errors.go``, importer-go ``formatReposito
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, Self, TypeAlias
 
 from mirror.errors import IsmirrorError
 from mirror.gotext import quote
 from mirror.v1.meta import Status
 
 
+FailureKind: TypeAlias = Literal[
+    "",
+    "no-host",
+    "refused",
+    "unreachable",
+    "timeout",
+    "lost",
+    "plain-http",
+    "untrusted",
+    "wrong-name",
+    "expired",
+    "tls",
+    "no-login",
+    "pull-secret",
+    "no-registry",
+    "server-error",
+    "no-blob",
+    "content",
+]
+"""What went wrong, where no code of a registry says it: for whoever explains failures, the importer never looks."""
+
+
 class ClientFailure(IsmirrorError):
-    """A failure that is only its text."""
+    """A failure that is only its text.
+
+    ``kind`` says what it is, as far as that is known, and ``inner`` is the failure that this one only rephrases: both
+    are for explaining it.
+    """
+
+    kind: FailureKind = ""
+    inner: ClientFailure | None = None
+
+    def about(self, kind: FailureKind = "", inner: ClientFailure | None = None) -> Self:
+        """The same failure, with what is known of it."""
+        self.kind = kind
+        self.inner = inner
+        return self
+
+    @property
+    def root(self) -> ClientFailure:
+        """The failure at the bottom of this one."""
+        failure = self
+        while failure.inner is not None:
+            failure = failure.inner
+        return failure
 
     def has_code(self, code: str) -> bool:
         """Whether this is a registry error of that code; a wrapped one does not count."""

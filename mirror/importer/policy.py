@@ -18,11 +18,13 @@ class ImportPolicy:
 
     ``maximum_tags`` bounds the tags of one repository import (-1: no limit, 0: none at all). ``architecture`` and
     ``os`` are those of the control plane: what Legacy mode takes from an index first.
+    ``node_secrets`` are asked after the namespace's: what the nodes have of the cluster's own pull secret.
     ``paced`` keeps the real importer's rates, on the request's clock.
     """
 
     registries: RegistriesConfig
     secrets: Sequence[Secret] = ()
+    node_secrets: Sequence[Secret] = ()
     maximum_tags: int = DEFAULT_MAXIMUM_TAGS
     architecture: str = "amd64"
     os: str = "linux"

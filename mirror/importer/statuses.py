@@ -84,25 +84,25 @@ def repository_failure(reference: str, error: ClientFailure) -> ClientFailure:
         return error
     text = str(error)
     if error.has_code("MANIFEST_UNKNOWN"):
-        return StatusFailure(not_found(reference))
+        return StatusFailure(not_found(reference)).about(inner=error)
     if error.has_code("UNAUTHORIZED") or text.endswith("no basic auth credentials"):
-        return StatusFailure(no_access(reference))
+        return StatusFailure(no_access(reference)).about(inner=error)
     if text.endswith("incorrect username or password"):
-        return StatusFailure(wrong_password(reference))
-    return ClientFailure(f"{reference}: {text}")
+        return StatusFailure(wrong_password(reference)).about(inner=error)
+    return ClientFailure(f"{reference}: {text}").about(inner=error)
 
 
 def listing_failure(reference: str, error: ClientFailure) -> ClientFailure:
     """For tag lists; `reference` is the repository as the user wrote it. Nothing is put before other texts."""
     if error.has_code("NAME_UNKNOWN"):
-        return StatusFailure(not_found(reference))
+        return StatusFailure(not_found(reference)).about(inner=error)
     if error.has_code("UNAUTHORIZED"):
-        return StatusFailure(no_access(reference))
+        return StatusFailure(no_access(reference)).about(inner=error)
     return error
 
 
 def connection_failure(reference: Reference, position: str, error: ClientFailure) -> ClientFailure:
     """``formatPingError``: for what goes wrong before anything is asked. `position` names the part of the spec."""
     if isinstance(error, InvalidRepositoryName):
-        return StatusFailure(invalid_repository_name(position, reference.repository_name()))
-    return ClientFailure(f"{reference.exact()}: {error}")
+        return StatusFailure(invalid_repository_name(position, reference.repository_name())).about(inner=error)
+    return ClientFailure(f"{reference.exact()}: {error}").about(inner=error)

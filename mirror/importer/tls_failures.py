@@ -22,6 +22,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mirror.gotext import quote, rfc3339
 from mirror.importer.dial import is_ip
+from mirror.importer.failures import FailureKind
 
 _ALERT: Final = 21
 _HANDSHAKE: Final = 22
@@ -29,6 +30,14 @@ _FATAL: Final = 2
 _MAX_NAMES: Final = 100
 _MAX_SIGNATURES: Final = 100
 _VERIFY: Final = "tls: failed to verify certificate: "
+_EXPIRED: Final = "x509: certificate has expired or is not yet valid"
+_WRONG_NAME: Final = (
+    "x509: certificate is valid for ",
+    "x509: certificate is not valid for ",
+    "x509: certificate relies on ",
+    "x509: cannot validate certificate for ",
+)
+_PLAIN_HTTP: Final = "http: server gave HTTP response to HTTPS client"
 _NO_TLS: Final = "tls: first record does not look like a TLS handshake"
 
 ALERTS: Final = {
@@ -104,6 +113,20 @@ _OPENSSL_ALERTS: Final = {
 }
 
 
+def handshake_kind(text: str) -> FailureKind:
+    """What a failed handshake failed of, by the text that this module has for it."""
+    if text.startswith(_VERIFY):
+        what = text[len(_VERIFY) :]
+        if what.startswith(_EXPIRED):
+            return "expired"
+        return "wrong-name" if what.startswith(_WRONG_NAME) else "untrusted"
+    if text == _PLAIN_HTTP:
+        return "plain-http"
+    if text.endswith("EOF"):
+        return "lost"
+    return "timeout" if text.endswith("timeout") else "tls"
+
+
 def alert_text(number: int) -> str:
     """What Go says of an alert that the peer sent."""
     return f"remote error: tls: {ALERTS.get(number, f'alert({number})')}"
@@ -121,7 +144,7 @@ def record_failure(data: bytes) -> str | None:
     if len(header) < 5:
         return "unexpected EOF" if header else "EOF"
     if header == b"HTTP/":
-        return "http: server gave HTTP response to HTTPS client"
+        return _PLAIN_HTTP
     if header[0] == 0x80:
         return "tls: unsupported SSLv2 handshake received"
     if header[0] not in {_ALERT, _HANDSHAKE} or header[1] >= 0x10:
@@ -159,7 +182,7 @@ class CertificateCheck:
 
     def _not_valid(self, certificate: x509.Certificate) -> str | None:
         start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        prefix = f"x509: certificate has expired or is not yet valid: current time {rfc3339(self.now)} is"
+        prefix = f"{_EXPIRED}: current time {rfc3339(self.now)} is"
         if self.now < start:
             return f"{prefix} before {rfc3339(start)}"
         if self.now > end:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from mirror.errors import IsmirrorError
-from mirror.importer.failures import ClientFailure
+from mirror.importer.failures import ClientFailure, FailureKind
 
 
 class TransportError(IsmirrorError):
@@ -20,13 +20,21 @@ class TransportError(IsmirrorError):
     ``hung_up`` is true when the connection was closed before the first byte of an answer: Go repeats such a request
     once if the connection had been used before. ``in_body`` is true when status and headers had come and reading the
     body failed (``unexpected EOF``): such a text is not put behind the URL. ``took`` is how many seconds passed that
-    nobody waited for (see `mirror.importer.waiting`).
+    nobody waited for (see `mirror.importer.waiting`). ``kind`` is what went wrong, in a word.
     """
 
     def __init__(
-        self, text: str, *, timeout: bool = False, hung_up: bool = False, in_body: bool = False, took: float = 0.0
+        self,
+        text: str,
+        *,
+        timeout: bool = False,
+        hung_up: bool = False,
+        in_body: bool = False,
+        took: float = 0.0,
+        kind: FailureKind = "",
     ) -> None:
         super().__init__(text)
+        self.kind: FailureKind = kind or ("timeout" if timeout else "lost" if hung_up or in_body else "")
         self.timeout = timeout
         self.hung_up = hung_up
         self.in_body = in_body
@@ -66,7 +74,7 @@ class Answer:
             ClientFailure: it did not come whole.
         """
         if self.broken is not None:
-            raise ClientFailure(str(self.broken))
+            raise ClientFailure(str(self.broken)).about(self.broken.kind)
         return self.partial
 
     def header(self, name: str) -> str:

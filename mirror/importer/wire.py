@@ -124,11 +124,13 @@ class Wire:
                     timeout -= answer.took
             except TransportError as error:
                 if error.in_body:
-                    raise ClientFailure(str(error)) from None
-                raise UrlFailure(first_method, _shown(url), str(error), timeout=error.timeout) from None
+                    raise ClientFailure(str(error)).about(error.kind) from None
+                failure = UrlFailure(first_method, _shown(url), str(error), timeout=error.timeout)
+                raise failure.about(error.kind) from None
             except ClientFailure as failure:
                 timed_out = isinstance(failure, UrlFailure) and failure.timeout
-                raise UrlFailure(first_method, _shown(url), str(failure), timeout=timed_out) from None
+                outer = UrlFailure(first_method, _shown(url), str(failure), timeout=timed_out)
+                raise outer.about(failure.kind, failure) from None
             location = answer.header("location") if answer.status in _REDIRECTS else ""
             if not location:
                 if answer.broken is not None and reads(answer.status):
