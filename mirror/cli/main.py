@@ -14,6 +14,7 @@ import typer
 from mirror.cli import data, scenario, seed
 from mirror.cli.import_ import import_
 from mirror.cli.notes import hoisted, set_up
+from mirror.cli.preflight import preflight
 from mirror.cli.registry import registry
 from mirror.cli.schema import schema
 from mirror.cli.serve import serve
@@ -56,6 +57,7 @@ def _root(
 app.command("registry", epilog="Example: ismirror registry --data data/tree --registry 127.0.0.1:5000")(registry)
 app.command("serve", epilog="Example: ismirror serve --data data/tree --kubeconfig ismirror.kubeconfig")(serve)
 app.command("import", epilog="Example: ismirror import data/specs/web.yaml --data data/tree")(import_)
+app.command("preflight", epilog="Example: ismirror preflight streams/ --policy policy.yaml --data tree")(preflight)
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(seed.app, name="seed")
 app.add_typer(data.app, name="data")

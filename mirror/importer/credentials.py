@@ -195,6 +195,16 @@ class Keyring:
         ordered = sorted(self._by_key, reverse=True)
         self._locations: list[tuple[str, Location | None]] = [(key, parse_location(key)) for key in ordered]
 
+    @property
+    def locations(self) -> list[str]:
+        """The keys of all locations, in the order in which they are tried."""
+        return [key for key, _ in self._locations]
+
+    @property
+    def credentials(self) -> list[Credential]:
+        """All credentials, in the order in which their locations are tried."""
+        return [credential for key, _ in self._locations for credential in self._by_key[key]]
+
     @classmethod
     def from_secrets(cls, secrets: Iterable[Secret]) -> Keyring:
         """Read the secrets, in the order given.

@@ -93,7 +93,9 @@ def is_ip(host: str) -> bool:
 
 def refused(target: Target, address: str = FIXED_ADDRESS) -> TransportError:
     """A connection that was refused."""
-    return TransportError(f"dial tcp {join_host_port(address, str(target.port))}: connect: connection refused", kind="refused")
+    return TransportError(
+        f"dial tcp {join_host_port(address, str(target.port))}: connect: connection refused", kind="refused"
+    )
 
 
 def fixed_read(target: Target) -> str:
@@ -257,7 +259,9 @@ class Dialer:
 def _lookup_error(host: str, error: socket.gaierror) -> TransportError:
     if error.errno in {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}:
         return no_such_host(host)
-    return TransportError(f"dial tcp: lookup {host}: {error.strerror}", timeout=error.errno == socket.EAI_AGAIN, kind="no-host")
+    return TransportError(
+        f"dial tcp: lookup {host}: {error.strerror}", timeout=error.errno == socket.EAI_AGAIN, kind="no-host"
+    )
 
 
 async def _attempt(address: SocketAddress, seconds: float) -> socket.socket:

@@ -279,7 +279,7 @@ class Importer:
             except ClientFailure as failure:
                 job.failure = failure
                 if job.trace is not None:
-                    job.trace.problem = failure
+                    job.trace.failure = failure
         planned = [(group, job) for group, job in jobs if job.plan is not None]
         turns = Turns(len(planned))
         one_by_one = self._first_comer_decides(planned)
@@ -305,17 +305,18 @@ class Importer:
     async def _share_job(self, group: Group, job: Job, commons: Commons) -> None:
         """Takes the outcome that there is for somebody else already, or leaves its own to others."""
 
+        own = False
+
         async def resolve() -> Outcome:
-            slept = self._stopwatch.slept
+            nonlocal own
+            own, slept = True, self._stopwatch.slept
             await self._fetch_image(group, job, _at_once)
             return Outcome(job.image, job.manifests, job.failure, job.trace, self._stopwatch.slept - slept)
 
         resolved = await commons.outcome(_key_of(group, job), resolve)
-        if job.image is None and job.failure is None:
-            # The time that it took is this pass's, too.
-            if resolved.slept:
-                await self._stopwatch.sleep(resolved.slept)
-            job.image, job.manifests, job.failure, job.trace, _ = resolved
+        if resolved.slept and not own:
+            await self._stopwatch.sleep(resolved.slept)  # the time that it took would have been this pass's, too
+        job.image, job.manifests, job.failure, job.trace, _ = resolved
 
     async def _fetch_image(self, group: Group, job: Job, turn: Turn) -> None:
         if self._limit is not None:
@@ -333,6 +334,8 @@ class Importer:
             job.image, job.failure = failure.image, failure
         except ClientFailure as failure:
             job.failure = failure
+        if job.trace is not None:
+            job.trace.failure = job.failure
 
     async def _preserve(
         self, group: Group, job: Job, conversion: Conversion, raw: Manifest, digest: str | None
@@ -380,7 +383,7 @@ class Importer:
         pull = self._policy.registries.pull_sources(named)
         sources: list[Source | ClientFailure] = []
         if pull.error is not None:
-            sources.append(ClientFailure(pull.error))
+            sources.append(ClientFailure(pull.error).about("mirror-rule"))
         for text in pull.references:
             try:
                 sources.append(self._source(text, insecure=insecure))

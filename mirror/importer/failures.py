@@ -21,7 +21,6 @@ from mirror.errors import IsmirrorError
 from mirror.gotext import quote
 from mirror.v1.meta import Status
 
-
 FailureKind: TypeAlias = Literal[
     "",
     "no-host",
@@ -36,6 +35,7 @@ FailureKind: TypeAlias = Literal[
     "tls",
     "no-login",
     "pull-secret",
+    "mirror-rule",
     "no-registry",
     "server-error",
     "no-blob",

@@ -51,9 +51,9 @@ class HttpTransport:
     Where hosts are: `resolve` lists those that exist (``quay.io``, ``plain.example.com:5000``) with the address at
     which each is found, or `Refused`; with `connect` every other host is at that address; with neither, the system is
     asked. `addresses` says whether texts show the addresses that were dialled or a fixed one. `ca` are the trusted
-    authorities (PEM), the system's if None. Timeouts are in seconds; `concurrency` is also the number of connections to
-    a host; `lookup` resolves names. `waits` is shared with a server in the same process, which then keeps nobody
-    waiting but says how long it would.
+    authorities (PEM), the system's if None; with `system` those are trusted, too. Timeouts are in seconds;
+    `concurrency` is also the number of connections to a host; `lookup` resolves names. `waits` is shared with a server in the same
+    process, which then keeps nobody waiting but says how long it would.
 
     Raises:
         InputError: `ca` holds no certificates.
@@ -65,6 +65,7 @@ class HttpTransport:
         connect: tuple[str, int] | None = None,
         resolve: Mapping[str, Endpoint] | None = None,
         ca: bytes | None = None,
+        system: bool = False,
         addresses: Addresses = "real",
         concurrency: int = 8,
         clock: Clock | None = None,
@@ -76,7 +77,7 @@ class HttpTransport:
         self.concurrency = concurrency
         hosts = None if resolve is None else HostList(resolve)
         self._dialer = Dialer(hosts=hosts, via=connect, addresses=addresses, timeout=dial_timeout, lookup=lookup)
-        self._verifying = _client_context(ca)
+        self._verifying = _client_context(ca, system=system)
         self._trusting: ssl.SSLContext | None = None
         self._clock = clock or SystemClock()
         self._handshake_timeout = handshake_timeout
@@ -197,7 +198,7 @@ class HttpTransport:
         return self._trusting
 
 
-def _client_context(ca: bytes | None, *, verify: bool = True) -> ssl.SSLContext:
+def _client_context(ca: bytes | None, *, system: bool = False, verify: bool = True) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
@@ -208,8 +209,9 @@ def _client_context(ca: bytes | None, *, verify: bool = True) -> ssl.SSLContext:
     context.hostname_checks_common_name = False
     # In Go whatever is in the pool of roots is trusted, self-signed or not.
     context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if ca is None:
+    if ca is None or system:
         context.load_default_certs()
+    if ca is None:
         return context
     try:
         context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))  # bundles have comments in all languages

@@ -23,11 +23,11 @@ class Attempt(NamedTuple):
 class Trace:
     """What was done for one tag or digest.
 
-    ``problem`` is why nothing could be tried. ``entries`` are those of the index that was found, ``chosen`` is the one
-    that was taken of them (None: there was no index, or all of it was wanted).
+    ``failure`` is how it ended, if badly; without attempts nothing could be tried. ``entries`` are those of the index
+    that was found, ``chosen`` is the one that was taken of them (None: there was no index, or all of it was wanted).
     """
 
-    problem: ClientFailure | None = None
+    failure: ClientFailure | None = None
     attempts: list[Attempt] = field(default_factory=list)
     entries: Sequence[Entry] = ()
     chosen: Entry | None = None

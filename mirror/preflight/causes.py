@@ -96,8 +96,7 @@ TEXTS: Final[dict[Cause, CauseText]] = {
     ),
     Cause.REGISTRY_NOT_ALLOWED: CauseText(
         "registry not allowed for import",
-        "allowedRegistriesForImport does not list the registry that the tag names; what its mirrors are called does not "
-        "count.",
+        "allowedRegistriesForImport does not list the registry that the tag names; its mirrors do not count.",
     ),
     Cause.STREAM_REFUSED: CauseText(
         "refused because of another tag",
@@ -138,7 +137,8 @@ TEXTS: Final[dict[Cause, CauseText]] = {
         "A pull secret of the namespace is damaged, which keeps all imports of the namespace from working.",
     ),
     Cause.CERTIFICATE_UNTRUSTED: CauseText(
-        "certificate not trusted", "The registry's certificate was signed by an authority that the cluster does not trust."
+        "certificate not trusted",
+        "The registry's certificate was signed by an authority that the cluster does not trust.",
     ),
     Cause.CERTIFICATE_WRONG_NAME: CauseText(
         "certificate for another name", "The registry's certificate is not for the name that the registry is called by."
@@ -153,8 +153,12 @@ TEXTS: Final[dict[Cause, CauseText]] = {
     Cause.HOST_UNKNOWN: CauseText("host unknown", "There is no host of that name where the cluster is."),
     Cause.HOST_UNREACHABLE: CauseText("host unreachable", "No way leads to the host from where the cluster is."),
     Cause.CONNECTION_REFUSED: CauseText("connection refused", "The host is there, and nothing listens on the port."),
-    Cause.CONNECTION_LOST: CauseText("connection lost", "The registry ended the connection before its answer was there."),
-    Cause.TIMEOUT: CauseText("no answer in time", "The registry does not answer within the time that the cluster waits."),
+    Cause.CONNECTION_LOST: CauseText(
+        "connection lost", "The registry ended the connection before its answer was there."
+    ),
+    Cause.TIMEOUT: CauseText(
+        "no answer in time", "The registry does not answer within the time that the cluster waits."
+    ),
     Cause.RATE_LIMITED: CauseText("rate limited", "The registry answers that too much is asked of it (429)."),
     Cause.NO_REGISTRY: CauseText("not a registry", "What answers there does not speak the registry protocol."),
     Cause.REGISTRY_ERROR: CauseText("registry error", "The registry answers with an error of its own."),
@@ -165,7 +169,8 @@ TEXTS: Final[dict[Cause, CauseText]] = {
         "The index of the image's platforms is there, and the manifest for the platform, which it names, is not.",
     ),
     Cause.MANIFEST_BROKEN: CauseText(
-        "manifest not usable", "The registry gives a manifest that the cluster cannot use, or that is not what its digest says."
+        "manifest not usable",
+        "The registry gives a manifest that the cluster cannot use, or that is not what its digest says.",
     ),
     Cause.BLOB_MISSING: CauseText(
         "config missing", "The manifest is there, and the image's config, which it names, is not."
@@ -173,7 +178,9 @@ TEXTS: Final[dict[Cause, CauseText]] = {
     Cause.OVER_TAG_LIMIT: CauseText(
         "over the tag limit", "The repository has more tags than are imported at once; this one is only listed."
     ),
-    Cause.ALIAS_FAILS: CauseText("follows a tag that fails", "The tag follows another tag, and that one does not import."),
+    Cause.ALIAS_FAILS: CauseText(
+        "follows a tag that fails", "The tag follows another tag, and that one does not import."
+    ),
     Cause.ALIAS_UNKNOWN: CauseText(
         "follows an unknown tag", "The tag follows another tag, which none of the image streams has."
     ),
@@ -187,7 +194,8 @@ TEXTS: Final[dict[Cause, CauseText]] = {
         "The image that would be imported is for another architecture than the nodes have.",
     ),
     Cause.SCHEDULED_DIGEST: CauseText(
-        "scheduled, and by digest", "The tag is to be imported again and again, and follows a digest, which never changes."
+        "scheduled, and by digest",
+        "The tag is to be imported again and again, and follows a digest, which never changes.",
     ),
     Cause.REFERENCE_ONLY: CauseText(
         "reference only", "The tag is a reference: nothing is imported, and pods pull from the registry it names."

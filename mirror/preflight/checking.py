@@ -1,0 +1,144 @@
+"""The check itself: every stream is tried on the cluster, and what came of its tags becomes a report."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from mirror.api.app import ApiCore
+from mirror.preflight.aliases import Aliases
+from mirror.preflight.causes import Cause
+from mirror.preflight.cluster import TrialCluster
+from mirror.preflight.diagnosis import Diagnostician, host_of
+from mirror.preflight.report import Note, Report, TagResult
+from mirror.preflight.trials import TagTrial, Trial, TrialAnswer, answer_to, trial_of, unique_tags
+from mirror.streams import Found, FoundStream
+
+Progress = Callable[[int, int], None]
+"""Is told how many of how many streams are done."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckOptions:
+    """`concurrency` streams are tried at once; with `fail_fast` none after the first that has a tag that fails."""
+
+    concurrency: int = 8
+    fail_fast: bool = False
+
+
+async def check(
+    found: Sequence[Found],
+    cluster: TrialCluster,
+    diagnostician: Diagnostician,
+    options: CheckOptions,
+    progress: Progress = lambda done, total: None,
+) -> Report:
+    """Tries the import of every stream. The report does not depend on what runs at the same time."""
+    api = ApiCore(cluster)
+    trials = [trial_of(one) for one in found]
+    results: list[list[TagResult] | None] = [None] * len(trials)
+    pending = iter(enumerate(trials))
+    stopped = False
+    done = 0
+
+    async def worker() -> None:
+        nonlocal stopped, done
+        for place, trial in pending:
+            answer = await answer_to(trial, api, cluster)
+            results[place] = list(_results(answer, diagnostician))
+            done += 1
+            progress(done, len(trials))
+            if options.fail_fast and not all(one.imports for one in results[place] or ()):
+                stopped = True
+            if stopped:
+                return
+
+    async with asyncio.TaskGroup() as tasks:
+        for _ in range(max(1, min(options.concurrency, len(trials)))):
+            tasks.create_task(worker())
+    return _report(found, results, options)
+
+
+def _report(found: Sequence[Found], results: Sequence[list[TagResult] | None], options: CheckOptions) -> Report:
+    """Everything up to the first stream that fails, where that is the end; whatever else was under way is left out."""
+    tags: list[TagResult] = []
+    streams: dict[tuple[str, str], None] = {}
+    aliases = Aliases()
+    notes = []
+    for one, own in zip(found, results, strict=True):
+        if own is None:
+            break
+        meta = one.stream.metadata if isinstance(one, FoundStream) else one.isi.metadata
+        streams[meta.namespace, meta.name] = None
+        aliases.add(one, own)
+        tags += own
+        if isinstance(one, FoundStream) and not own and not unique_tags(one.stream):
+            notes.append(_without_tags(one))
+        if options.fail_fast and not all(tag.imports for tag in own):
+            break
+    return Report.of(len(streams), [*tags, *aliases.results()], notes)
+
+
+def _without_tags(found: FoundStream) -> Note:
+    meta = found.stream.metadata
+    return Note(
+        namespace=meta.namespace,
+        stream=meta.name,
+        cause=Cause.NOTHING_TO_IMPORT,
+        explanation=f"{found.source}: the image stream {meta.name} has no tags, so that nothing is imported into it.",
+        remedy="Give it tags under spec.tags, or a spec.dockerImageRepository.",
+    )
+
+
+def _results(answer: TrialAnswer, diagnostician: Diagnostician) -> Iterator[TagResult]:
+    for tag in answer.tags:
+        yield _result(answer, tag, diagnostician)
+
+
+def _result(answer: TrialAnswer, tag: TagTrial, diagnostician: Diagnostician) -> TagResult:
+    trial: Trial = answer.trial
+    if tag.digest is not None:
+        return _imported(trial, tag, diagnostician)
+    if answer.refusal is not None:
+        diagnosis = diagnostician.refusal(answer, tag)
+    else:
+        diagnosis = diagnostician.tag(trial.namespace, tag)
+    return TagResult(
+        namespace=trial.namespace,
+        stream=trial.name,
+        tag=tag.tag,
+        from_=tag.from_,
+        verdict="fails",
+        source=None,
+        digest=None,
+        status=tag.status,
+        cause=diagnosis.cause,
+        remedy=diagnosis.remedy,
+        explanation=diagnosis.explanation,
+        registry=host_of(tag.from_) or None,
+        tried=diagnosis.tried,
+        copies=diagnosis.copies,
+    )
+
+
+def _imported(trial: Trial, tag: TagTrial, diagnostician: Diagnostician) -> TagResult:
+    tried = [] if tag.trace is None else diagnostician.tries(trial.namespace, tag.from_, tag.trace)
+    remarks = diagnostician.remarks(tag)
+    first = remarks[0] if remarks else None
+    return TagResult(
+        namespace=trial.namespace,
+        stream=trial.name,
+        tag=tag.tag,
+        from_=tag.from_,
+        verdict="imports",
+        source=tried[-1].reference if tried else tag.pull_spec,
+        digest=tag.digest,
+        status=tag.status,
+        cause=None if first is None else first.cause,
+        remedy=None if first is None else first.remedy,
+        explanation=None if first is None else first.explanation,
+        registry=host_of(tag.from_) or None,
+        tried=tried,
+        remarks=remarks,
+    )

@@ -1,0 +1,223 @@
+"""The cluster that imports are tried on: always empty, every pull spec resolved once, and it says what it did."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import msgspec
+
+from mirror.api import failures
+from mirror.api.cluster import REQUEST_LIMIT, Cluster
+from mirror.api.importing import asks_for_retry, merge_retry
+from mirror.clock import Clock, DeadlineExceeded, Stopwatch, Uids
+from mirror.config import ClusterConfig
+from mirror.importer.connector import Connector
+from mirror.importer.credentials import InvalidPullSecret, Keyring, Secret
+from mirror.importer.engine import Importer
+from mirror.importer.failures import ClientFailure
+from mirror.importer.tracing import JobKey, Outcome, Trace
+from mirror.importer.transport import Transport
+from mirror.preflight.nothing_kept import NothingKept
+from mirror.reference import InvalidReference, Reference
+from mirror.v1.image import Image
+from mirror.v1.imagestream import ImageStream
+from mirror.v1.imagestreamimport import ImageStreamImport, ImageStreamImportStatus
+
+MAX_CONCURRENCY: Final = 64
+"""Tags of one stream that are resolved at once."""
+
+
+class Traces(NamedTuple):
+    """What an import did: for its images by their place, for the tags of its repository by tag."""
+
+    images: Mapping[int, Trace]
+    tags: Mapping[str, Trace]
+    listing_failure: ClientFailure | None
+
+
+class _Architecture(msgspec.Struct, rename="pascal"):
+    architecture: str = ""
+
+
+_ARCHITECTURE: Final = msgspec.json.Decoder(_Architecture)
+
+
+class SharedOutcomes:
+    """The outcomes of imports with the same pull secrets; a `mirror.importer.tracing.Commons`.
+
+    With `connections` they share these, too. `done` is told of each pull spec that was resolved.
+    """
+
+    def __init__(self, *, connections: bool, done: Callable[[], None]) -> None:
+        self._connections = connections
+        self._done = done
+        self._connectors: dict[bool, Connector] = {}
+        self._outcomes: dict[JobKey, asyncio.Future[Outcome]] = {}
+
+    def connector(self, make: Callable[[], Connector], *, insecure: bool) -> Connector:
+        """See `mirror.importer.tracing.Commons`."""
+        if not self._connections:
+            return make()
+        if insecure not in self._connectors:
+            self._connectors[insecure] = make()
+        return self._connectors[insecure]
+
+    async def outcome(self, key: JobKey, resolve: Callable[[], Awaitable[Outcome]]) -> Outcome:
+        """See `mirror.importer.tracing.Commons`; of images only what a verdict needs is kept."""
+        known = self._outcomes.get(key)
+        if known is not None:
+            return await asyncio.shield(known)
+        future = self._outcomes[key] = asyncio.get_running_loop().create_future()
+        try:
+            resolved = slim(await resolve())
+        except BaseException as error:
+            del self._outcomes[key]
+            if isinstance(error, Exception):
+                future.set_exception(error)
+                future.exception()  # whoever waits is told; nobody need
+            else:
+                future.cancel()
+            raise
+        future.set_result(resolved)
+        self._done()
+        return resolved
+
+
+def slim(outcome: Outcome) -> Outcome:
+    """The outcome without what only pods and people look at: manifests, configs, layers and most of the metadata."""
+    manifests = None if outcome.manifests is None else [_slim_image(image) for image in outcome.manifests]
+    return outcome._replace(
+        image=None if outcome.image is None else _slim_image(outcome.image),
+        manifests=manifests,
+    )
+
+
+def _slim_image(image: Image) -> Image:
+    metadata = msgspec.json.encode(_ARCHITECTURE.decode(image.dockerImageMetadata))
+    return msgspec.structs.replace(
+        image,
+        dockerImageMetadata=msgspec.Raw(metadata),
+        dockerImageManifest="",
+        dockerImageConfig="",
+        # An image with both is refused, whatever the layers are.
+        dockerImageLayers=image.dockerImageLayers if image.dockerImageManifests else None,
+    )
+
+
+class TrialCluster(Cluster):
+    """A cluster in which each import is the first one.
+
+    Imports share what they resolve, unless `in_order`: then every import asks for itself, as where answers of
+    registries depend on how often they were asked. With `virtual` time, an import may take as long as in the real
+    cluster; otherwise as long as it takes. `streams` gives what is known of a stream besides its import: the
+    preferences of its tags.
+    """
+
+    def __init__(
+        self,
+        config: ClusterConfig,
+        transport: Transport,
+        clock: Clock,
+        uids: Uids,
+        *,
+        concurrency: int,
+        in_order: bool = False,
+        done: Callable[[], None] = lambda: None,
+    ) -> None:
+        super().__init__(config, transport, clock, uids, NothingKept(), concurrency=min(concurrency, MAX_CONCURRENCY))
+        self._in_order = in_order
+        self._done = done
+        self._commons: dict[tuple[object, ...], SharedOutcomes] = {}
+        self._odd_secrets: dict[tuple[str, ...], bool] = {}
+        self._known: dict[tuple[str, str], ImageStream] = {}
+        self._traces: dict[str, Traces] = {}
+
+    def expect(self, stream: ImageStream) -> None:
+        """Says what the stream is like into which an import is about to go."""
+        self._known[stream.metadata.namespace, stream.metadata.name] = stream
+
+    def traces_of(self, uid: str) -> Traces | None:
+        """What the import with that uid did, once."""
+        return self._traces.pop(uid, None)
+
+    async def run_import(self, isi: ImageStreamImport, stream: ImageStream | None) -> ImageStreamImportStatus:
+        """As in every cluster, and keeps what was done."""
+        meta = isi.metadata
+        known = self._known.pop((meta.namespace, meta.name), stream)
+        secrets = await self.settings.pull_secrets(meta.namespace)
+        stopwatch = Stopwatch(self.clock, REQUEST_LIMIT if self.clock.virtual else None)
+        try:
+            first, traces = await self._traced_pass(isi, known, secrets, stopwatch)
+            if asks_for_retry(first):
+                second, after = await self._traced_pass(isi, known, (), stopwatch)
+                traces = _merged(second, traces, after)
+                first = merge_retry(first, second)
+        except DeadlineExceeded:
+            raise failures.timed_out() from None
+        self._traces[meta.uid] = traces
+        return first
+
+    async def _traced_pass(
+        self, isi: ImageStreamImport, stream: ImageStream | None, secrets: Sequence[Secret], stopwatch: Stopwatch
+    ) -> tuple[ImageStreamImportStatus, Traces]:
+        policy = self.import_policy(secrets, stream)
+        importer = Importer(
+            self._wire.timed(stopwatch),
+            policy,
+            stopwatch,
+            self._sizes,
+            concurrency=self._concurrency,
+            commons=self._shared(isi, secrets),
+            traced=True,
+        )
+        status = await importer.run(isi.spec)
+        return status, Traces(importer.image_traces, importer.tag_traces, importer.listing_failure)
+
+    def _shared(self, isi: ImageStreamImport, secrets: Sequence[Secret]) -> SharedOutcomes | None:
+        """What the import has in common with others; None where the order of its requests could matter."""
+        if self._in_order or self.config.pace == "real" or self._is_mixed(isi) or self._are_odd(secrets):
+            return None
+        key = tuple((secret.namespace, secret.name) for secret in secrets)
+        if key not in self._commons:
+            self._commons[key] = SharedOutcomes(connections=not self.clock.virtual, done=self._done)
+        return self._commons[key]
+
+    def _is_mixed(self, isi: ImageStreamImport) -> bool:
+        """Whether some of it is asked for securely and some not: the first ping of a repository counts for both."""
+        found = set()
+        sources = [(one.from_.name, one.importPolicy.insecure) for one in isi.spec.images or ()]
+        if isi.spec.repository is not None:
+            sources.append((isi.spec.repository.from_.name, isi.spec.repository.importPolicy.insecure))
+        for name, insecure in sources:
+            try:
+                found.add(self.settings.registries.insecure(insecure, Reference.parse(name)))
+            except InvalidReference:
+                continue
+        return len(found) > 1
+
+    def _are_odd(self, secrets: Sequence[Secret]) -> bool:
+        """Whether a credential is for a tag or a digest: the first reference decides for its whole repository."""
+        wanted = [*secrets, *self.settings.node_secrets]
+        key = tuple(f"{secret.namespace}/{secret.name}" for secret in wanted)
+        if key not in self._odd_secrets:
+            try:
+                locations = Keyring.from_secrets(wanted).locations
+            except InvalidPullSecret:
+                locations = []
+            self._odd_secrets[key] = any(":" in path or "@" in path for _, _, path in map(_parts, locations))
+        return self._odd_secrets[key]
+
+
+def _parts(location: str) -> tuple[str, str, str]:
+    return location.partition("/")
+
+
+def _merged(second: ImageStreamImportStatus, before: Traces, after: Traces) -> Traces:
+    """The traces that go with `merge_retry`: an image that is unauthorized both times has the status of the first."""
+    images = dict(after.images)
+    for place, result in enumerate(second.images or ()):
+        if result.status.reason == "Unauthorized" and place in before.images:
+            images[place] = before.images[place]
+    return Traces(images, after.tags, after.listing_failure)

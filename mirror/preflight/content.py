@@ -1,0 +1,78 @@
+"""Where the content comes from that imports are tried with: a fixture tree, or real registries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+from urllib.parse import urlsplit
+
+from fake_registry.config import Host, Hosts
+from fake_registry.core.registry import RegistryCore
+from fake_registry.fixtures import Tree, canonical_host, is_host
+from mirror.clock import Clock
+from mirror.errors import InputError
+from mirror.importer.dial import Endpoint
+from mirror.importer.embedded_transport import EmbeddedTransport
+from mirror.importer.http_transport import HttpTransport
+from mirror.importer.transport import Transport
+from mirror.session import order_matters
+
+
+class Content(NamedTuple):
+    """A transport to it, and whether its answers depend on the order of the requests."""
+
+    transport: Transport
+    in_order: bool
+
+
+def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock) -> Content:
+    """A tree, with the hosts of the policy, or else all that it has; `without` are those that are to be gone.
+
+    Raises:
+        TreeError: it is no tree.
+        InputError: a host is to be gone that is not there.
+    """
+    tree = Tree.open(path)
+    core = RegistryCore(tree, hosts, clock=lambda: clock.now().timestamp())
+    known = {name: core.host(name) or Host() for name in core.known_hosts()} if hosts is None else dict(hosts)
+    gone = {canonical_host(name) for name in without}
+    kept = {name: host for name, host in known.items() if canonical_host(name) not in gone}
+    _check_gone(without, {canonical_host(name) for name in known})
+    return Content(EmbeddedTransport(core, kept), order_matters(kept))
+
+
+def of_registries(
+    places: Mapping[str, Endpoint], without: Iterable[str], ca: bytes | None, *, per_host: int, timeout: float
+) -> Content:
+    """Real registries, each under its name at its place; there are no others."""
+    _check_gone(without, {canonical_host(name) for name in places})
+    gone = {canonical_host(name) for name in without}
+    kept = {name: place for name, place in places.items() if canonical_host(name) not in gone}
+    transport = HttpTransport(resolve=kept, ca=ca, system=True, concurrency=per_host, dial_timeout=timeout)
+    return Content(transport, in_order=False)
+
+
+def _check_gone(without: Iterable[str], known: set[str]) -> None:
+    for name in without:
+        if not is_host(name.lower()):
+            raise InputError(f"--without-source: {name!r} is not a host such as quay.io")
+
+
+def parse_against(text: str) -> tuple[str, Endpoint]:
+    """``HOST=URL``, or ``HOST`` alone for a registry that is where its name says.
+
+    Raises:
+        InputError: it is none.
+    """
+    name, given, url = text.partition("=")
+    problem = f"--against: {text!r} is not HOST=URL such as mirror.example.com=https://10.0.0.5:5000"
+    if not is_host(name.lower()):
+        raise InputError(problem)
+    try:
+        parts = urlsplit(url if given else f"https://{name}")
+        port = parts.port
+    except ValueError:
+        raise InputError(problem) from None
+    if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query:
+        raise InputError(problem)
+    return name, (parts.hostname, port or (443 if parts.scheme == "https" else 80))

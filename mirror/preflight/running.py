@@ -1,0 +1,77 @@
+"""One question to preflight, put together and answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from mirror.clock import Clock, NamedUids
+from mirror.importer.policy import DEFAULT_MAXIMUM_TAGS
+from mirror.preflight.checking import CheckOptions, check
+from mirror.preflight.cluster import TrialCluster
+from mirror.preflight.content import Content
+from mirror.preflight.credentials import Logins
+from mirror.preflight.diagnosis import Diagnostician
+from mirror.preflight.policy import Policy
+from mirror.preflight.remedies import Remedies
+from mirror.preflight.report import Report
+from mirror.streams import Found
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whether streams would be imported under a policy with some content.
+
+    `tree` is what commands that fill the tree are told of it, `architectures` are those of the nodes.
+    """
+
+    streams: Sequence[Found]
+    policy: Policy
+    content: Content
+    clock: Clock
+    tree: str | None = None
+    architectures: Sequence[str] = ()
+    concurrency: int = 16
+    fail_fast: bool = False
+
+
+async def answer(question: Question, progress: Callable[[int, int], None] = lambda done, total: None) -> Report:
+    """The report.
+
+    Raises:
+        InputError: an object of the policy cannot be used.
+    """
+    config = question.policy.config.cluster
+    # Content that answers without waiting is asked stream by stream; nothing would be won by more.
+    together = not question.content.in_order and not question.clock.virtual
+    transport = question.content.transport
+    try:
+        cluster = TrialCluster(
+            config,
+            transport,
+            question.clock,
+            NamedUids(),
+            concurrency=question.concurrency if together else 1,
+            in_order=question.content.in_order,
+        )
+        diagnostician = diagnostician_of(cluster, question)
+        options = CheckOptions(question.concurrency if together else 1, question.fail_fast)
+        report = await check(question.streams, cluster, diagnostician, options, progress)
+    finally:
+        await transport.aclose()
+    return msgspec.structs.replace(report, notes=[*question.policy.notes, *report.notes])
+
+
+def diagnostician_of(cluster: TrialCluster, question: Question) -> Diagnostician:
+    """Who explains what happens on a cluster."""
+    settings = cluster.settings
+    limit = question.policy.config.cluster.maxImagesBulkImportedPerRepository or DEFAULT_MAXIMUM_TAGS
+    return Diagnostician(
+        settings.registries,
+        settings.allowed,
+        Logins(settings.secrets, settings.node_secrets),
+        Remedies(question.tree, limit),
+        question.architectures,
+    )

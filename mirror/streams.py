@@ -1,0 +1,157 @@
+"""Image streams and ImageStreamImports as people have them: files, directories, lists, what ``oc get`` prints."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Final
+
+import msgspec
+
+from mirror.config import MAX_FILE, read_file
+from mirror.errors import InputError
+from mirror.gojson import GoJSONError
+from mirror.kubejson import decode_object, peek_type_meta
+from mirror.specs import API_VERSION, documents
+from mirror.v1.imagestream import ImageStream
+from mirror.v1.imagestreamimport import ImageStreamImport
+
+SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
+"""The files of a directory that are looked into."""
+
+_DEEPEST: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class FoundStream:
+    """An image stream, and where it was found. Its namespace is filled in."""
+
+    source: str
+    stream: ImageStream
+
+
+@dataclass(frozen=True, slots=True)
+class FoundImport:
+    """An ImageStreamImport as it was found, decoded and as JSON. Its namespace is filled in."""
+
+    source: str
+    isi: ImageStreamImport
+    body: bytes
+
+
+Found = FoundStream | FoundImport
+
+
+def read_streams(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[Found]:
+    """The image streams and ImageStreamImports of files and directories, in their order; ``-`` is standard input.
+
+    Lists and templates are looked into; directories are walked in byte order for ``.json``, ``.yaml`` and ``.yml``, and
+    what is something else there is passed over. `namespace` is for objects that name none.
+
+    Raises:
+        InputError: a file cannot be read, or there is no image stream in it; names file, document and problem.
+    """
+    found: list[Found] = []
+    for path in paths:
+        here: list[Found] = []
+        for name, content, alone in _contents(path, stdin):
+            here += read_objects(content, name, namespace, alone=alone)
+        if not here:
+            where = "standard input" if path == "-" else path
+            raise InputError(f"{where}: no ImageStream and no ImageStreamImport in it")
+        found += here
+    return found
+
+
+def read_objects(content: bytes, name: str, namespace: str, *, alone: bool = True) -> Iterator[Found]:
+    """The image streams and imports in the content of one file.
+
+    With `alone` an object of another kind is refused, unless it stands in a list: it is the one that was asked for.
+
+    Raises:
+        InputError: names file, document and problem.
+    """
+    for index, document in enumerate(documents(content, name)):
+        where = name if index == 0 else f"{name}, document {index + 1}"
+        yield from _from_document(document, where, namespace, "", _DEEPEST, alone=alone)
+
+
+def _contents(path: str, stdin: BinaryIO) -> Iterator[tuple[str, bytes, bool]]:
+    if path == "-":
+        yield "standard input", stdin.read(MAX_FILE + 1), True
+    elif Path(path).is_dir():
+        for directory, names, files in os.walk(path):
+            names.sort()
+            for name in sorted(files):
+                if Path(name).suffix in SUFFIXES:
+                    file = Path(directory, name)
+                    yield str(file), read_file(file), False
+    else:
+        yield path, read_file(Path(path)), True
+
+
+class _Items(msgspec.Struct):
+    items: list[msgspec.Raw] = []
+    objects: list[msgspec.Raw] = []
+
+
+def _from_document(
+    data: bytes, where: str, namespace: str, of_kind: str, depth: int, *, alone: bool
+) -> Iterator[Found]:
+    """What a document holds. `of_kind` is the kind of what does not say it: the items of a typed list."""
+    expected = "expected an ImageStream, an ImageStreamImport or a List of them"
+    try:
+        api_version, kind = peek_type_meta(data)
+    except ValueError as error:
+        if alone:
+            raise InputError(f"{where}: {error}; {expected}") from None
+        return
+    kind = kind or of_kind
+    if kind == "Template" or kind.endswith("List"):
+        if not depth:
+            raise InputError(f"{where}: nested too deeply")
+        field = "objects" if kind == "Template" else "items"
+        for index, item in enumerate(getattr(_items(data, where, field), field)):
+            inner = kind.removesuffix("List")
+            yield from _from_document(
+                bytes(item), f"{where}, {field}[{index}]", namespace, inner, depth - 1, alone=False
+            )
+    elif kind in ("ImageStream", "ImageStreamImport") and api_version in ("", "v1", API_VERSION):
+        yield _found(data, where, kind, namespace)
+    elif alone:
+        raise InputError(f"{where}: found kind {kind or 'none'}, apiVersion {api_version or 'none'}; {expected}")
+
+
+def _items(data: bytes, where: str, field: str) -> _Items:
+    try:
+        return msgspec.json.decode(data, type=_Items)
+    except (msgspec.MsgspecError, RecursionError):
+        raise InputError(f"{where}: {field}: expected a list of objects") from None
+
+
+def _found(data: bytes, where: str, kind: str, namespace: str) -> Found:
+    try:
+        if kind == "ImageStreamImport":
+            isi = decode_object(data, ImageStreamImport).value
+            isi.metadata.namespace = isi.metadata.namespace or namespace
+            _check_name(isi.metadata.name or isi.metadata.generateName, where)
+            return FoundImport(where, isi, data)
+        stream = decode_object(data, ImageStream).value
+    except GoJSONError as error:
+        raise InputError(f"{where}: {error}") from None
+    stream.metadata.namespace = stream.metadata.namespace or namespace
+    _check_name(stream.metadata.name, where)
+    return FoundStream(where, stream)
+
+
+def _check_name(name: str, where: str) -> None:
+    if not name:
+        raise InputError(f"{where}: metadata.name: required; an image stream has a name")
+
+
+def name_of(found: Found) -> tuple[str, str]:
+    """Namespace and name of the stream that something is about."""
+    meta: Any = found.stream.metadata if isinstance(found, FoundStream) else found.isi.metadata
+    return meta.namespace, meta.name
