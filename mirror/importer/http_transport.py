@@ -52,8 +52,8 @@ class HttpTransport:
     which each is found, or `Refused`; with `connect` every other host is at that address; with neither, the system is
     asked. `addresses` says whether texts show the addresses that were dialled or a fixed one. `ca` are the trusted
     authorities (PEM), the system's if None; with `system` those are trusted, too. Timeouts are in seconds;
-    `concurrency` is also the number of connections to a host; `lookup` resolves names. `waits` is shared with a server in the same
-    process, which then keeps nobody waiting but says how long it would.
+    `concurrency` is also the number of connections to a host; `lookup` resolves names. `waits` is shared with a server
+    in the same process, which then keeps nobody waiting but says how long it would.
 
     Raises:
         InputError: `ca` holds no certificates.
