@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 
 import typer
 
-from mirror.cli import data, scenario, seed
+from mirror.cli import bundle, data, scenario, seed
 from mirror.cli.import_ import import_
 from mirror.cli.notes import hoisted, set_up
 from mirror.cli.preflight import preflight
@@ -61,6 +61,7 @@ app.command("preflight", epilog="Example: ismirror preflight streams/ --policy p
 app.add_typer(scenario.app, name="scenario")
 app.add_typer(seed.app, name="seed")
 app.add_typer(data.app, name="data")
+app.add_typer(bundle.app, name="bundle")
 app.command("schema", epilog="Example: ismirror schema scenario")(schema)
 
 

@@ -49,8 +49,7 @@ def registry(
 
     gc.disable()  # until everything is loaded: it would only look at modules, which stay
     from fake_registry.core.registry import RegistryCore
-    from fake_registry.fixtures import Tree
-    from mirror.cli.running import listen
+    from mirror.cli.running import listen, tree_to_serve
 
     hosts, require_references = None, False
     if config is not None:
@@ -60,7 +59,8 @@ def registry(
         hosts, require_references = settings.hosts, settings.server.requireReferences
         address = address or settings.server.registry
         tls_dir = tls_dir or (Path(settings.server.tlsDir) if settings.server.tlsDir else None)
-    core = RegistryCore(Tree.open(data), hosts, read_only=read_only, require_references=require_references)
+    tree = tree_to_serve(data, read_only=read_only)
+    core = RegistryCore(tree, hosts, read_only=read_only, require_references=require_references)
     _serve(core, listen("--registry", address or DEFAULT_ADDRESS), tls_dir)
 
 

@@ -78,16 +78,18 @@ def serve(
     one: --load a.yaml --load b.yaml.
     """
     from fake_registry.core.registry import RegistryCore
-    from fake_registry.fixtures import Tree
     from mirror.api.controllers import ControllerSettings
-    from mirror.cli.running import listen
+    from mirror.cli.running import listen, tree_to_serve
     from mirror.config import Config, load_config
     from mirror.serving import ApiSettings
 
     settings = load_config(config) if config is not None else Config()
     server = settings.server
     core = RegistryCore(
-        Tree.open(data), settings.hosts, read_only=read_only, require_references=server.requireReferences
+        tree_to_serve(data, read_only=read_only),
+        settings.hosts,
+        read_only=read_only,
+        require_references=server.requireReferences,
     )
     who = _access(access, anonymous=anonymous, http=http)
     wanted = ApiSettings(

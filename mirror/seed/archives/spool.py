@@ -84,7 +84,7 @@ def opened(path: Path, beside: Path | None = None) -> BinaryIO:
         try:
             while data := plain.read(_CHUNK):
                 target.write(data)
-            target.flush()
+            target.seek(0)
         except BaseException:
             target.close()
             raise

@@ -66,17 +66,18 @@ class TarReader:
     With `length`, the bytes of the whole, what nobody reads is passed over by seeking.
 
     Raises `InputError`, with the archive's `name`, for what is no tar and for what nobody should unpack: names that
-    leave the archive, devices and pipes, a name given twice, endless names.
+    leave the archive, devices and pipes, a name given twice, endless names. Readers that know the order of the members
+    do not need the names to be `remembered`.
     """
 
-    def __init__(self, stream: Readable, name: str, *, length: int | None = None) -> None:
+    def __init__(self, stream: Readable, name: str, *, length: int | None = None, remembered: bool = True) -> None:
         self._stream = stream
         self._name = name
         self._length = length
         self._position = 0
         self._left = 0
         self._padding = 0
-        self._seen: set[str] = set()
+        self._seen: set[str] | None = set() if remembered else None
 
     def __iter__(self) -> Iterator[Member]:
         count = 0
@@ -132,6 +133,8 @@ class TarReader:
         return Member(name, kind, size, target, self._position)
 
     def _once(self, name: str) -> None:
+        if self._seen is None:
+            return
         if name in self._seen:
             raise self.refusal(f"member {name!r} is there twice; nobody can say which one is meant")
         self._seen.add(name)
