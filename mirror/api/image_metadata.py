@@ -12,7 +12,7 @@ import msgspec
 from mirror import gojson
 from mirror.gojson import GoJSONError
 from mirror.gotext import ZERO_TEXT, quote
-from mirror.importer.configs import CONTAINER_FIELDS, ImageConfig, docker_image_metadata, kept_fields
+from mirror.importer.configs import CONTAINER_FIELDS, ImageConfig, container_of, docker_image_metadata
 from mirror.kubejson import UnrecognizedError, peek_type_meta
 from mirror.v1.image import EMPTY_METADATA, Image
 
@@ -83,10 +83,10 @@ def _config(fields: dict[str, Any]) -> ImageConfig:
         fields.get("Comment", ""),
         None if created == ZERO_TEXT else created,
         fields.get("Container", ""),
-        kept_fields(fields.get("ContainerConfig") or {}),
+        container_of(fields.get("ContainerConfig") or {}),
         fields.get("DockerVersion", ""),
         fields.get("Author", ""),
-        None if config is None else kept_fields(config),
+        None if config is None else container_of(config),
         fields.get("Architecture", ""),
     )
 

@@ -176,8 +176,7 @@ class RepositoryClient:
         Raises:
             ClientFailure: it cannot be had, or is not what the digest says.
         """
-        if _DIGEST.fullmatch(digest) is None:
-            raise ClientFailure("invalid digest format")
+        check_digest_form(digest)
         answer = await self._send("GET", f"/v2/{self._name}/blobs/{digest}", ACCEPT_CONFIG, _reads_blob)
         if answer.status == 404:
             raise ClientFailure("unknown blob").about("no-blob")
@@ -193,8 +192,7 @@ class RepositoryClient:
         Raises:
             ClientFailure: the request failed or the answer has no usable length.
         """
-        if _DIGEST.fullmatch(digest) is None:
-            raise ClientFailure("invalid digest format")
+        check_digest_form(digest)
         await self._base()
         return await self._retrying(partial(self._blob_size, digest, limit))
 
@@ -237,6 +235,16 @@ class RepositoryClient:
                 return tags
             url = _next_page(url, link)
         raise ClientFailure(f"more than {MAX_PAGES} pages of tags")
+
+
+def check_digest_form(digest: str) -> None:
+    """What a URL is to be made of must look like a digest; nothing is asked for otherwise (``reference.WithDigest``).
+
+    Raises:
+        ClientFailure: it does not.
+    """
+    if _DIGEST.fullmatch(digest) is None:
+        raise ClientFailure("invalid digest format")
 
 
 def check_content(content: bytes, digest: str, what: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
@@ -109,39 +109,56 @@ class _Empty(msgspec.Struct, frozen=True):
     """``struct{}``"""
 
 
-class _Container(msgspec.Struct):
-    """The fast path of DockerConfig; its field order is the key order of the answer."""
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_DROPPED: Final = msgspec.Raw()
 
-    Hostname: str | None = None
-    Domainname: str | None = None
-    User: str | None = None
-    Memory: int | None = None
-    MemorySwap: int | None = None
-    CpuShares: int | None = None
-    Cpuset: str | None = None
-    AttachStdin: bool | None = None
-    AttachStdout: bool | None = None
-    AttachStderr: bool | None = None
+
+class DockerConfig(msgspec.Struct, omit_defaults=True):
+    """DockerConfig as ``dockerImageMetadata`` shows it: fields in the order of its keys, left out when empty (lists and
+    maps: None)."""
+
+    Hostname: str = ""
+    Domainname: str = ""
+    User: str = ""
+    Memory: _Int64 = 0
+    MemorySwap: _Int64 = 0
+    CpuShares: _Int64 = 0
+    Cpuset: str = ""
+    AttachStdin: bool = False
+    AttachStdout: bool = False
+    AttachStderr: bool = False
     PortSpecs: list[str] | None = None
     ExposedPorts: dict[str, _Empty] | None = None
-    Tty: bool | None = None
-    OpenStdin: bool | None = None
-    StdinOnce: bool | None = None
+    Tty: bool = False
+    OpenStdin: bool = False
+    StdinOnce: bool = False
     Env: list[str] | None = None
     Cmd: list[str] | None = None
     Dns: list[str] | None = None
-    Image: str | None = None
+    Image: str = ""
     Volumes: dict[str, _Empty] | None = None
-    VolumesFrom: str | None = None
-    WorkingDir: str | None = None
+    VolumesFrom: str = ""
+    WorkingDir: str = ""
     Entrypoint: list[str] | None = None
-    NetworkDisabled: bool | None = None
+    NetworkDisabled: bool = False
     SecurityOpts: list[str] | None = None
     OnBuild: list[str] | None = None
     Labels: dict[str, str] | None = None
 
 
-class _History(msgspec.Struct):
+# The fast path: these have every field that Go looks at, in its type, and what today's configs have besides. What they
+# refuse goes to Go's rules: other types, other fields, keys in another case.
+
+
+class _Container(DockerConfig, forbid_unknown_fields=True):
+    Healthcheck: msgspec.Raw = _DROPPED
+    StopSignal: msgspec.Raw = _DROPPED
+    Shell: msgspec.Raw = _DROPPED
+    ArgsEscaped: msgspec.Raw = _DROPPED
+    StopTimeout: msgspec.Raw = _DROPPED
+
+
+class _History(msgspec.Struct, forbid_unknown_fields=True):
     created: datetime | None = None
     author: str | None = None
     created_by: str | None = None
@@ -149,40 +166,35 @@ class _History(msgspec.Struct):
     empty_layer: bool | None = None
 
 
-class _RootFS(msgspec.Struct):
+class _RootFS(msgspec.Struct, forbid_unknown_fields=True):
     type: str | None = None
     diff_ids: list[str | None] | None = None
 
 
-class _Config(msgspec.Struct, rename={"os_version": "os.version", "os_features": "os.features"}):
-    """The fast path of both passes."""
-
-    id: str | None = None
-    parent: str | None = None
-    comment: str | None = None
+class _Config(msgspec.Struct, forbid_unknown_fields=True):
+    id: str = ""
+    parent: str = ""
+    comment: str = ""
     created: str | None = None
-    container: str | None = None
+    container: str = ""
     container_config: _Container | None = None
-    docker_version: str | None = None
-    author: str | None = None
+    docker_version: str = ""
+    author: str = ""
     config: _Container | None = None
-    architecture: str | None = None
+    architecture: str = ""
     rootfs: _RootFS | None = None
     history: list[_History | None] | None = None
-    os: str | None = None
-    os_version: str | None = None
-    os_features: list[str | None] | None = None
+    os: str = ""
+    os_version: str | None = msgspec.field(name="os.version", default=None)
+    os_features: list[str | None] | None = msgspec.field(name="os.features", default=None)
+    variant: msgspec.Raw = _DROPPED
 
 
 _CONFIG: Final = msgspec.json.Decoder(_Config)
-_KEYS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-_NUMBERS: Final = ("Memory", "MemorySwap", "CpuShares")
-
-_TOP_NAMES: Final = frozenset(name for name, _ in _SECOND_PASS.fields)
-_CONTAINER_NAMES: Final = frozenset(name for name, _ in CONTAINER_FIELDS)
-_FOLDED: Final = frozenset(name.lower() for name in _TOP_NAMES | _CONTAINER_NAMES)
-# Keys of today's configs that are known to be dropped: looked up before anything is folded.
-_DROPPED: Final = frozenset({"variant", "Healthcheck", "StopSignal", "Shell", "ArgsEscaped", "StopTimeout"})
+_FIELDS: Final = len(DockerConfig.__struct_fields__)
+_COLLECTIONS: Final = tuple(name for name, shape in CONTAINER_FIELDS if isinstance(shape, gojson.List | gojson.Map))
+_MAPS: Final = tuple((name, f'"{name}"'.encode()) for name in ("Labels", "Volumes", "ExposedPorts"))
+_ESCAPED_LETTER: Final = re.compile(rb"\\u00[4-7]")
 _INSTANT: Final = re.compile(
     rb'"created"[ \t\r\n]*:[ \t\r\n]*"'
     rb'(?!\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")'
@@ -194,8 +206,7 @@ _ZERO_TIME: Final = "0001-01-01T00:00:00Z"
 class ImageConfig(msgspec.Struct, frozen=True):
     """What is kept of a config (or of a schema 1 history entry).
 
-    ``created`` is normalised RFC 3339 or None; the containers are dictionaries in key order, without empty values;
-    ``config`` is None where the key was missing or null.
+    ``created`` is normalised RFC 3339 or None; ``config`` is None where the key was missing or null.
     """
 
     id: str
@@ -203,10 +214,10 @@ class ImageConfig(msgspec.Struct, frozen=True):
     comment: str
     created: str | None
     container: str
-    container_config: dict[str, Any]
+    container_config: DockerConfig
     docker_version: str
     author: str
-    config: dict[str, Any] | None
+    config: DockerConfig | None
     architecture: str
 
 
@@ -254,10 +265,10 @@ def decode_compatibility(content: bytes) -> ImageConfig:
         fields.get("comment", ""),
         None if created == _ZERO_TIME else created,
         fields.get("container", ""),
-        kept_fields(fields.get("container_config") or {}),
+        container_of(fields.get("container_config") or {}),
         fields.get("docker_version", ""),
         fields.get("author", ""),
-        None if config is None else kept_fields(config),
+        None if config is None else container_of(config),
         fields.get("architecture", ""),
     )
 
@@ -265,71 +276,51 @@ def decode_compatibility(content: bytes) -> ImageConfig:
 def _decode_fast(content: bytes) -> ImageConfig | None:
     """Decodes what msgspec and Go read the same way; None where Go's rules are needed."""
     try:
-        keys = _KEYS.decode(content)
-        if not _plain(keys, _TOP_NAMES) or not all(_plain_container(keys.get(name)) for name in _CONTAINERS):
-            return None
-        if _INSTANT.search(content) is not None or _repeats(content):
-            return None
         config = _CONFIG.decode(content)
+        if _INSTANT.search(content) is not None or _repeats(content, config):
+            return None
         created = None if config.created is None else _utc_instant(config.created)
     except (msgspec.MsgspecError, ValueError, RecursionError):
         return None
     return ImageConfig(
-        config.id or "",
-        config.parent or "",
-        config.comment or "",
+        config.id,
+        config.parent,
+        config.comment,
         created,
-        config.container or "",
-        {} if config.container_config is None else kept_fields(msgspec.structs.asdict(config.container_config)),
-        config.docker_version or "",
-        config.author or "",
-        None if config.config is None else kept_fields(msgspec.structs.asdict(config.config)),
-        config.architecture or "",
+        config.container,
+        DockerConfig() if config.container_config is None else _kept(config.container_config),
+        config.docker_version,
+        config.author,
+        None if config.config is None else _kept(config.config),
+        config.architecture,
     )
 
 
-_CONTAINERS: Final = ("config", "container_config")
-
-
-def _plain(keys: dict[str, msgspec.Raw], names: frozenset[str]) -> bool:
-    """Whether no key is a known one in another case."""
-    for key in keys.keys() - names - _DROPPED:
-        if not key.isascii() or key.lower() in _FOLDED:
-            return False
-    return "size" not in keys
-
-
-def _plain_container(raw: msgspec.Raw | None) -> bool:
-    content = b"null" if raw is None else bytes(raw)
-    if not content.startswith(b"{"):
-        return True
-    keys = _KEYS.decode(content)
-    return _plain(keys, _CONTAINER_NAMES) and not any(name in keys for name in _NUMBERS)
-
-
-def _repeats(content: bytes) -> bool:
+def _repeats(content: bytes, config: _Config) -> bool:
     """Whether an object might be there twice, which Go would merge."""
-    return content.count(b'"config"') > 1 or content.count(b'"container_config"') > 1 or content.count(b'"Labels"') > 2
+    if content.count(b'"config"') > 1 or content.count(b'"container_config"') > 1 or _ESCAPED_LETTER.search(content):
+        return True
+    containers = (config.config, config.container_config)
+    return any(
+        content.count(key) > sum(getattr(one, name, None) is not None for one in containers) for name, key in _MAPS
+    )
 
 
-def kept_fields(fields: dict[str, Any]) -> dict[str, Any]:
-    """A container's fields in key order without the empty ones, maps sorted."""
-    kept: dict[str, Any] = {}
-    for name in _CONTAINER_ORDER:
-        value = fields.get(name)
-        if value:
-            if type(value) is dict:
-                value = (
-                    {key: value[key] for key in sorted(value)}
-                    if name == "Labels"
-                    else dict.fromkeys(sorted(value), _NONE)
-                )
-            kept[name] = value
-    return kept
+def _kept(container: _Container) -> DockerConfig:
+    """The container with nothing but what is shown."""
+    return _without_empty(DockerConfig(*msgspec.structs.astuple(container)[:_FIELDS]))
 
 
-_CONTAINER_ORDER: Final = tuple(name for name, _ in CONTAINER_FIELDS)
-_NONE: Final = _Empty()
+def container_of(fields: dict[str, Any]) -> DockerConfig:
+    """The container that these fields make, decoded by Go's rules."""
+    return _without_empty(DockerConfig(**fields))
+
+
+def _without_empty(container: DockerConfig) -> DockerConfig:
+    for name in _COLLECTIONS:
+        if not getattr(container, name):
+            setattr(container, name, None)
+    return container
 
 
 def _utc_instant(text: str) -> str | None:
@@ -345,25 +336,42 @@ def _utc_instant(text: str) -> str | None:
     return None if match[1] == _ZERO_TIME[:-1] else f"{match[1]}Z"
 
 
+class _DockerImage(msgspec.Struct, omit_defaults=True, kw_only=True, rename={"version": "apiVersion"}):
+    """``dockerImageMetadata``: fields in the order of its keys, those without a default always shown."""
+
+    kind: str
+    version: str
+    Id: str
+    Parent: str = ""
+    Comment: str = ""
+    Created: str | None
+    Container: str = ""
+    ContainerConfig: DockerConfig
+    DockerVersion: str = ""
+    Author: str = ""
+    Config: DockerConfig | None = None
+    Architecture: str = ""
+    Size: int = 0
+
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
 def docker_image_metadata(config: ImageConfig, image_id: str, size: int) -> msgspec.Raw:
     """The JSON of ``dockerImageMetadata`` for an image of that id; `size` in bytes, left out when 0."""
-    document: dict[str, Any] = {"kind": "DockerImage", "apiVersion": "image.openshift.io/1.0", "Id": image_id}
-    if config.parent:
-        document["Parent"] = config.parent
-    if config.comment:
-        document["Comment"] = config.comment
-    document["Created"] = config.created
-    if config.container:
-        document["Container"] = config.container
-    document["ContainerConfig"] = config.container_config
-    if config.docker_version:
-        document["DockerVersion"] = config.docker_version
-    if config.author:
-        document["Author"] = config.author
-    if config.config is not None:
-        document["Config"] = config.config
-    if config.architecture:
-        document["Architecture"] = config.architecture
-    if size:
-        document["Size"] = size
-    return msgspec.Raw(msgspec.json.encode(document))
+    image = _DockerImage(
+        kind="DockerImage",
+        version="image.openshift.io/1.0",
+        Id=image_id,
+        Parent=config.parent,
+        Comment=config.comment,
+        Created=config.created,
+        Container=config.container,
+        ContainerConfig=config.container_config,
+        DockerVersion=config.docker_version,
+        Author=config.author,
+        Config=config.config,
+        Architecture=config.architecture,
+        Size=size,
+    )
+    return msgspec.Raw(_ENCODER.encode(image))

@@ -22,8 +22,8 @@ from mirror.importer.configs import (
 )
 from mirror.importer.failures import ClientFailure
 from mirror.importer.manifests import (
+    Descriptor,
     ImageManifest,
-    Layer,
     ListManifest,
     Schema1Manifest,
     compatibility_of,
@@ -127,7 +127,7 @@ async def _odd_second_pass(image: Image, manifest: ImageManifest, problem: str, 
             raise HalfImage(f"unrecognized container image manifest schema {version} for {name} ()", image)
 
 
-def _layers(layers: list[Layer]) -> list[ImageLayer]:
+def _layers(layers: list[Descriptor]) -> list[ImageLayer]:
     return [ImageLayer(layer.digest, layer.size, layer.mediaType) for layer in layers]
 
 
@@ -136,7 +136,7 @@ def _add_layers(image: Image, layers: list[ImageLayer]) -> None:
     image.metadata.annotations = {LAYERS_ORDER: "ascending"}
 
 
-def _total(layers: list[Layer], config_size: int, config_digest: str) -> int:
+def _total(layers: list[Descriptor], config_size: int, config_digest: str) -> int:
     """The config and each distinct layer once."""
     seen = {config_digest}
     size = config_size

@@ -17,13 +17,13 @@ from fake_registry.errors import DigestError
 from mirror.clock import RateLimit, Stopwatch, timestamp
 from mirror.gotext import aggregate, quote
 from mirror.importer import statuses
-from mirror.importer.client import RawManifest, RepositoryClient
+from mirror.importer.client import RawManifest, RepositoryClient, check_digest_form
 from mirror.importer.connector import Connector
 from mirror.importer.convert import HalfImage, check_integrity, image_of, list_image, schema1_image
 from mirror.importer.failures import ClientFailure
 from mirror.importer.layers import LayerSizes
 from mirror.importer.manifests import (
-    Entry,
+    Descriptor,
     ImageManifest,
     ListManifest,
     Manifest,
@@ -354,7 +354,10 @@ class Importer:
             plan = self._plan(group, entry.digest, is_digest=True)
             sub, client, limit = await self._from_sources(plan, entry.digest)
             sub_conversion = Conversion(self, plan.reference, client, limit, conversion.turn)
-            image = await sub_conversion.legacy(sub, entry.digest, "", "")
+            try:
+                image = await sub_conversion.legacy(sub, entry.digest, "", "")
+            except HalfImage as failure:  # half of what is in the list is nothing of the list
+                raise ClientFailure(str(failure)) from None
             reference = f"{group.prefix}@{entry.digest}"
             job.manifests.append(msgspec.structs.replace(image, dockerImageReference=reference))
 
@@ -528,7 +531,7 @@ class Conversion:
         return await self._importer.layer_size(self._client, self._limit, digest)
 
 
-def choose_entry(entries: Sequence[Entry], architecture: str, os: str) -> Entry | None:
+def choose_entry(entries: Sequence[Descriptor], architecture: str, os: str) -> Descriptor | None:
     """The entry that Legacy mode takes: the platform itself, else amd64/linux, else the first one."""
     for wanted in ((architecture, os), ("amd64", "linux")):
         for entry in entries:
@@ -545,6 +548,8 @@ async def fetch_manifest(
     Raises:
         ClientFailure: it cannot be had, cannot be decoded, or is not what the digest says.
     """
+    if digest is not None:
+        check_digest_form(digest)
     raw: RawManifest = await client.manifest(target, limit)
     try:
         manifest = decode_manifest(raw)

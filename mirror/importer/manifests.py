@@ -5,7 +5,7 @@ Source: distribution ``manifest/{schema1,schema2,ocischema,manifestlist}``.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
 
@@ -15,32 +15,41 @@ from mirror.importer.client import RawManifest
 from mirror.importer.failures import ClientFailure
 from mirror.importer.schema1 import signed_payload
 
+T = TypeVar("T")
 
-class Layer(msgspec.Struct, frozen=True):
-    """A layer's descriptor: digest, size in bytes (0 if missing), media type (empty if missing)."""
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 
-    digest: str = ""
-    size: int = 0
-    mediaType: str = ""
-
-
-class ConfigDescriptor(msgspec.Struct, frozen=True):
-    digest: str = ""
+# The first structs are what the rest of the importer sees, and the fast path as well: they have every field that Go
+# looks at, in its type, and what manifests often have besides (as Raw), and no others. What they refuse goes to Go's
+# rules: other types, null, keys in another case.
 
 
-class Platform(msgspec.Struct, frozen=True):
+class Platform(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For whom an entry of a list is."""
+
     architecture: str = ""
     os: str = ""
     variant: str = ""
+    version: str = msgspec.field(name="os.version", default="")
+    os_features: list[str] = msgspec.field(name="os.features", default=[])
+    features: list[str] = []
 
 
-class Entry(msgspec.Struct, frozen=True):
-    """An entry of a manifest list or index."""
+_ANY: Final = Platform()
+
+
+class Descriptor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What names a config, a layer or an entry of a list: its digest, size in bytes and media type (0 or empty where
+    missing)."""
 
     digest: str = ""
+    size: _Int64 = 0
     mediaType: str = ""
-    size: int = 0
-    platform: Platform = Platform()
+    platform: Platform = _ANY
+    urls: list[str] = []
+    annotations: dict[str, str] = {}
+    artifactType: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
 
 
 class ImageManifest(msgspec.Struct, frozen=True):
@@ -52,7 +61,7 @@ class ImageManifest(msgspec.Struct, frozen=True):
     schema_version: int
     media_type: str
     config_digest: str
-    layers: list[Layer]
+    layers: list[Descriptor]
 
 
 class ListManifest(msgspec.Struct, frozen=True):
@@ -61,7 +70,7 @@ class ListManifest(msgspec.Struct, frozen=True):
     content: bytes
     name: str
     media_type: str
-    entries: list[Entry]
+    entries: list[Descriptor]
 
 
 class Schema1Manifest(msgspec.Struct, frozen=True):
@@ -77,22 +86,27 @@ class Schema1Manifest(msgspec.Struct, frozen=True):
 Manifest = ImageManifest | ListManifest | Schema1Manifest
 
 
-class _Image(msgspec.Struct):
-    """The fast path of both image formats. What it refuses goes to Go's rules."""
+class _Image(msgspec.Struct, forbid_unknown_fields=True):
+    """The fast path of both image formats."""
 
-    schemaVersion: int = 0
+    schemaVersion: _Int64 = 0
     mediaType: str = ""
-    config: ConfigDescriptor = ConfigDescriptor()
-    layers: list[Layer] = []
-    manifests: msgspec.Raw | None = None
+    config: Descriptor = Descriptor()
+    layers: list[Descriptor] = []
+    annotations: dict[str, str] = {}
+    subject: msgspec.Raw = msgspec.Raw()
+    artifactType: msgspec.Raw = msgspec.Raw()
 
 
-class _List(msgspec.Struct):
-    schemaVersion: int = 0
+class _List(msgspec.Struct, forbid_unknown_fields=True):
+    """The fast path of both list formats."""
+
+    schemaVersion: _Int64 = 0
     mediaType: str = ""
-    manifests: list[Entry] = []
-    config: msgspec.Raw | None = None
-    layers: msgspec.Raw | None = None
+    manifests: list[Descriptor] = []
+    annotations: msgspec.Raw = msgspec.Raw()
+    subject: msgspec.Raw = msgspec.Raw()
+    artifactType: msgspec.Raw = msgspec.Raw()
 
 
 _IMAGE: Final = msgspec.json.Decoder(_Image)
@@ -177,34 +191,19 @@ _UNKNOWN: Final = gojson.Struct(
 )
 
 
-_KEYS: Final = tuple(
-    (key, key.lower())
-    for key in (
-        b'"schemaVersion"',
-        b'"mediaType"',
-        b'"config"',
-        b'"layers"',
-        b'"manifests"',
-        b'"digest"',
-        b'"size"',
-        b'"platform"',
-        b'"architecture"',
-        b'"os"',
-    )
-)
-_FOLDED_LETTERS: Final = ("\u017f".encode(), "\u212a".encode())  # fold to s and k
+def _repeats(content: bytes) -> bool:
+    """Whether a container might be there twice, which Go would merge. Keys that are escaped are not looked into."""
+    return b"\\" in content or any(content.count(key) > 1 for key in (b'"config"', b'"layers"', b'"manifests"'))
 
 
-def _has_plain_keys(content: bytes) -> bool:
-    """Whether the fast path reads these keys as Go would: none in another case, none of the objects twice."""
-    if not content.isascii() and any(letter in content for letter in _FOLDED_LETTERS):
-        return False
-    if content.replace(b"mediaType", b"").replace(b"schemaVersion", b"").islower():
-        return content.count(b'"config"') <= 1 and content.count(b'"manifests"') <= 1
-    lowered = content.lower()
-    if any(lowered.count(low) != content.count(key) for key, low in _KEYS):
-        return False
-    return content.count(b'"config"') <= 1 and content.count(b'"manifests"') <= 1
+def _fast(content: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
+    """The document, if it is one that msgspec and Go read the same way."""
+    if _repeats(content):
+        return None
+    try:
+        return decoder.decode(content)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
 
 
 def decode_manifest(raw: RawManifest) -> Manifest:
@@ -233,14 +232,7 @@ def content_digest(manifest: Manifest, algorithm: str) -> str:
 
 
 def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
-    try:
-        fields = _IMAGE.decode(content) if _has_plain_keys(content) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        fields = None
-    if fields is None:
-        fields = _decode_image_slowly(content, is_oci=is_oci)
-    if is_oci and fields.manifests is not None and bytes(fields.manifests) != b"null":
-        raise ClientFailure("ocimanifest: expected manifest but found index")
+    fields = _fast(content, _IMAGE) or _decode_image_slowly(content, is_oci=is_oci)
     expected = oci.OCI_MANIFEST if is_oci else oci.DOCKER_MANIFEST
     if fields.mediaType != expected and not (is_oci and not fields.mediaType):
         condition = "if present, mediaType" if is_oci else "mediaType"
@@ -257,14 +249,9 @@ def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
 
 
 def _decode_list(content: bytes, *, is_oci: bool) -> ListManifest:
-    try:
-        fields = _LIST.decode(content) if _has_plain_keys(content) else None
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        fields = None
-    if fields is None:
+    fields = _fast(content, _LIST)
+    if fields is None or content.count(b'"platform"') != sum(one.platform is not _ANY for one in fields.manifests):
         fields = _decode_list_slowly(content, is_oci=is_oci)
-    if is_oci and any(raw is not None and bytes(raw) != b"null" for raw in (fields.config, fields.layers)):
-        raise ClientFailure("index: expected index but found manifest")
     expected = oci.OCI_INDEX if is_oci else oci.DOCKER_LIST
     if fields.mediaType != expected and not (is_oci and not fields.mediaType):
         what = "if present, mediaType in image index" if is_oci else "mediaType in manifest list"
@@ -307,11 +294,8 @@ def _decode_image_slowly(content: bytes, *, is_oci: bool) -> _Image:
     return _Image(
         schemaVersion=fields.get("schemaVersion", 0),
         mediaType=fields.get("mediaType", ""),
-        config=ConfigDescriptor((fields.get("config") or {}).get("digest", "")),
-        layers=[
-            Layer(layer.get("digest", ""), layer.get("size", 0), layer.get("mediaType", ""))
-            for layer in (entry or {} for entry in fields.get("layers") or [])
-        ],
+        config=_descriptor(fields.get("config")),
+        layers=[_descriptor(layer) for layer in fields.get("layers") or []],
     )
 
 
@@ -321,15 +305,16 @@ def _decode_list_slowly(content: bytes, *, is_oci: bool) -> _List:
         if unknown.get("config") is not None or unknown.get("layers") is not None:
             raise ClientFailure("index: expected index but found manifest")
     fields = _go_decode(content, _MANIFEST_LIST)
-    entries = []
-    for entry in (item or {} for item in fields.get("manifests") or []):
-        platform = entry.get("platform") or {}
-        entries.append(
-            Entry(
-                entry.get("digest", ""),
-                entry.get("mediaType", ""),
-                entry.get("size", 0),
-                Platform(platform.get("architecture", ""), platform.get("os", ""), platform.get("variant", "")),
-            )
-        )
+    entries = [_descriptor(entry) for entry in fields.get("manifests") or []]
     return _List(schemaVersion=fields.get("schemaVersion", 0), mediaType=fields.get("mediaType", ""), manifests=entries)
+
+
+def _descriptor(fields: dict[str, Any] | None) -> Descriptor:
+    fields = fields or {}
+    platform = fields.get("platform") or {}
+    return Descriptor(
+        fields.get("digest", ""),
+        fields.get("size", 0),
+        fields.get("mediaType", ""),
+        Platform(platform.get("architecture", ""), platform.get("os", ""), platform.get("variant", "")),
+    )

@@ -25,7 +25,7 @@ def parse_media_type(value: str) -> str:
     media_type = base.strip(_SPACE).lower()
     _check_media_type(media_type)
     rest = value[len(base) :]
-    seen: set[str] = set()
+    seen: dict[str, str] = {}
     while rest:
         rest = rest.lstrip(_SPACE)
         if not rest:
@@ -35,10 +35,9 @@ def parse_media_type(value: str) -> str:
             if rest.strip(_SPACE) == ";":
                 return media_type
             raise ClientFailure("mime: invalid media parameter")
-        name, rest = parsed
-        if name in seen:
+        name, parameter, rest = parsed
+        if seen.setdefault(name, parameter) != parameter:  # the same once more does no harm
             raise ClientFailure("mime: duplicate parameter name")
-        seen.add(name)
     return media_type
 
 
@@ -62,8 +61,8 @@ def _token(text: str) -> tuple[str, str]:
     return text[:end], text[end:]
 
 
-def _parameter(text: str) -> tuple[str, str] | None:
-    """Reads ``; name=value``; the name in lower case and what follows, or None where Go gives up."""
+def _parameter(text: str) -> tuple[str, str, str] | None:
+    """Reads ``; name=value``; the name in lower case, the value and what follows, or None where Go gives up."""
     if not text.startswith(";"):
         return None
     name, rest = _token(text[1:].lstrip(_SPACE))
@@ -72,25 +71,25 @@ def _parameter(text: str) -> tuple[str, str] | None:
     rest = rest.lstrip(_SPACE)
     if not rest.startswith("="):
         return None
-    after = _value(rest[1:].lstrip(_SPACE))
-    return None if after is None else (name.lower(), after)
+    found = _value(rest[1:].lstrip(_SPACE))
+    return None if found is None else (name.lower(), *found)
 
 
-def _value(text: str) -> str | None:
-    """Skips a parameter value; what follows it, or None when there is none."""
-    if not text:
-        return None
-    if text[0] != '"':
+def _value(text: str) -> tuple[str, str] | None:
+    """Reads a parameter value; it and what follows, or None when there is none."""
+    if not text.startswith('"'):
         value, rest = _token(text)
-        return rest if value else None
+        return (value, rest) if value else None
+    value = ""
     i = 1
     while i < len(text):
         char = text[i]
         if char == '"':
-            return text[i + 1 :]
+            return value, text[i + 1 :]
         if char == "\\" and i + 1 < len(text) and text[i + 1] in _TSPECIALS:
             i += 1
         elif char in "\r\n":
             return None
+        value += text[i]
         i += 1
     return None

@@ -36,6 +36,7 @@ _ERROR: Final = gojson.Struct(
 _ERRORS: Final = gojson.Struct(
     go="struct { Errors []errcode.Error }", fields=[("Errors", gojson.List(_ERROR, go="[]errcode.Error"))]
 )
+_ZSTD_MAGIC: Final = b"\x28\xb5\x2f\xfd"
 _ENDS: Final = frozenset({"EOF", "unexpected EOF"})
 _TAGS: Final = gojson.Struct(
     go='struct { Tags []string "json:\\"tags\\"" }', fields=[("tags", gojson.List(gojson.String, go="[]string"))]
@@ -52,7 +53,10 @@ _TOKEN: Final = gojson.Struct(
 )
 
 
-class _TagList(msgspec.Struct):
+class _TagList(msgspec.Struct, forbid_unknown_fields=True):
+    """The fast path. What it refuses goes to Go's rules: other fields, keys in another case, nulls in the list."""
+
+    name: msgspec.Raw = msgspec.Raw()
     tags: list[str] | None = None
 
 
@@ -154,8 +158,8 @@ def parse_tags(body: bytes) -> list[str]:
     """
     try:
         return _TAG_LIST.decode(body).tags or []
-    except (msgspec.MsgspecError, RecursionError):
-        pass  # keys in another case, nulls in the list, deep nesting, or an error that needs Go's words
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        pass
     try:
         tags = gojson.decode(body, _TAGS).get("tags") or []
     except gojson.GoJSONError as error:
@@ -164,14 +168,14 @@ def parse_tags(body: bytes) -> list[str]:
 
 
 def decode_content(answer: Answer) -> bytes:
-    """The body of a blob, decompressed as its Content-Encoding says.
+    """The body of a blob, decompressed as its Content-Encoding says: what was applied last is undone first.
 
     Raises:
         ClientFailure: an encoding that is not known, or data that does not decompress.
     """
     content = answer.body
     encodings = answer.header("content-encoding").replace(",", " ").split()
-    for encoding in encodings:
+    for encoding in map(str.lower, reversed(encodings)):
         match encoding:
             case "gzip":
                 content = gunzip(content)
@@ -187,11 +191,14 @@ def decode_content(answer: Answer) -> bytes:
 def _unzstd(data: bytes) -> bytes:
     import zstandard  # noqa: PLC0415 - only who meets a zstd answer pays for it
 
+    if not data:
+        return b""
     try:
         with zstandard.ZstdDecompressor().stream_reader(data) as reader:
             content = reader.read(MAX_BODY + 1)
     except zstandard.ZstdError:
-        raise ClientFailure("magic number mismatch") from None
+        known = data.startswith(_ZSTD_MAGIC) or _ZSTD_MAGIC.startswith(data)
+        raise ClientFailure("unexpected EOF" if known else "invalid input: magic number mismatch") from None
     if len(content) > MAX_BODY:
         raise ClientFailure(f"body of more than {MAX_BODY} bytes")
     return content

@@ -5,11 +5,10 @@ The signatures themselves are not verified, as the real client does not; their k
 
 from __future__ import annotations
 
-import base64
-import re
 from typing import Any, Final
 
 from mirror import gojson
+from mirror.gotext import GoBase64Error, decode_base64, quote
 from mirror.importer.failures import ClientFailure
 
 _SIGNATURE: Final = gojson.Struct(
@@ -50,13 +49,13 @@ def signed_payload(content: bytes) -> bytes:
     length: int | None = None
     tail: bytes | None = None
     for signature in (item or {} for item in signatures):
-        _check_key(signature)
         own_length, own_tail = _protected_format(signature.get("protected", ""))
         if length is not None and length != own_length:
             raise ClientFailure("conflicting format length")
         if tail is not None and tail != own_tail:
             raise ClientFailure("conflicting format tail")
         length, tail = own_length, own_tail
+        _check_key(signature)
     if length is None or tail is None:
         return b""
     if not 0 <= length <= len(content):
@@ -91,44 +90,52 @@ def _protected_format(protected: str) -> tuple[int, bytes]:
 
 def _base64url(text: str) -> bytes:
     """``joseBase64UrlDecode``: newlines and blanks are dropped, padding may be missing."""
-    packed = text.replace("\n", "").replace(" ", "")
+    packed = text.replace("\n", "").replace(" ", "").encode("utf-8", "surrogatepass")
     match len(packed) % 4:
         case 2:
-            packed += "=="
+            packed += b"=="
         case 3:
-            packed += "="
+            packed += b"="
         case 1:
             raise ClientFailure("illegal base64url string")
-    body = packed.rstrip("=")
-    bad = re.search(r"[^A-Za-z0-9_-]", body, re.ASCII)
-    if bad is not None or len(packed) - len(body) > 2:
-        raise ClientFailure(f"illegal base64 data at input byte {bad.start() if bad else len(body)}")
-    return base64.urlsafe_b64decode(packed)
+    try:
+        return decode_base64(packed, url=True)
+    except GoBase64Error as error:
+        raise ClientFailure(str(error)) from None
 
 
 def _check_key(signature: dict[str, Any]) -> None:
     """The ``jwk`` of a header must be a public key that can be read."""
     header = signature.get("header") or {}
     raw = header.get("jwk")
-    if raw is None or bytes(raw) == b"null":
+    if raw is None:
         return
-    problem = _key_problem(_decode(bytes(raw), _KEY, "error unmarshalling public key: ") or {})
+    problem = _key_problem(
+        _decode(bytes(raw), _KEY, "error unmarshalling public key: decoding JWK Public Key JSON data: ")
+    )
     if problem:
         raise ClientFailure(f"error unmarshalling public key: {problem}")
 
 
-def _key_problem(key: dict[str, Any]) -> str:
+_PARTS: Final = {
+    "EC": (("crv", "curve identifier"), ("x", "x-coordinate"), ("y", "y-coordinate")),
+    "RSA": (("n", "modulus"), ("e", "exponent")),
+}
+
+
+def _key_problem(key: dict[str, Any] | None) -> str:
+    """What keeps a key from being read, as far as that is looked at: its kind, and that its parts are there."""
+    key = key or {}
     kind = key.get("kty")
-    if kind is None:
-        return 'decoding JWK Public Key JSON data: unable to determine key type: "kty" is missing'
-    match kind:
-        case "EC":
-            needed = ["crv", "x", "y"]
-        case "RSA":
-            needed = ["n", "e"]
-        case _:
-            return f"JWK Public Key type not supported: {kind!r}\n".replace("'", '"')
-    for name in needed:
+    if not isinstance(kind, str):
+        return f"JWK Public Key type: {_absent(key, 'kty')}"
+    if kind not in _PARTS:
+        return f"JWK Public Key type not supported: {quote(kind)}\n"
+    for name, part in _PARTS[kind]:
         if not isinstance(key.get(name), str):
-            return f"JWK {kind} Public Key: {name!r} value not specified".replace("'", '"')
+            return f"JWK {kind} Public Key {part}: {_absent(key, name)}"
     return ""
+
+
+def _absent(key: dict[str, Any], name: str) -> str:
+    return f'"{name}" value {"must be a string" if name in key else "not specified"}'

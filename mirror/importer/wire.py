@@ -133,7 +133,9 @@ class Wire:
                 raise outer.about(failure.kind, failure) from None
             location = answer.header("location") if answer.status in _REDIRECTS else ""
             if not location:
-                if answer.broken is not None and reads(answer.status):
+                if not reads(answer.status):
+                    return answer, url
+                if answer.broken is not None:
                     await self._pass(answer.broken.took)
                 return _decompressed(method, headers, answer), url
             if count == MAX_REDIRECTS:
@@ -236,9 +238,10 @@ def _decompressed(method: str, headers: Sequence[tuple[str, str]], answer: Answe
 
 
 def gunzip(data: bytes) -> bytes:
-    """Gzip data, bounded; failures have the texts of Go's ``compress/gzip``."""
+    """Gzip data, bounded; failures have the texts of Go's ``compress/gzip``. No data at all is none when unpacked, too:
+    the ``EOF`` that Go's reader meets is the end that whoever reads it waits for."""
     if not data:
-        raise ClientFailure("EOF")
+        return b""
     if data[:3] != b"\x1f\x8b\x08":
         raise ClientFailure("unexpected EOF" if len(data) < 10 else "gzip: invalid header")
     return inflate(data, 31)
