@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mirror.importer.connector import Connector
 from mirror.importer.failures import ClientFailure
-from mirror.importer.manifests import Entry
+from mirror.importer.manifests import Descriptor
 from mirror.v1.image import Image
 
 
@@ -29,8 +29,8 @@ class Trace:
 
     failure: ClientFailure | None = None
     attempts: list[Attempt] = field(default_factory=list)
-    entries: Sequence[Entry] = ()
-    chosen: Entry | None = None
+    entries: Sequence[Descriptor] = ()
+    chosen: Descriptor | None = None
 
 
 class Outcome(NamedTuple):
