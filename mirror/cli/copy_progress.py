@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress as Bars
     from rich.progress import TaskID
 
-    from mirror.seed.copying import ImageResult, Progress
+    from mirror.seed.outcome import ImageResult, Progress
 
 _MOST_BARS = 12
 
@@ -36,15 +36,17 @@ def line_of(result: ImageResult) -> str:
         return printable(f"{text}: {result.reason}")
     if result.blobs:
         text += f", {result.blobs} blob{'' if result.blobs == 1 else 's'}, {size_text(result.bytes)}"
+    if result.mounted:
+        text += f", {result.mounted} mounted"
     if result.referrers:
         text += f", {result.referrers} referrer{'' if result.referrers == 1 else 's'}"
     if result.missing:
-        text += f"; the registry lacks {len(result.missing)} of its manifests"
+        text += f"; {len(result.missing)} of its manifests are not there to {'push' if result.target else 'copy'}"
     return printable(text)
 
 
 class Lines:
-    """A line for each image; a `mirror.seed.copying.Progress`."""
+    """A line for each image; a `mirror.seed.outcome.Progress`."""
 
     def found(self, images: int) -> None:
         del images

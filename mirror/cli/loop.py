@@ -17,4 +17,16 @@ def run(work: Coroutine[Any, Any, T], *, sockets: bool = True) -> T:
         import uvloop
     except ImportError:
         return asyncio.run(work)
-    return uvloop.run(work)
+    return uvloop.run(_quietly(work))
+
+
+async def _quietly(work: Coroutine[Any, Any, T]) -> T:
+    """Lets pass what uvloop reports of TLS connections that were given up while they were being made."""
+
+    def report(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        given_up = isinstance(context.get("exception"), RuntimeError | OSError)
+        if not (given_up and "SSL" in context.get("message", "")):
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(report)
+    return await work

@@ -25,7 +25,8 @@ from mirror.cli.remote_options import (
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from mirror.seed.copying import CopySummary, ImageResult
+    from mirror.seed.copying import CopySummary
+    from mirror.seed.outcome import ImageResult
     from mirror.seed.sources import Source
     from mirror.seed.tag_filters import TagFilter
 

@@ -6,9 +6,8 @@ What is in the tree is not asked for again, and one image that fails does not st
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final, Literal, Protocol
+from collections.abc import Iterable, Sequence
+from typing import Final
 
 import msgspec
 
@@ -17,6 +16,7 @@ from fake_registry.fixtures import Tree
 from fake_registry.oci import INDEX_TYPES, SCHEMA1_TYPES, Descriptor, Links, manifest_links
 from mirror.errors import InputError
 from mirror.seed.downloads import Download
+from mirror.seed.outcome import Account, ImageResult, Progress, Status, Turns, together
 from mirror.seed.platforms import WantedPlatform, platforms_of, wanted_children
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.registries import Registries
@@ -30,8 +30,6 @@ SMALL: Final = 1 << 20
 
 _DEEPEST: Final = 8
 _REFERRERS_DEEPEST: Final = 3
-
-Status = Literal["copied", "unchanged", "planned", "failed"]
 
 
 class CopyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,23 +48,6 @@ class CopyOptions(msgspec.Struct, frozen=True, kw_only=True):
     concurrency: int = 8
 
 
-class ImageResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
-    """What became of an image, or of the list of tags of a repository.
-
-    ``blobs`` and ``bytes`` are what came for it (what would come, where nothing is written), manifests counted.
-    ``missing`` are manifests that its index names and the registry does not have.
-    """
-
-    image: str
-    status: Status
-    digest: str = ""
-    blobs: int = 0
-    bytes: int = 0
-    referrers: int = 0
-    missing: list[str] = []
-    reason: str = ""
-
-
 class CopySummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """What a run did, its images by name. ``requests`` counts everything that was asked of any server."""
 
@@ -78,42 +59,6 @@ class CopySummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     bytes: int
     requests: int
     images: list[ImageResult]
-
-
-class Progress(Protocol):
-    """Is told how a run goes on."""
-
-    def found(self, images: int) -> None:
-        """So many more images are to be looked at."""
-        ...
-
-    def begun(self, digest: str, size: int) -> None:
-        """A large blob (of `size` bytes, -1: not known) is on its way."""
-        ...
-
-    def received(self, digest: str, count: int) -> None:
-        """So many more bytes of it are there; less than 0: they were wrong."""
-        ...
-
-    def ended(self, digest: str) -> None:
-        """It is there, or will not come."""
-        ...
-
-    def done(self, result: ImageResult) -> None:
-        """An image is done."""
-        ...
-
-
-class _Account:
-    """What one image took."""
-
-    def __init__(self) -> None:
-        self.blobs = self.bytes = self.referrers = 0
-        self.missing: list[str] = []
-
-    def add(self, size: int) -> None:
-        self.blobs += 1
-        self.bytes += max(size, 0)
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -172,7 +117,7 @@ class _Copier:
         self._progress = progress
         self._tags = tags
         self._there: set[str] = set()
-        self._busy: dict[str, asyncio.Lock] = {}
+        self._turns = Turns()
         self._attached: dict[str, asyncio.Task[dict[str, list[str]]]] = {}
 
     async def run(self, sources: Iterable[Source]) -> None:
@@ -247,7 +192,7 @@ class _Copier:
         return ImageResult(image=str(source), status="failed", reason=reason)
 
     async def _copied(self, job: _Job, origin: Repository) -> ImageResult:
-        source, account = job.source, _Account()
+        source, account = job.source, Account()
         known = self._known(source)
         digest = source.digest
         if not digest and known is not None:
@@ -276,7 +221,7 @@ class _Copier:
     def _success(self) -> Status:
         return "planned" if self._options.dry_run else "copied"
 
-    def _result(self, source: Source, status: Status, digest: str, account: _Account) -> ImageResult:
+    def _result(self, source: Source, status: Status, digest: str, account: Account) -> ImageResult:
         return ImageResult(
             image=str(source),
             status=status,
@@ -343,7 +288,7 @@ class _Copier:
 
     # --- What is not --------------------------------------------------------------------------------------------
 
-    async def _manifest(self, origin: Repository, reference: str, media_type: str, account: _Account) -> Fetched:
+    async def _manifest(self, origin: Repository, reference: str, media_type: str, account: Account) -> Fetched:
         """A manifest from the tree, else from a registry."""
         if ":" in reference:
             known = self._listed_type(reference, media_type)
@@ -373,7 +318,7 @@ class _Copier:
         origin: Repository,
         descriptor: Descriptor,
         data: bytes,
-        account: _Account,
+        account: Account,
         depth: int,
         *,
         payload: bool = False,
@@ -394,10 +339,10 @@ class _Copier:
             raise RemoteError(f"{origin}@{descriptor.digest}: none of the manifests of this index is there")
 
     async def _child(
-        self, origin: Repository, child: Descriptor, account: _Account, depth: int, *, payload: bool
+        self, origin: Repository, child: Descriptor, account: Account, depth: int, *, payload: bool
     ) -> None:
         """Copies a manifest of an index. That the registry does not have it is no reason to do without the others."""
-        async with self._alone(f"manifest {child.digest}"):
+        async with self._turns.alone(f"manifest {child.digest}"):
             try:
                 descriptor, data = await self._manifest(origin, child.digest, child.media_type, account)
             except RemoteError as error:
@@ -409,9 +354,9 @@ class _Copier:
             if not self._options.dry_run:
                 await self.writer.content(data, descriptor.media_type, descriptor.digest)
 
-    async def _blob(self, origin: Repository, blob: Descriptor, account: _Account) -> None:
+    async def _blob(self, origin: Repository, blob: Descriptor, account: Account) -> None:
         """Copies a blob, unless somebody has or does already."""
-        async with self._alone(blob.digest):
+        async with self._turns.alone(blob.digest):
             if self._has(blob):
                 return
             if self._options.dry_run:
@@ -442,24 +387,13 @@ class _Copier:
 
     async def _size(self, origin: Repository, digest: str) -> None:
         """Asks for the size of a layer of schema 1, where the layer itself is not copied."""
-        async with self._alone(digest):
+        async with self._turns.alone(digest):
             if digest in self._there or self.tree.store.find(digest) or digest in self.tree.store.sizes():
                 return
             size = await origin.blob_size(digest)
             if size is not None and not self._options.dry_run:
                 self.writer.size(digest, size)
                 self._there.add(f"size of {digest}")
-
-    @asynccontextmanager
-    async def _alone(self, digest: str) -> AsyncIterator[None]:
-        """Holds a digest, so that nobody else fetches it meanwhile."""
-        lock = self._busy.setdefault(digest, asyncio.Lock())
-        try:
-            async with lock:
-                yield
-        finally:
-            if not lock.locked():
-                self._busy.pop(digest, None)
 
     def _require_platform(self, manifest: Fetched) -> None:
         """An index without any of the wanted platforms is not what was meant."""
@@ -471,7 +405,7 @@ class _Copier:
 
     # --- What belongs to it -------------------------------------------------------------------------------------
 
-    async def _referrers(self, job: _Job, origin: Repository, digest: str, account: _Account, depth: int) -> None:
+    async def _referrers(self, job: _Job, origin: Repository, digest: str, account: Account, depth: int) -> None:
         """Copies what refers to a manifest: what the registry lists, and what tags name after it."""
         if depth >= _REFERRERS_DEEPEST:
             return
@@ -482,7 +416,7 @@ class _Copier:
                 await self._referrer(source, origin, referrer.digest, "", account)
             await self._referrers(job, origin, referrer.digest, account, depth + 1)
 
-    async def _attachments(self, job: _Job, origin: Repository, digest: str, account: _Account) -> None:
+    async def _attachments(self, job: _Job, origin: Repository, digest: str, account: Account) -> None:
         """Copies what tags name after a manifest, as cosign's do."""
         source = job.source
         attached = job.attached if job.attached is not None else await self._attached_tags(origin)
@@ -492,7 +426,7 @@ class _Copier:
             if known is None or found != known.digest:
                 await self._referrer(source, origin, tag, tag, account)
 
-    async def _referrer(self, source: Source, origin: Repository, reference: str, tag: str, account: _Account) -> None:
+    async def _referrer(self, source: Source, origin: Repository, reference: str, tag: str, account: Account) -> None:
         try:
             descriptor, data = await self._manifest(origin, reference, "", account)
         except RemoteError as error:
@@ -534,17 +468,3 @@ def _attached(tags: Iterable[str]) -> dict[str, list[str]]:
         if digest is not None:
             found.setdefault(digest, []).append(tag)
     return found
-
-
-async def together(work: Sequence[Coroutine[Any, Any, None]]) -> None:
-    """Does several things at once; the first failure stops the others, and is raised as it is."""
-    if len(work) == 1:
-        await work[0]
-        return
-    tasks = [asyncio.create_task(one) for one in work]
-    try:
-        await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

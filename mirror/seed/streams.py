@@ -9,7 +9,7 @@ import msgspec
 from mirror.api.app import GROUP_PATH
 from mirror.errors import InputError
 from mirror.live_api import Connection, listed
-from mirror.seed.copying import ImageResult
+from mirror.seed.outcome import ImageResult
 from mirror.seed.pullspecs import NamedSpec, pull_specs_in
 from mirror.seed.sources import Source, parse_source
 

@@ -15,13 +15,16 @@ from fake_registry.fixtures import Tree
 from fake_registry.server import RegistryServer
 from fake_registry.tls import CertificateAuthority
 from mirror.clock import ManualClock
-from mirror.seed.copying import CopyOptions, CopySummary, ImageResult, copy_images
+from mirror.seed.copying import CopyOptions, CopySummary, copy_images
+from mirror.seed.outcome import ImageResult
+from mirror.seed.pushing import PushSummary, push_images
 from mirror.seed.remote.credentials import Login, Logins
 from mirror.seed.remote.network import Network
 from mirror.seed.remote.patience import Patience
 from mirror.seed.remote.registries import Registries
 from mirror.seed.sources import distinct, parse_source
 from mirror.seed.tag_filters import TagFilter
+from mirror.seed.targets import parse_target, shipments
 from support.registry import HOST
 
 AUTHORITY = CertificateAuthority.create()
@@ -87,6 +90,19 @@ class Upstream:
             summary = await copy_images(
                 Tree.open(target, create=True), registries, found, CopyOptions(**options), progress, tags
             )
+        assert progress.images == len(progress.results) == len(summary.images)
+        assert not progress.under_way
+        return summary
+
+    async def push(
+        self, tree: Tree, target: str, *names: str, keep_hosts: bool = False, logins: Any = None, **options: Any
+    ) -> PushSummary:
+        """Pushes from a tree, and checks that everything is accounted for."""
+        progress = Silent()
+        place = parse_target(target, keep_hosts=keep_hosts)
+        async with self.registries(logins=logins or {}) as registries:
+            found = shipments(tree, place, names)
+            summary = await push_images(found, place, registries, progress, **options)
         assert progress.images == len(progress.results) == len(summary.images)
         assert not progress.under_way
         return summary

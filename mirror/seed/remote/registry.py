@@ -162,7 +162,12 @@ class Registry:
 
     async def _url(self, path: str) -> URL:
         if path.startswith(("http://", "https://")):
-            return URL(path, encoded=True)
+            url = URL(path, encoded=True)
+            if url.scheme == "http" and not self.insecure:
+                raise RemoteError(
+                    f"{self.host}: goes on in clear text at {url.with_query(None)}; --insecure allows that"
+                )
+            return url
         if not self._scheme:
             async with self._finding:
                 if not self._scheme:
@@ -191,7 +196,8 @@ class Registry:
         self, method: str, url: URL, access: Access, headers: dict[str, str], body: Body
     ) -> ClientResponse:
         """The answer to a request, after the challenges that it met."""
-        ours = url.host == URL(f"{self._scheme}://{self._authority}").host
+        own = URL(f"{self._scheme}://{self._authority}")
+        ours = (url.host, url.port) == (own.host, own.port)
         sent = ""
         for _ in range(3):
             await self._wait()

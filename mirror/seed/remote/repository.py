@@ -328,19 +328,25 @@ class Repository:
         async with self.registry.exchange("PUT", url, self._write, headers=headers, body=content, ok=ok):
             return False
 
-    async def push_manifest(self, reference: str, descriptor: Descriptor, data: bytes) -> None:
-        """Puts a manifest under a tag or its digest (raises `RemoteError` if the registry does not take it)."""
+    async def push_manifest(self, reference: str, descriptor: Descriptor, data: bytes) -> bool:
+        """Puts a manifest under a tag or its digest; returns whether the registry lists it with what it refers to.
 
-        async def work() -> None:
+        Raises:
+            RemoteError: the registry does not take it.
+        """
+
+        async def work() -> bool:
             path = f"/v2/{self.name}/manifests/{reference}"
             headers = {"Content-Type": descriptor.media_type}
             ok = frozenset({201, 202})
             async with self.registry.exchange("PUT", path, self._write, headers=headers, body=data, ok=ok) as response:
                 found = response.headers.get("Docker-Content-Digest", "")
+                listed = "OCI-Subject" in response.headers
             if is_digest(found) and found != descriptor.digest and found.startswith("sha256:"):
                 raise RemoteError(f"{self}:{reference}: the registry made {found} of {descriptor.digest}")
+            return listed
 
-        await self.registry.patiently(work)
+        return await self.registry.patiently(work)
 
     def _blob_path(self, digest: str) -> str:
         return f"/v2/{self.name}/blobs/{digest}"

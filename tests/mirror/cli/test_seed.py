@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from support.command import ROOT, ismirror, served_registry
 
 from fake_registry.fixtures import Tree
@@ -92,3 +93,56 @@ def test_streams_needs_files_or_a_cluster(arguments: tuple[str, ...], problem: s
     done = ismirror("seed", "streams", *arguments, "--data", "tree", cwd=tmp_path)
     assert done == (2, "", f"ismirror: error: {problem}\n")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_push_fills_a_registry_and_says_how_a_cluster_finds_it(tmp_path: Path) -> None:
+    tree, target = tmp_path / "tree", tmp_path / "target"
+    images = ("--image", "quay.io/team/app:1", "--image", "nginx", "--platform", "linux/amd64")
+    assert ismirror("seed", "synth", "--data", str(tree), *images, "--real-layers").exit_code == 0
+    target.mkdir()
+    with served_registry(target) as registry:
+        options = ("--connect", registry.address, "--ca", str(registry.ca))
+        push = ("seed", "push", str(tree), "mirror.example.com/copies", *options)
+        plan = ismirror(*push, "--dry-run")
+        assert (plan.exit_code, plan.stdout.count(" planned ")) == (0, 2)
+        done = ismirror(*push)
+        assert done.exit_code == 0, done.stderr
+        again = ismirror(*push, "-o", "json", "--mirror-sets", str(tmp_path / "sets"))
+    documents = list(yaml.safe_load_all(done.stdout))
+    assert [one["kind"] for one in documents] == [
+        *("ImageDigestMirrorSet", "ImageTagMirrorSet", "ImageContentSourcePolicy")
+    ]
+    assert documents[0]["spec"]["imageDigestMirrors"] == [
+        {"source": "docker.io/library/nginx", "mirrors": ["mirror.example.com/copies/library/nginx"]},
+        {"source": "quay.io/team/app", "mirrors": ["mirror.example.com/copies/team/app"]},
+    ]
+    assert (again.json["unchanged"], again.json["requests"], again.json["mirrorSets"]) == (2, 2, documents)
+    for document in documents:
+        path = tmp_path / "sets" / f"{document['kind'].lower()}.yaml"
+        assert yaml.safe_load(path.read_text()) == document
+    assert Tree.open(target).repositories("mirror.example.com") == ["copies/library/nginx", "copies/team/app"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("none", "registry.example.com"), "/none: no image in it; expected a fixture tree"),
+        ((".", "UPPER/CASE"), "UPPER/CASE: expected a registry, with or without a path: "),
+        ((".", "registry.example.com", "--image", "nginx"), "no repository docker.io/library/nginx in "),
+    ],
+)
+def test_push_needs_a_tree_and_a_registry(arguments: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    done = ismirror("seed", "push", *arguments, cwd=tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert problem in done.stderr.removeprefix("ismirror: error: ")
+
+
+def test_a_tree_without_layers_cannot_be_pushed(tmp_path: Path) -> None:
+    tree, target = tmp_path / "tree", tmp_path / "target"
+    target.mkdir()
+    assert ismirror("seed", "synth", "--data", str(tree), "--image", "quay.io/app:1").exit_code == 0
+    with served_registry(target) as registry:
+        options = ("--connect", registry.address, "--ca", str(registry.ca))
+        done = ismirror("seed", "push", str(tree), "mirror.example.com", *options)
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "is not in the tree, which may have metadata only" in done.stderr

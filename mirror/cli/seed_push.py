@@ -1,0 +1,119 @@
+"""``ismirror seed push``: images of a tree into a registry."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mirror.cli.copy_progress import copy_progress, line_of, size_text
+from mirror.cli.notes import note
+from mirror.cli.options import ConcurrencyOption
+from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
+from mirror.cli.remote_options import (
+    AuthfileOption,
+    CaOption,
+    ConnectOption,
+    CredsOption,
+    InsecureOption,
+    PerHostOption,
+    network,
+    registries,
+)
+
+if TYPE_CHECKING:
+    from mirror.seed.pushing import PushSummary
+
+
+def push(
+    tree: Annotated[str, typer.Argument(metavar="TREE", help="The directory of the fixture tree.")],
+    registry: Annotated[
+        str, typer.Argument(metavar="REGISTRY[/PATH]", help="Where to, such as registry.example.com:5000/mirror.")
+    ],
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="NAME", help="Only this image or repository; may be repeated."),
+    ] = None,
+    keep_hosts: Annotated[
+        bool, typer.Option("--keep-hosts", help="REGISTRY/quay.io/app for quay.io/app; else it is REGISTRY/app.")
+    ] = False,
+    mirror_sets: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where the cluster's mirror objects are written, in place of printing them."),
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Asks what is there, says what would be pushed, and pushes nothing.")
+    ] = False,
+    creds: CredsOption = None,
+    authfile: AuthfileOption = None,
+    insecure: InsecureOption = False,
+    ca: CaOption = None,
+    connect: ConnectOption = None,
+    concurrency: ConcurrencyOption = 8,
+    per_host: PerHostOption = 8,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Pushes the images of a tree to a registry, and prints the ImageDigestMirrorSet, ImageTagMirrorSet and
+    ImageContentSourcePolicy that point a cluster to it. What is there is not sent again; digests stay the same.
+
+    Exits with 1 if some image cannot be pushed; the others are there all the same.
+    """
+    from fake_registry.fixtures import Tree
+    from mirror.cli.loop import run
+    from mirror.seed.pushing import push_images
+    from mirror.seed.targets import parse_target, shipments
+
+    target = parse_target(registry, keep_hosts=keep_hosts)
+    found = shipments(Tree.open(tree), target, image or ())
+
+    async def work() -> PushSummary:
+        async with network(ca, connect, per_host) as connections:
+            servers = registries(
+                connections,
+                [target.host],
+                creds=creds,
+                authfile=authfile,
+                insecure=insecure,
+                per_host=per_host,
+                mirrors=False,
+            )
+            with copy_progress() as progress:
+                return await push_images(found, target, servers, progress, dry_run=dry_run, concurrency=concurrency)
+
+    summary = run(work())
+    if mirror_sets is not None:
+        _write(mirror_sets, summary.mirror_sets)
+    _show(summary, registry, output, dry_run=dry_run, printed=mirror_sets is None)
+
+
+def _write(directory: Path, objects: list[dict[str, object]]) -> None:
+    """A file for each object, named by its kind."""
+    from mirror.kubejson import to_yaml
+
+    directory.mkdir(parents=True, exist_ok=True)
+    for one in objects:
+        (directory / f"{str(one['kind']).lower()}.yaml").write_text(to_yaml(one))
+
+
+def _show(summary: PushSummary, registry: str, output: Format, *, dry_run: bool, printed: bool) -> None:
+    from mirror.kubejson import to_yaml
+
+    if output is not Format.TABLE:
+        print_document(summary, output)
+    elif dry_run:
+        rows = ((one.image, one.target, one.status, one.blobs, one.bytes) for one in summary.images)
+        print_table(("IMAGE", "TARGET", "STATUS", "BLOBS", "BYTES"), rows)
+    elif printed:
+        typer.echo("---\n".join(map(to_yaml, summary.mirror_sets)), nl=False)
+    done = summary.planned if dry_run else summary.pushed
+    note(
+        f"{registry}: {done} image{'' if done == 1 else 's'} {'to push' if dry_run else 'pushed'}, "
+        f"{summary.unchanged} unchanged, {summary.failed} failed; {summary.blobs} blobs, {size_text(summary.bytes)}, "
+        f"{summary.mounted} mounted, {summary.requests} requests"
+    )
+    failed = [one for one in summary.images if one.status == "failed"]
+    for one in failed:
+        typer.echo(printable(line_of(one)), err=True)
+    if failed:
+        raise typer.Exit(1)
