@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from xml.etree import ElementTree as ET
 
 import msgspec
 
 from fake_registry.fixtures import Tree
 from mirror.errors import InputError
+from mirror.junit import Case
 from mirror.recording import with_answers
 from mirror.scenario import Scenario, StepResult, differences, load_scenario, play, recorded
 from mirror.session import CONCURRENCY, TransportKind
@@ -89,24 +89,11 @@ def _replace(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def junit_report(played: Sequence[Played], path: Path) -> None:
-    """Writes a JUnit XML report: a test suite a file, a test case a step.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    root = ET.Element("testsuites", name="ismirror scenario run")
+def junit_cases(played: Sequence[Played]) -> Iterator[Case]:
+    """The results for a JUnit report: a suite a file, a test case a step."""
     for one in played:
         failing = dict(one.differences)
-        suite = ET.SubElement(root, "testsuite", name=one.file, tests=str(len(one.results)), failures=str(len(failing)))
         for index, step in enumerate(one.scenario.steps):
-            case = ET.SubElement(
-                suite, "testcase", classname=one.file, name=f"step {index + 1}: {step.method} {step.path}"
-            )
-            if index in failing:
-                problem = ET.SubElement(case, "failure", message=failing[index][0])
-                problem.text = "\n".join(failing[index])
-    try:
-        path.write_bytes(ET.tostring(root, encoding="utf-8", xml_declaration=True) + b"\n")
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from None
+            lines = failing.get(index, [])
+            name = f"step {index + 1}: {step.method} {step.path}"
+            yield Case(one.file, name, lines[0] if lines else "", "\n".join(lines))

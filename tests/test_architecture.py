@@ -28,7 +28,7 @@ LAYERS = {
     ),
     "mirror": (
         {"clock", "errors", "gotext", "hostport", "source_lines"},
-        {"gojson", "reference"},
+        {"gojson", "junit", "reference"},
         {"kubejson"},
         {"v1"},
         {"importer", "store"},

@@ -43,7 +43,8 @@ def run(
     Exits with 1 if an answer differs from what is expected.
     """
     from mirror.cli.loop import run as run_loop
-    from mirror.playing import junit_report, play_files, record_files
+    from mirror.junit import write_junit
+    from mirror.playing import junit_cases, play_files, record_files
     from mirror.scenario import START
     from mirror.session import fixed_time
 
@@ -61,7 +62,7 @@ def run(
     if record:
         record_files(played)
     if junit is not None:
-        junit_report(played, junit)
+        write_junit(junit, "ismirror scenario run", junit_cases(played))
     if output is not Format.TABLE:
         print_document([{"file": one.file, "steps": one.results} for one in played], output)
     failed = 0 if record else _report(played, quiet=output is not Format.TABLE)
