@@ -8,6 +8,8 @@ FakeRegistryError
  ├── UploadError       an upload that cannot be gone on with
  │    ├── UploadGone   there is no such upload (any more)
  │    └── UploadBusy   somebody else is writing to it
+ ├── TallyFull         no counter is left for another rule
+ ├── WorkersFailed     worker processes that end again and again
  ├── UsageError        a FakeRegistry used in a way that cannot be
  └── DigestError       text that is not a digest, or bytes that do not match one
       └── ContentError  a file of a tree whose content does not match the digest that names it
@@ -53,6 +55,14 @@ class UploadBusy(UploadError):
 
 class ImageError(FakeRegistryError):
     """A synthetic image that cannot be made. The text names the image and what would be right."""
+
+
+class TallyFull(FakeRegistryError):
+    """No counter is left for another rule."""
+
+
+class WorkersFailed(FakeRegistryError):
+    """Worker processes end again and again: there is no use in starting more of them."""
 
 
 class UsageError(FakeRegistryError):

@@ -35,8 +35,10 @@ class Address(NamedTuple):
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
 
-def bind(host: str, port: int) -> list[socket.socket]:
+def bind(host: str, port: int, *, shared: bool = False) -> list[socket.socket]:
     """Sockets that listen on an address, one for each address of a host name; port 0 takes a free one, for all.
+
+    Those that are `shared` (SO_REUSEPORT) may be bound several times, by the same user; the system deals clients out.
 
     Raises:
         OSError: the address is in use, not ours, or unknown.
@@ -49,6 +51,8 @@ def bind(host: str, port: int) -> list[socket.socket]:
             sockets.append(listener)
             listener.setblocking(False)
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            if shared:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
             if family == socket.AF_INET6:
                 listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
             listener.bind((address[0], sockets[0].getsockname()[1] if len(sockets) > 1 else port, *address[2:]))
@@ -58,6 +62,27 @@ def bind(host: str, port: int) -> list[socket.socket]:
             listener.close()
         raise
     return sockets
+
+
+def bind_shared(host: str, port: int, count: int) -> list[list[socket.socket]]:
+    """As `bind`, so many times for the same port, which nobody else has before.
+
+    Raises:
+        OSError: as `bind`.
+    """
+    taken = bind(host, port)  # not shared: another server of this user would be found out by nothing else
+    number = Address.of(taken[0]).port
+    for listener in taken:
+        listener.close()
+    found: list[list[socket.socket]] = []
+    try:
+        for _ in range(count):
+            found.append(bind(host, number, shared=True))
+    except BaseException:
+        for listener in (one for listeners in found for one in listeners):
+            listener.close()
+        raise
+    return found
 
 
 async def first_bytes(client: socket.socket) -> HelloReader | None:

@@ -14,6 +14,7 @@ import logging
 import math
 import socket
 import ssl
+import threading
 from collections.abc import Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Protocol, Self
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from aiohttp.web_server import Server
 
     from fake_registry.exchange import Connection
+
+_LOADING: Final = threading.Lock()
+"""Whoever loads aiohttp: its modules need each other in circles, of which two threads at once see unfinished ones."""
 
 _MAX_GREETINGS: Final = 1024
 _OUT_OF_FILES_PAUSE: Final = 0.5
@@ -242,9 +246,10 @@ class RegistryServer:
     def _successor(self, *, secure: bool, sni: str | None) -> Connection:
         """aiohttp's protocol, for connections that bring more than simple requests. aiohttp takes longer to load than
         all else together, and is loaded for the first of them, unless that has been done."""
-        from aiohttp.web_server import Server  # noqa: PLC0415 - see above
+        with _LOADING:
+            from aiohttp.web_server import Server  # noqa: PLC0415 - see above
 
-        from fake_registry.exchange import Connection, Exchanges  # noqa: PLC0415
+            from fake_registry.exchange import Connection, Exchanges  # noqa: PLC0415
 
         if self._manager is None:
             exchanges = Exchanges(self._core, self._pacing, stall=self._patience, lines=self._lines)
@@ -253,7 +258,12 @@ class RegistryServer:
 
     async def load(self) -> None:
         """Loads what the first client with more than a simple request would have to wait for, beside the loop."""
-        await asyncio.to_thread(importlib.import_module, "fake_registry.exchange")
+        await asyncio.to_thread(_load)
+
+
+def _load() -> None:
+    with _LOADING:
+        importlib.import_module("fake_registry.exchange")
 
 
 class _Certificates:

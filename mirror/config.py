@@ -70,6 +70,15 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     registry: Annotated[str, Meta(description="Address of the registry, host:port; port 0: a free one.")] = ""
     tlsDir: Annotated[str, Meta(description="Directory that keeps the CA from run to run.")] = ""
+    hostPorts: Annotated[
+        dict[str, Annotated[int, Meta(ge=0, le=65535)]],
+        Meta(description="Ports that belong to one host each, for clients that cannot say which one they want."),
+    ] = {}
+    control: Annotated[str, Meta(description="Address of the control plane, host:port; port 0: a free one.")] = ""
+    controlTokenFile: Annotated[str, Meta(description="File with the token that the control plane asks for.")] = ""
+    workers: Annotated[int, Meta(ge=1, le=64, description="Processes of 'ismirror registry'.")] = 1
+    accessLog: Annotated[bool, Meta(description="A line of JSON for each request, on standard error.")] = False
+    readOnly: Annotated[bool, Meta(description="Refuse pushes and deletes.")] = False
     requireReferences: Annotated[
         bool, Meta(description="Refuse manifests that refer to absent blobs (MANIFEST_BLOB_UNKNOWN).")
     ] = False

@@ -41,11 +41,13 @@ class ApiSettings:
 
 @dataclass(frozen=True, slots=True)
 class ReadyApi:
-    """An API that can be asked, what became of the objects that it was to start with, and its controllers."""
+    """An API that can be asked, what became of the objects that it was to start with, its controllers, and what its
+    imports come through."""
 
     api: ApiCore
     loaded: Sequence[Loaded]
     controllers: Controllers | None
+    transport: EmbeddedTransport
 
 
 @asynccontextmanager
@@ -76,4 +78,4 @@ async def ready_api(
         controllers = None
         if settings.controllers is not None:
             controllers = await stack.enter_async_context(Controllers(api, settings.controllers, timing))
-        yield ReadyApi(api, loaded, controllers)
+        yield ReadyApi(api, loaded, controllers, transport)

@@ -23,7 +23,8 @@ LAYERS = {
         {"control", "conversation", "listening", "tunnel"},
         {"exchange", "quick"},
         {"server"},
-        {"testing"},
+        {"one_host"},
+        {"processes", "testing"},
         {"pytest_plugin"},
     ),
     "mirror": (

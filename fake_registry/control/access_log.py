@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
@@ -32,18 +33,32 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
     user_agent: str = ""
     fault: str = ""
     note: str = ""
+    lost: int = 0
 
 
 class AccessLog:
-    """Writes a line for everything that a core answers from now on, to a file descriptor (standard error)."""
+    """Writes a line for everything that a core answers from now on, to a file descriptor (standard error).
+
+    Clients do not wait for whoever reads this: lines for which a pipe has no room are left out, and the next one says
+    how many (``lost``).
+    """
 
     def __init__(self, core: RegistryCore, descriptor: int = STANDARD_ERROR) -> None:
-        self._descriptor = descriptor
+        self._descriptor = _not_waiting(descriptor)
         self._encoder = msgspec.json.Encoder()
+        self._lost = 0
         core.watch(self.write)
+
+    def close(self) -> None:
+        """Writes nothing more."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
 
     def write(self, seen: Seen) -> None:
         """Writes the line, in one piece: several processes may share the file."""
+        if self._descriptor < 0:
+            return
         entry = seen.entry
         line = Line(
             time=datetime.fromtimestamp(entry.time, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -61,9 +76,25 @@ class AccessLog:
             user_agent=_printable(entry.user_agent),
             fault=entry.fault,
             note=_printable(entry.note),
+            lost=self._lost,
         )
-        with suppress(BlockingIOError, BrokenPipeError):  # clients do not wait for whoever reads this
-            os.write(self._descriptor, self._encoder.encode(line) + b"\n")
+        data = self._encoder.encode(line) + b"\n"
+        try:
+            written = os.write(self._descriptor, data)
+        except BlockingIOError:
+            self._lost += 1
+        except BrokenPipeError:
+            self.close()
+        else:
+            self._lost = 0 if written == len(data) else self._lost + 1
+
+
+def _not_waiting(descriptor: int) -> int:
+    """The same file; if it is a pipe, so opened that writing to it does not wait, for us and nobody else."""
+    if stat.S_ISFIFO(os.fstat(descriptor).st_mode):
+        with suppress(OSError):
+            return os.open(f"/proc/self/fd/{descriptor}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    return os.dup(descriptor)
 
 
 def _printable(text: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
@@ -10,6 +10,9 @@ from msgspec import Meta
 from fake_registry.config import Fault, FaultAction, FaultMatch
 from fake_registry.core.faults import EVERYWHERE, FaultAccount
 from fake_registry.core.journal import Entry
+
+PREFIX: Final = "/_ismirror/"
+"""Where everything of the control plane lies."""
 
 
 class Problem(msgspec.Struct, frozen=True):

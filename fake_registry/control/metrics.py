@@ -5,9 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
+import msgspec
+
+from fake_registry.core.faults import FaultAccount
 from fake_registry.core.registry import RegistryCore, Seen
 
 if TYPE_CHECKING:
@@ -16,6 +19,19 @@ if TYPE_CHECKING:
 _METHODS: Final = frozenset({"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"})
 _MAX_HOSTS: Final = 500
 _BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0)
+
+
+Sample = tuple[str, dict[str, str], float]
+"""Name, labels and value."""
+
+
+class Family(msgspec.Struct, frozen=True, array_like=True):
+    """What is counted under one name: what it is, of which kind, and the values."""
+
+    name: str
+    documentation: str
+    kind: str
+    samples: list[Sample]
 
 
 class Metrics:
@@ -46,7 +62,6 @@ class Metrics:
             registry=self._registry,
         )
         client.ProcessCollector(registry=self._registry)
-        self._registry.register(_FaultCollector(core))
         core.watch(self.observe)
 
     def observe(self, seen: Seen) -> None:
@@ -58,9 +73,17 @@ class Metrics:
         if entry.method != "HEAD":
             self._bytes.labels(entry.kind).inc(seen.response.length)
 
-    def exposition(self) -> tuple[str, bytes]:
-        """Media type and text of all counters as they stand."""
-        return self._client.CONTENT_TYPE_LATEST, self._client.generate_latest(self._registry)
+    def families(self) -> list[Family]:
+        """All counters as they stand."""
+        return [
+            Family(
+                metric.name,
+                metric.documentation,
+                metric.type,
+                [(sample.name, dict(sample.labels), sample.value) for sample in metric.samples],
+            )
+            for metric in self._registry.collect()
+        ]
 
     def _host(self, name: str) -> str:
         if name not in self._hosts:
@@ -70,21 +93,77 @@ class Metrics:
         return name
 
 
-class _FaultCollector:
-    """The accounts of the fault rules, looked at when somebody asks."""
+class Exposition(NamedTuple):
+    """Media type and text of counters."""
 
-    def __init__(self, core: RegistryCore) -> None:
-        self._core = core
+    content_type: str
+    text: bytes
+
+
+def exposition(families: Mapping[str, Sequence[Family]], faults: Iterable[FaultAccount]) -> Exposition:
+    """The counters of the processes of a registry, by their names, and the accounts of its faults.
+
+    What counts requests is added up; what is about a process has its name as the label ``worker`` if there are several.
+    """
+    import prometheus_client as client  # noqa: PLC0415 - an extra
+
+    registry = client.CollectorRegistry()
+    registry.register(_Collector([*_merged(families), *_fault_families(faults)]))
+    return Exposition(client.CONTENT_TYPE_LATEST, client.generate_latest(registry))
+
+
+class _Collector:
+    """Gives what it was given."""
+
+    def __init__(self, families: Sequence[Family]) -> None:
+        self._families = families
 
     def collect(self) -> Iterator[Metric]:
-        """The two counters."""
-        from prometheus_client.core import CounterMetricFamily  # noqa: PLC0415 - an extra
+        """The families, as prometheus-client has them."""
+        from prometheus_client.core import Metric  # noqa: PLC0415 - an extra
 
-        labels = ("id", "host", "name")
-        seen = CounterMetricFamily("ismirror_fault_seen", "Requests that matched a fault rule.", labels=labels)
-        fired = CounterMetricFamily("ismirror_fault_fired", "Requests that met a fault.", labels=labels)
-        for account in self._core.faults:
-            values: list[Any] = [account.id, account.host, account.fault.name]
-            seen.add_metric(values, account.seen)
-            fired.add_metric(values, account.fired)
-        return iter((seen, fired))
+        for family in self._families:
+            metric = Metric(family.name, family.documentation, family.kind)
+            for name, labels, value in family.samples:
+                metric.add_sample(name, labels, value)
+            yield metric
+
+
+def _merged(families: Mapping[str, Sequence[Family]]) -> list[Family]:
+    merged: dict[str, Family] = {}
+    samples: dict[str, dict[tuple[str, tuple[tuple[str, str], ...]], float]] = {}
+    for process, its in families.items():
+        for family in its:
+            merged.setdefault(family.name, family)
+            values = samples.setdefault(family.name, {})
+            for name, given, value in family.samples:
+                own = family.name.startswith("process_") and process
+                labels = {**given, "worker": process} if own else given
+                key = (name, tuple(sorted(labels.items())))
+                if name.endswith("_created"):  # since when something is counted
+                    values[key] = min(values.get(key, value), value)
+                else:
+                    values[key] = values.get(key, 0.0) + value
+    return [
+        Family(
+            family.name,
+            family.documentation,
+            family.kind,
+            [(name, dict(labels), value) for (name, labels), value in samples[family.name].items()],
+        )
+        for family in merged.values()
+    ]
+
+
+def _fault_families(faults: Iterable[FaultAccount]) -> list[Family]:
+    """The accounts of the fault rules."""
+    seen: list[Sample] = []
+    fired: list[Sample] = []
+    for account in faults:
+        labels = {"id": account.id, "host": account.host, "name": account.fault.name}
+        seen.append(("ismirror_fault_seen_total", labels, account.seen))
+        fired.append(("ismirror_fault_fired_total", labels, account.fired))
+    return [
+        Family("ismirror_fault_seen", "Requests that matched a fault rule.", "counter", seen),
+        Family("ismirror_fault_fired", "Requests that met a fault.", "counter", fired),
+    ]

@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import msgspec
 
-from fake_registry.control.documents import Problem
-from fake_registry.control.plane import ENDPOINTS, PREFIX, Endpoint
+from fake_registry.control.documents import PREFIX, Problem
+from fake_registry.control.plane import ENDPOINTS, Endpoint
 
 _DESCRIPTION: Final = "What belongs to the fake registry and not to the registries that it fakes."
 _REFERENCE: Final = "#/components/schemas/{name}"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hmac
 import ipaddress
-import os
 import re
 from collections.abc import Awaitable, Callable
 from typing import Any, Final, NamedTuple
@@ -13,7 +13,9 @@ from urllib.parse import unquote
 import msgspec
 
 from fake_registry.config import Host
+from fake_registry.control.controlled import Controlled, JournalFilter
 from fake_registry.control.documents import (
+    PREFIX,
     FaultReport,
     Health,
     HostContent,
@@ -24,18 +26,18 @@ from fake_registry.control.documents import (
     RepositoryState,
     TreeState,
 )
-from fake_registry.control.metrics import Metrics
+from fake_registry.core.changes import AddFault, ClearFaults, Forget, RemoveFault, Reset
 from fake_registry.core.faults import EVERYWHERE
-from fake_registry.core.journal import Entry
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.paths import parameters
 from fake_registry.core.registry import RegistryCore
-from fake_registry.errors import FakeRegistryError, TreeError
+from fake_registry.errors import FakeRegistryError, TallyFull, TreeError
 from fake_registry.fixtures import Tree, canonical_host, is_host
 
-PREFIX: Final = "/_ismirror/"
 MAX_BODY: Final = 1024 * 1024
 DEFAULT_LIMIT: Final = 1000
+OPEN: Final = frozenset({"healthz", "readyz"})
+"""What takes no token: those who look after processes have none."""
 
 _TEXT: Final = "text/plain; charset=utf-8"
 
@@ -78,14 +80,20 @@ class Endpoint(NamedTuple):
 class ControlPlane:
     """Looks at a registry and tells it what to do. A core of its own kind: `handle` answers requests.
 
-    Without `metrics` there are none. `names` are the host names, besides ``localhost`` and addresses, under which it
-    may be asked: requests to others come from browsers that were lured here.
+    `names` are the host names, besides ``localhost`` and addresses, under which it may be asked: requests to others
+    come from browsers that were lured here. With a `token` whoever asks for more than `OPEN` has to bring it, as
+    ``Authorization: Bearer TOKEN``, and may use any name.
     """
 
-    def __init__(self, core: RegistryCore, metrics: Metrics | None = None, names: frozenset[str] = frozenset()) -> None:
-        self.core = core
-        self.metrics = metrics
+    def __init__(self, controlled: Controlled, *, names: frozenset[str] = frozenset(), token: str = "") -> None:
+        self.controlled = controlled
         self._names = names | {"localhost"}
+        self._token = token.encode()
+
+    @property
+    def core(self) -> RegistryCore:
+        """A core with the tree, the hosts and the accounts of the faults."""
+        return self.controlled.core
 
     def host(self, name: str) -> Host:
         """Whatever it is called, it speaks clear text."""
@@ -105,6 +113,7 @@ class ControlPlane:
         try:
             self._check_origin(request)
             endpoint, argument = _endpoint(request)
+            self._check_token(request, endpoint)
             query = dict(parameters(request.query))
             unknown = query.keys() - set(endpoint.query)
             if unknown:
@@ -113,6 +122,10 @@ class ControlPlane:
             response = await endpoint.handler(self, Asked(argument, query, body))
         except ControlError as error:
             response = _json(Problem(str(error)), error.status)
+            if error.status == 401:
+                response.headers.append(("WWW-Authenticate", 'Bearer realm="ismirror"'))
+        except TallyFull as error:
+            response = _json(Problem(str(error)), 507)
         if request.method == "HEAD":
             response = Response(response.status, [*response.headers, ("Content-Length", str(response.length))])
         return response
@@ -120,15 +133,16 @@ class ControlPlane:
     def _check_origin(self, request: Request) -> None:
         """Refuses what a web page sends: none is meant to be here, and a name may be made to lead here."""
         name = re.sub(r":\d+$", "", request.host).strip("[]").lower()
-        if "origin" in request.headers or not (name in self._names or _is_address(name)):
+        if "origin" in request.headers or not (self._token or name in self._names or _is_address(name)):
             raise ControlError(403, "the control plane is not for web pages")
 
-    def problems(self) -> list[str]:
-        """Why the registry cannot serve; empty if it can."""
-        root = self.core.tree.root
-        if not root.exists():
-            return []  # an absent directory is a new tree
-        return [] if os.access(root, os.R_OK | os.X_OK) else [f"{root}: cannot be read"]
+    def _check_token(self, request: Request, endpoint: Endpoint) -> None:
+        if not self._token or endpoint.path in OPEN:
+            return
+        scheme, _, token = request.headers.get("authorization", "").partition(" ")
+        given = token.strip().encode("utf-8", "surrogateescape")
+        if not (hmac.compare_digest(given, self._token) and scheme.lower() == "bearer"):
+            raise ControlError(401, "the control plane has a token: send it as Authorization: Bearer TOKEN")
 
 
 async def health(plane: ControlPlane, asked: Asked) -> Response:
@@ -140,16 +154,14 @@ async def health(plane: ControlPlane, asked: Asked) -> Response:
 async def readiness(plane: ControlPlane, asked: Asked) -> Response:
     """Says whether the registry can serve: 200, or 503 and why not."""
     del asked
-    problems = await asyncio.to_thread(plane.problems)
+    problems = await plane.controlled.problems()
     return _json(Health("not ready", problems), 503) if problems else _json(Health("ok"))
 
 
 async def reset(plane: ControlPlane, asked: Asked) -> Response:
     """Forgets the journal and the fault rules that were added, and counts routes and faults from the start again."""
     del asked
-    plane.core.journal.clear()
-    plane.core.faults.clear()
-    plane.core.reset()
+    await plane.controlled.change(Reset())
     return Response(204)
 
 
@@ -167,15 +179,13 @@ async def journal(plane: ControlPlane, asked: Asked) -> Response:
         filters["status"] = _number(filters["status"], "status")
     if "since" in filters:
         filters["since"] = _time(filters["since"])
-    found = plane.core.journal.entries(**filters)
-    page = [_as_json_takes_it(entry) for entry in found[max(len(found) - limit, 0) :]]
-    return _json(JournalPage(plane.core.journal.total, page))
+    return _json(await plane.controlled.journal(JournalFilter(**filters, limit=limit)))
 
 
 async def forget(plane: ControlPlane, asked: Asked) -> Response:
     """Forgets the journal."""
     del asked
-    plane.core.journal.clear()
+    await plane.controlled.change(Forget())
     return Response(204)
 
 
@@ -202,15 +212,17 @@ async def add_fault(plane: ControlPlane, asked: Asked) -> Response:
         raise ControlError(400, str(error) or "nested too deeply") from None
     if new.host != EVERYWHERE and not is_host(canonical_host(new.host)):
         raise ControlError(400, f"{new.host!r} is no host such as quay.io or quay.io:8443")
-    account = plane.core.faults.add(new.host, rule)
-    response = _json(FaultReport.of(account), 201)
-    response.headers.append(("Location", f"{PREFIX}faults/{account.id}"))
+    made = await plane.controlled.change(AddFault(new.host, rule))
+    assert made.added is not None
+    response = _json(FaultReport.of(made.added), 201)
+    response.headers.append(("Location", f"{PREFIX}faults/{made.added.id}"))
     return response
 
 
 async def remove_fault(plane: ControlPlane, asked: Asked) -> Response:
     """Takes a fault rule away; one of the configuration comes back when that is read again."""
-    if not plane.core.faults.remove(asked.argument):
+    made = await plane.controlled.change(RemoveFault(asked.argument))
+    if not made.found:
         raise ControlError(404, f"no fault {asked.argument}")
     return Response(204)
 
@@ -218,7 +230,7 @@ async def remove_fault(plane: ControlPlane, asked: Asked) -> Response:
 async def remove_faults(plane: ControlPlane, asked: Asked) -> Response:
     """Takes all fault rules away that were added."""
     del asked
-    plane.core.faults.clear()
+    await plane.controlled.change(ClearFaults())
     return Response(204)
 
 
@@ -239,10 +251,10 @@ async def host(plane: ControlPlane, asked: Asked) -> Response:
 async def metrics(plane: ControlPlane, asked: Asked) -> Response:
     """Counters in the text format of Prometheus."""
     del asked
-    if plane.metrics is None:
+    found = await plane.controlled.metrics()
+    if found is None:
         raise ControlError(501, "no metrics: install ismirror[metrics], which brings prometheus-client")
-    content_type, text = plane.metrics.exposition()
-    return Response(200, [("Content-Type", content_type)], text)
+    return Response(200, [("Content-Type", found.content_type)], found.text)
 
 
 async def openapi(plane: ControlPlane, asked: Asked) -> Response:
@@ -314,16 +326,6 @@ async def _body(request: Request) -> bytes:
 
 def _json(value: object, status: int = 200) -> Response:
     return Response(status, [("Content-Type", JSON), ("Cache-Control", "no-store")], msgspec.json.encode(value))
-
-
-def _as_json_takes_it(entry: Entry) -> Entry:
-    """Requests that are not UTF-8 have surrogates, which no JSON text can have."""
-    texts = {
-        name: value.encode("utf-8", "replace").decode()
-        for name, value in msgspec.structs.asdict(entry).items()
-        if isinstance(value, str) and not value.isascii()
-    }
-    return msgspec.structs.replace(entry, **texts) if texts else entry
 
 
 def _number(text: str, name: str) -> int:

@@ -148,13 +148,17 @@ class RegistryCore:
         """How the next TLS handshake with a host is to fail, if it is; asking counts it."""
         return self.faults.handshake(name) if self.faults else None
 
-    def configure(self, hosts: Hosts | None) -> None:
+    def configure(self, hosts: Hosts | None, *, require_references: bool | None = None) -> None:
         """Takes another configuration of the hosts; requests that are under way end with the one before.
 
-        Routes count from the start again, fault rules that are in both go on.
+        Routes count from the start again, fault rules that are in both go on. `require_references` stays as it is
+        unless it is given.
         """
-        self._hosts = HostTable(self.tree, hosts or {}, self._tokens, self._tally)
+        if require_references is not None:
+            self._content.complete = require_references
+        table = HostTable(self.tree, hosts or {}, self._tokens, self._tally)
         self.faults.configure(hosts or {})
+        self._hosts = table
 
     def watch(self, watcher: Watcher) -> None:
         """Has everything that is asked and answered told to somebody, from now on."""

@@ -15,9 +15,9 @@ from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import TreeError
 from fake_registry.fixtures import Tree
 from fake_registry.listening import Address, bind
+from fake_registry.one_host import OneHost
 from fake_registry.server import RegistryServer
 from fake_registry.testing.authority import process_authority
-from fake_registry.testing.one_host import OneHost
 from fake_registry.testing.threads import Turns
 
 _LOOPBACK: Final = "127.0.0.1"

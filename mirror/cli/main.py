@@ -7,20 +7,17 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any, Final
+from typing import Annotated, Any
 
 import typer
 
-from mirror.cli import bundle, data, scenario, seed
+from mirror.cli import bundle, data, registry, scenario, seed
 from mirror.cli.import_ import import_
 from mirror.cli.notes import hoisted, set_up
+from mirror.cli.options import UsageError
 from mirror.cli.preflight import preflight
-from mirror.cli.registry import registry
 from mirror.cli.schema import schema
 from mirror.cli.serve import serve
-
-_USAGE_ERROR: Final[type[Exception]] = typer.BadParameter.__bases__[0]
-"""click's, which typer does not name."""
 
 app = typer.Typer(
     name="ismirror",
@@ -54,7 +51,7 @@ def _root(
     set_up(verbose=verbose, quiet=quiet)
 
 
-app.command("registry", epilog="Example: ismirror registry --data data/tree --registry 127.0.0.1:5000")(registry)
+app.add_typer(registry.app, name="registry")
 app.command("serve", epilog="Example: ismirror serve --data data/tree --kubeconfig ismirror.kubeconfig")(serve)
 app.command("import", epilog="Example: ismirror import data/specs/web.yaml --data data/tree")(import_)
 app.command("preflight", epilog="Example: ismirror preflight streams/ --policy policy.yaml --data tree")(preflight)
@@ -72,7 +69,7 @@ def main() -> None:
 
     try:
         code = app(args=hoisted(sys.argv[1:]), prog_name="ismirror", standalone_mode=False)
-    except _USAGE_ERROR as error:
+    except UsageError as error:
         _stop(_wrong_use(error))
     except (IsmirrorError, FakeRegistryError) as error:
         _stop(str(error))

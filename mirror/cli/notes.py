@@ -36,6 +36,11 @@ def note(text: str) -> None:
     _LOGGER.info("%s", text)
 
 
+def problem(text: str) -> None:
+    """Says what is wrong, also where nothing but errors is wanted."""
+    _LOGGER.error("%s", text)
+
+
 def hoisted(arguments: Sequence[str]) -> list[str]:
     """The arguments with -v and -q in front, where the program takes them: they may stand anywhere before ``--``."""
     end = arguments.index("--") if "--" in arguments else len(arguments)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Final
 
 import typer
+
+UsageError: Final[Any] = typer.BadParameter.__bases__[0]
+"""A command that is used in a way that cannot be: click's, which typer does not name."""
 
 DataOption = Annotated[str, typer.Option("--data", metavar="TREE", help="The directory of the fixture tree.")]
 TransportOption = Annotated[

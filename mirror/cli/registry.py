@@ -8,105 +8,168 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.options import DataOption
+from mirror.cli.options import UsageError
+from mirror.cli.registry_env import env
+from mirror.cli.server_options import (
+    AccessLogOption,
+    AddressOption,
+    ConfigOption,
+    ControlOption,
+    ControlTokenOption,
+    HostPortOption,
+    ServerOptions,
+    TlsDirOption,
+)
 
 if TYPE_CHECKING:
     import socket
 
-    from fake_registry.core.registry import RegistryCore
-    from fake_registry.server import RegistryServer
-    from fake_registry.tls import CertificateAuthority
+    from fake_registry.processes import Listening, Plan
 
-DEFAULT_ADDRESS = "127.0.0.1:5000"
-LEISURE = 0.5
-"""Seconds after the start that belong to clients that have waited for it."""
+app = typer.Typer(
+    invoke_without_command=True,
+    subcommand_metavar="[env]",
+    epilog="Example: ismirror registry --data data/tree --registry 127.0.0.1:5000",
+)
+app.command("env", epilog="Example: ismirror registry env --data data/tree --tls-dir out/tls")(env)
 
 
+@app.callback()
 def registry(
-    data: DataOption,
-    config: Annotated[
-        Path | None, typer.Option("--config", metavar="FILE", help="The hosts: see 'ismirror schema policy'.")
+    context: typer.Context,
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="TREE", help="The directory of the fixture tree.  [required]")
     ] = None,
-    address: Annotated[
-        str | None,
-        typer.Option(
-            "--registry",
-            metavar="ADDR",
-            help=f"host:port to listen on, port 0 for a free one; {DEFAULT_ADDRESS} if nothing is said.",
-        ),
-    ] = None,
-    tls_dir: Annotated[
-        Path | None,
-        typer.Option("--tls-dir", metavar="DIR", help="Keeps the CA from run to run; made if it is not there."),
-    ] = None,
+    config: ConfigOption = None,
+    address: AddressOption = None,
+    tls_dir: TlsDirOption = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Refuse pushes and deletes.")] = False,
+    host_port: HostPortOption = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, metavar="N", help="Serve by so many processes, on one port.")
+    ] = None,
+    control: ControlOption = None,
+    control_token: ControlTokenOption = None,
+    access_log: AccessLogOption = False,
 ) -> None:
     """Serves a fixture tree: HTTP and HTTPS on one port, every host of it under its own name.
 
     Prints the address and the file of the CA that signs the certificates, and serves until interrupted.
     """
+    if context.invoked_subcommand is not None:
+        return
     import gc
+
+    from mirror.cli.server_options import settle
 
     gc.disable()  # until everything is loaded: it would only look at modules, which stay
-    from fake_registry.core.registry import RegistryCore
-    from mirror.cli.running import listen, tree_to_serve
+    if data is None:
+        raise UsageError("Missing option '--data'.", ctx=context)
+    options = settle(
+        config,
+        address=address,
+        tls_dir=tls_dir,
+        read_only=read_only,
+        host_ports=host_port,
+        control=control,
+        control_token=control_token,
+        access_log=access_log,
+        workers=workers,
+    )
+    _serve(data, options)
 
-    hosts, require_references = None, False
-    if config is not None:
-        from mirror.config import load_config
 
-        settings = load_config(config)
-        hosts, require_references = settings.hosts, settings.server.requireReferences
-        address = address or settings.server.registry
-        tls_dir = tls_dir or (Path(settings.server.tlsDir) if settings.server.tlsDir else None)
-    tree = tree_to_serve(data, read_only=read_only)
-    core = RegistryCore(tree, hosts, read_only=read_only, require_references=require_references)
-    _serve(core, listen("--registry", address or DEFAULT_ADDRESS), tls_dir)
-
-
-def _serve(core: RegistryCore, listeners: list[socket.socket], tls_dir: Path | None) -> None:
+def _serve(data: str, options: ServerOptions) -> None:
     """Serves until interrupted. Without a directory the CA lives as long as this, and its file, too."""
-    import tempfile
+    from fake_registry.core.registry import RegistryCore
+    from fake_registry.core.tally import SharedTally
+    from fake_registry.processes import Plan
+    from mirror.cli.running import tree_to_serve
+    from mirror.cli.server_options import authority, control_sockets, reading_again, say_what_is_served
 
+    core = RegistryCore(
+        tree_to_serve(data, read_only=options.read_only),
+        options.hosts,
+        read_only=options.read_only,
+        require_references=options.config.server.requireReferences,
+        tally=SharedTally() if options.workers > 1 else None,
+    )
+    with contextlib.ExitStack() as stack:
+        workers = _listening(stack, options)
+        control = control_sockets(options)
+        for listener in control:
+            stack.callback(listener.close)
+        signing, ca_file = authority(stack, options.tls_dir)
+        # Clients that connect from here on wait for the rest to be loaded.
+        _print_addresses(workers[0], ca_file, control)
+        say_what_is_served(core, options)
+        plan = Plan(
+            core=core,
+            authority=signing,
+            listening=workers[0],
+            control=control,
+            token=options.token,
+            access_log=options.access_log,
+            reload=reading_again(options),
+        )
+        _run(plan, workers)
+
+
+def _listening(stack: contextlib.ExitStack, options: ServerOptions) -> list[list[Listening]]:
+    """The listeners of each worker: one for all hosts, and one for each host that has a port of its own."""
     from fake_registry.listening import Address
-    from fake_registry.tls import CERTIFICATE_FILE, CertificateAuthority
+    from fake_registry.processes import Listening
+    from mirror.cli.addresses import parse_address
+    from mirror.cli.running import listen_for
+
+    interface = parse_address("--registry", options.address)[0]
+    wanted: list[tuple[str, str, str | None]] = [("--registry", options.address, None)]
+    wanted += [("--host-port", str(Address(interface, port)), host) for host, port in options.host_ports.items()]
+    workers: list[list[Listening]] = [[] for _ in range(options.workers)]
+    for option, address, serving in wanted:
+        for worker, sockets in zip(workers, listen_for(options.workers, option, address), strict=True):
+            for one in sockets:
+                stack.callback(one.close)
+            worker.append(Listening(sockets, serving))
+    return workers
+
+
+def _print_addresses(listening: list[Listening], ca_file: Path, control: list[socket.socket]) -> None:
+    from fake_registry.control.documents import PREFIX
+    from fake_registry.listening import Address
+
+    typer.echo(f"registry listening on {Address.of(listening[0].sockets[0])}")
+    typer.echo(f"CA certificate: {ca_file}")
+    for one in listening[1:]:
+        typer.echo(f"{one.serving} listening on {Address.of(one.sockets[0])}")
+    if control:
+        typer.echo(f"control plane: http://{Address.of(control[0])}{PREFIX}")
+
+
+def _run(plan: Plan, workers: list[list[Listening]]) -> None:
     from mirror.cli.loop import run
 
-    with contextlib.ExitStack() as stack:
-        for listener in listeners:
-            stack.callback(listener.close)
-        if tls_dir is not None:
-            authority = CertificateAuthority.load_or_create(tls_dir)
-        else:
-            authority = CertificateAuthority.create()
-            tls_dir = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ismirror-")))
-            (tls_dir / CERTIFICATE_FILE).write_bytes(authority.ca_pem)
-        # Clients that connect from here on wait for the rest to be loaded, which takes longer than all that was before.
-        typer.echo(f"registry listening on {Address.of(listeners[0])}")
-        typer.echo(f"CA certificate: {tls_dir / CERTIFICATE_FILE}")
-        run(_serving(core, listeners, authority))
+    if len(workers) == 1:
+        run(_serving(plan))
+        return
+    from fake_registry.errors import WorkersFailed
+    from fake_registry.processes.supervisor import supervise
+    from mirror.cli.notes import note, problem
+
+    try:
+        supervise(plan, workers, run, note)
+    except WorkersFailed as error:
+        problem(str(error))
+        raise typer.Exit(1) from None
 
 
-async def _serving(core: RegistryCore, listeners: list[socket.socket], authority: CertificateAuthority) -> None:
-    import asyncio
+async def _serving(plan: Plan) -> None:
     import gc
 
-    from fake_registry.server import RegistryServer
-    from mirror.cli.running import stop_signal
+    from fake_registry.processes import serving, stop_signal
 
     stopped = stop_signal()
-    async with RegistryServer(core, authority) as server:
-        await server.listen(listeners)
+    async with serving(plan):
         gc.freeze()
         gc.enable()
-        loading = asyncio.create_task(_load_at_leisure(server))
         await stopped.wait()
-        loading.cancel()
-
-
-async def _load_at_leisure(server: RegistryServer) -> None:
-    """Loads the rest, which most first requests can do without, when those that waited for the start are answered."""
-    import asyncio
-
-    await asyncio.sleep(LEISURE)
-    await server.load()

@@ -1,18 +1,20 @@
-"""What commands that serve have in common: sockets that listen, and the signal to stop."""
+"""What commands that serve have in common: sockets that listen, and a tree that can be served."""
 
 from __future__ import annotations
 
-import asyncio
 import errno
-import signal
 import socket
+from collections.abc import Callable
+from typing import TypeVar
 
 from fake_registry.fixtures import Tree
 from fake_registry.fixtures.switching import SWITCHING, is_switching
-from fake_registry.listening import bind
+from fake_registry.listening import bind, bind_shared
 from mirror.cli.addresses import parse_address
 from mirror.cli.notes import note
 from mirror.errors import InputError
+
+T = TypeVar("T")
 
 
 def listen(option: str, address: str) -> list[socket.socket]:
@@ -21,11 +23,16 @@ def listen(option: str, address: str) -> list[socket.socket]:
     Raises:
         InputError: nobody can listen there; names the option.
     """
-    try:
-        return bind(*parse_address(option, address))
-    except OSError as error:
-        remedy = "; stop what listens there, or choose another port" if error.errno == errno.EADDRINUSE else ""
-        raise InputError(f"{option}: cannot listen on {address}: {error.strerror or error}{remedy}") from None
+    host, port = parse_address(option, address)
+    return _reported(option, address, lambda: bind(host, port))
+
+
+def listen_for(workers: int, option: str, address: str) -> list[list[socket.socket]]:
+    """As `listen`, so many times on one port: the system deals the clients out."""
+    host, port = parse_address(option, address)
+    if workers == 1:
+        return [listen(option, address)]
+    return _reported(option, address, lambda: bind_shared(host, port, workers))
 
 
 def tree_to_serve(data: str, *, read_only: bool) -> Tree:
@@ -46,16 +53,9 @@ def tree_to_serve(data: str, *, read_only: bool) -> Tree:
     return tree
 
 
-def stop_signal() -> asyncio.Event:
-    """An event that the first SIGINT or SIGTERM sets. The second one ends the process as ever."""
-    loop = asyncio.get_running_loop()
-    stopped = asyncio.Event()
-
-    def stop() -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            loop.remove_signal_handler(number)
-        stopped.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
-    return stopped
+def _reported(option: str, address: str, work: Callable[[], T]) -> T:
+    try:
+        return work()
+    except OSError as error:
+        remedy = "; stop what listens there, or choose another port" if error.errno == errno.EADDRINUSE else ""
+        raise InputError(f"{option}: cannot listen on {address}: {error.strerror or error}{remedy}") from None

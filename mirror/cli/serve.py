@@ -9,18 +9,24 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror.cli.options import DataOption
+from mirror.cli.server_options import (
+    DEFAULT_REGISTRY,
+    AccessLogOption,
+    ControlOption,
+    ControlTokenOption,
+    TlsDirOption,
+)
 
 if TYPE_CHECKING:
     import socket
 
-    from fake_registry.core.registry import RegistryCore
+    from fake_registry.processes import Plan
     from fake_registry.tls import CertificateAuthority
     from mirror.api.access import Access
     from mirror.api.kubeconfig import Login
-    from mirror.config import Config
+    from mirror.cli.server_options import ServerOptions
     from mirror.serving import ApiSettings
 
-DEFAULT_REGISTRY = "127.0.0.1:5000"
 DEFAULT_API = "127.0.0.1:6443"
 DEFAULT_KUBECONFIG = Path("ismirror.kubeconfig")
 
@@ -29,7 +35,11 @@ def serve(
     data: DataOption,
     config: Annotated[
         Path | None,
-        typer.Option("--config", metavar="FILE", help="Cluster and hosts: see 'ismirror schema policy'."),
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="Cluster and hosts: see 'ismirror schema policy'. The hosts are read again on SIGHUP.",
+        ),
     ] = None,
     registry: Annotated[
         str | None,
@@ -41,10 +51,7 @@ def serve(
     http: Annotated[
         bool, typer.Option("--http", help="The API in clear text: clients send no credentials, everybody is admin.")
     ] = False,
-    tls_dir: Annotated[
-        Path | None,
-        typer.Option("--tls-dir", metavar="DIR", help="Keeps the CA from run to run; made if it is not there."),
-    ] = None,
+    tls_dir: TlsDirOption = None,
     kubeconfig: Annotated[
         Path, typer.Option(metavar="FILE", help="Where to write how clients find the API.")
     ] = DEFAULT_KUBECONFIG,
@@ -71,6 +78,9 @@ def serve(
         float, typer.Option(min=1, metavar="SECONDS", help="Least time between two imports of a scheduled tag.")
     ] = 900,
     read_only: Annotated[bool, typer.Option("--read-only", help="The registry refuses pushes and deletes.")] = False,
+    control: ControlOption = None,
+    control_token: ControlTokenOption = None,
+    access_log: AccessLogOption = False,
 ) -> None:
     """Serves a fixture tree as registries, and the image API of a cluster that imports from them.
 
@@ -78,22 +88,31 @@ def serve(
     one: --load a.yaml --load b.yaml.
     """
     from fake_registry.core.registry import RegistryCore
+    from fake_registry.processes import Listening, Plan
     from mirror.api.controllers import ControllerSettings
     from mirror.cli.running import listen, tree_to_serve
-    from mirror.config import Config, load_config
+    from mirror.cli.server_options import authority, control_sockets, reading_again, settle
     from mirror.serving import ApiSettings
 
-    settings = load_config(config) if config is not None else Config()
-    server = settings.server
-    core = RegistryCore(
-        tree_to_serve(data, read_only=read_only),
-        settings.hosts,
+    options = settle(
+        config,
+        address=registry,
+        tls_dir=tls_dir,
         read_only=read_only,
-        require_references=server.requireReferences,
+        control=control,
+        control_token=control_token,
+        access_log=access_log,
+    )
+    require_references = options.config.server.requireReferences
+    core = RegistryCore(
+        tree_to_serve(data, read_only=options.read_only),
+        options.hosts,
+        read_only=options.read_only,
+        require_references=require_references,
     )
     who = _access(access, anonymous=anonymous, http=http)
     wanted = ApiSettings(
-        cluster=settings.cluster,
+        cluster=options.config.cluster,
         state=state,
         load=load or (),
         access=who,
@@ -102,17 +121,26 @@ def serve(
     )
     with contextlib.ExitStack() as stack:
         sockets = []
-        for option, address in (
-            ("--registry", registry or server.registry or DEFAULT_REGISTRY),
-            ("--api", api or DEFAULT_API),
-        ):
-            listeners = listen(option, address)
+        for listeners in (listen("--registry", options.address), listen("--api", api or DEFAULT_API)):
             for listener in listeners:
                 stack.callback(listener.close)
             sockets.append(listeners)
-        authority = _authority(stack, tls_dir or (Path(server.tlsDir) if server.tlsDir else None))
-        login = _login(sockets[1], None if http else authority, who.token)
-        _run(core, settings, wanted, sockets, authority, login, kubeconfig, merge=merge, http=http)
+        plane = control_sockets(options)
+        for listener in plane:
+            stack.callback(listener.close)
+        signing, ca_file = authority(stack, options.tls_dir)
+        typer.echo(f"CA certificate: {ca_file}")
+        plan = Plan(
+            core=core,
+            authority=signing,
+            listening=[Listening(sockets[0])],
+            control=plane,
+            token=options.token,
+            access_log=options.access_log,
+            reload=reading_again(options),
+        )
+        login = _login(sockets[1], None if http else signing, who.token)
+        _run(plan, options, wanted, sockets[1], login, kubeconfig, merge=merge, http=http)
 
 
 def _access(file: Path | None, *, anonymous: bool, http: bool) -> Access:
@@ -122,22 +150,6 @@ def _access(file: Path | None, *, anonymous: bool, http: bool) -> Access:
     if file is not None:
         return Access.load(file, anonymous=anonymous)
     return Access() if http else Access.of_administrator(anonymous=anonymous)
-
-
-def _authority(stack: contextlib.ExitStack, directory: Path | None) -> CertificateAuthority:
-    """The CA, kept in a directory or for this run only; says where its certificate is."""
-    import tempfile
-
-    from fake_registry.tls import CERTIFICATE_FILE, CertificateAuthority
-
-    if directory is not None:
-        authority = CertificateAuthority.load_or_create(directory)
-    else:
-        authority = CertificateAuthority.create()
-        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="ismirror-")))
-        (directory / CERTIFICATE_FILE).write_bytes(authority.ca_pem)
-    typer.echo(f"CA certificate: {directory / CERTIFICATE_FILE}")
-    return authority
 
 
 def _login(listeners: list[socket.socket], authority: CertificateAuthority | None, token: str) -> Login:
@@ -153,47 +165,49 @@ def _login(listeners: list[socket.socket], authority: CertificateAuthority | Non
 
 
 def _run(
-    core: RegistryCore,
-    config: Config,
+    plan: Plan,
+    options: ServerOptions,
     wanted: ApiSettings,
-    sockets: list[list[socket.socket]],
-    authority: CertificateAuthority,
+    sockets: list[socket.socket],
     login: Login,
     kubeconfig: Path,
     *,
     merge: bool,
     http: bool,
 ) -> None:
+    from fake_registry.control.documents import PREFIX
     from fake_registry.listening import Address
-    from fake_registry.server import RegistryServer
+    from fake_registry.processes import serving, stop_signal
     from mirror.api.kubeconfig import write_kubeconfig
     from mirror.api.server import ApiServer
     from mirror.cli.loop import run
     from mirror.cli.notes import note
-    from mirror.cli.running import stop_signal
+    from mirror.cli.server_options import say_what_is_served
     from mirror.serving import ready_api
 
     where_it_is = kubeconfig.resolve()
 
-    async def serving() -> None:
+    async def served() -> None:
         stopped = stop_signal()
         async with (
-            RegistryServer(core, authority) as registry,
-            ready_api(core, config.hosts, wanted) as ready,
-            ApiServer(ready.api, None if http else authority) as api,
+            ready_api(plan.core, options.hosts, wanted) as ready,
+            serving(plan, lambda configuration: ready.transport.configure(configuration.hosts)),
+            ApiServer(ready.api, None if http else plan.authority) as api,
         ):
             for one in ready.loaded:
                 note(f"{one.source}: {one.name} {'created' if one.created else 'is there already'}")
                 for warning in one.warnings:
                     note(f"{one.source}: warning: {warning}")
-            await registry.listen(sockets[0])
-            await api.listen(sockets[1])
+            await api.listen(sockets)
             write_kubeconfig(kubeconfig, login, merge=merge)
-            typer.echo(f"registry listening on {Address.of(sockets[0][0])}")
+            typer.echo(f"registry listening on {Address.of(plan.listening[0].sockets[0])}")
             typer.echo(f"API listening on {login.server}")
+            if plan.control:
+                typer.echo(f"control plane: http://{Address.of(plan.control[0])}{PREFIX}")
             where = f"kept in {wanted.state}" if wanted.state else "in memory: it is gone when this ends"
             typer.echo(f"state is {where}")
             typer.echo(f"use it with: export KUBECONFIG={where_it_is}")
+            say_what_is_served(plan.core, options)
             await stopped.wait()
 
-    run(serving())
+    run(served())

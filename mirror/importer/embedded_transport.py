@@ -67,6 +67,11 @@ class EmbeddedTransport:
         self._open: set[tuple[str, bool]] = set()
         """The TLS connections that HTTP would have kept: with whom, and whether any certificate would do."""
 
+    def configure(self, hosts: Hosts | None) -> None:
+        """Takes other hosts, as when it was made."""
+        self._hosts = _CoreHosts(self._core) if hosts is None else HostList(hosts)
+        self._open.clear()
+
     async def send(
         self,
         method: str,

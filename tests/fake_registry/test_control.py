@@ -13,7 +13,7 @@ from support.raw import connected
 from support.registry import ask, body, header, put_image, write_index
 
 from fake_registry.config import Auth, Fault, FaultAction, Host, Route
-from fake_registry.control import AccessLog, ControlPlane, Metrics
+from fake_registry.control import AccessLog, ControlPlane, Metrics, OneProcess
 from fake_registry.control.plane import ENDPOINTS, MAX_BODY
 from fake_registry.core.messages import Request, Response
 from fake_registry.core.registry import RegistryCore
@@ -43,7 +43,7 @@ def core(tree: Tree) -> RegistryCore:
 
 @pytest.fixture
 def plane(core: RegistryCore) -> ControlPlane:
-    return ControlPlane(core, Metrics(core))
+    return ControlPlane(OneProcess(core, Metrics(core)))
 
 
 async def pieces(data: bytes) -> AsyncIterator[bytes]:
@@ -192,7 +192,7 @@ class TestFaults:
 
     async def test_removing_those_that_were_added(self, tree: Tree) -> None:
         core = RegistryCore(tree, {"quay.io": Host(faults=[Fault(action=FaultAction(status=500))])})
-        plane = ControlPlane(core)
+        plane = ControlPlane(OneProcess(core))
         await result(plane, "faults", "POST", TEAPOT)
         assert [(one["host"], one["configured"]) for one in await result(plane, "faults")] == [
             ("quay.io", True),
@@ -290,8 +290,23 @@ class TestRouting:
         assert (await call(plane, "healthz", host=host)).status == 200
 
     async def test_a_name_that_it_was_given(self, core: RegistryCore) -> None:
-        plane = ControlPlane(core, names=frozenset({"registry"}))
+        plane = ControlPlane(OneProcess(core), names=frozenset({"registry"}))
         assert (await call(plane, "healthz", host="registry:5001")).status == 200
+
+    async def test_a_token(self, core: RegistryCore) -> None:
+        plane = ControlPlane(OneProcess(core), token="s3cret")
+        refused = await call(plane, "journal", host="registry.test.svc:5001")
+        assert (refused.status, header(refused, "WWW-Authenticate")) == (401, 'Bearer realm="ismirror"')
+        for wrong in ("Bearer s3cre", "Bearer s3crets", "Basic s3cret", "s3cret", "Bearer \udcff"):
+            assert (await call(plane, "journal", headers={"authorization": wrong})).status == 401
+        assert (await call(plane, "nothing")).status == 404
+        right = {"authorization": "bearer s3cret"}
+        assert (await call(plane, "journal", host="registry.test.svc:5001", headers=right)).status == 200
+        assert (
+            await call(plane, "reset", "POST", headers=right | {"origin": "https://evil.example.com"})
+        ).status == 403
+        for path in ("healthz", "readyz"):
+            assert (await call(plane, path, host="registry.test.svc:5001")).status == 200
 
     async def test_web_pages(self, plane: ControlPlane) -> None:
         headers = {"origin": "https://evil.example.com"}
@@ -326,7 +341,7 @@ class TestMetrics:
         assert 'host="other",kind="ping",method="GET",status="200"} 100.0' in text
 
     async def test_without(self, core: RegistryCore) -> None:
-        status, text = await problem(ControlPlane(core), "metrics")
+        status, text = await problem(ControlPlane(OneProcess(core)), "metrics")
         assert (status, "ismirror[metrics]" in text) == (501, True)
 
 
