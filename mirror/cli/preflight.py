@@ -9,7 +9,17 @@ import typer
 
 from mirror.cli.notes import note
 from mirror.cli.options import NowOption
-from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
+from mirror.cli.output import Format, print_document, print_table, printable
+from mirror.cli.preflight_reports import (
+    HtmlOption,
+    ImageSetOption,
+    JunitOption,
+    ReportFiles,
+    ReportFormat,
+    ReportFormatOption,
+    SarifOption,
+    write_reports,
+)
 
 if TYPE_CHECKING:
     from mirror.preflight.report import Report
@@ -60,7 +70,11 @@ def preflight(
         int, typer.Option(min=1, max=256, metavar="N", help="Requests to one real registry at once.")
     ] = 8,
     now: NowOption = None,
-    output: OutputOption = Format.TABLE,
+    output: ReportFormatOption = ReportFormat.TABLE,
+    html: HtmlOption = None,
+    junit: JunitOption = None,
+    sarif: SarifOption = None,
+    image_set: ImageSetOption = None,
 ) -> None:
     """Says of every tag whether the cluster will import it, from which mirror, or why not and what to do about it.
 
@@ -102,17 +116,23 @@ def preflight(
     )
     with progress("streams") as tell:
         report = run(answer(question, tell), sockets=data is None)
+    write_reports(report, ReportFiles(html, junit, sarif, image_set))
     show(report, output)
     if report.summary.fails:
         raise typer.Exit(1)
 
 
-def show(report: Report, output: Format) -> None:
+def show(report: Report, output: ReportFormat) -> None:
     """Prints a report."""
-    if output is not Format.TABLE:
-        print_document(report, output)
-    else:
+    if output is ReportFormat.PULLSPECS:
+        from mirror.preflight.lists import pull_specs
+
+        for name in pull_specs(report):
+            typer.echo(printable(name))
+    elif output is ReportFormat.TABLE:
         show_table(report)
+    else:
+        print_document(report, Format(output))
     for one in report.notes:
         note(printable(f"note: {one.explanation} {one.remedy}".rstrip()))
     summary = report.summary

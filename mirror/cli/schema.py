@@ -1,4 +1,4 @@
-"""``ismirror schema``: the JSON Schema of the files that people write."""
+"""``ismirror schema``: the JSON Schema of the files that people write, and of the report that programs read."""
 
 from __future__ import annotations
 
@@ -16,23 +16,29 @@ class FileFormat(StrEnum):
     SCENARIO = "scenario"
     POLICY = "policy"
     ACCESS = "access"
+    REPORT = "report"
 
 
 def schema(
-    file_format: Annotated[FileFormat, typer.Argument(metavar="scenario|policy|access", help="Which format.")],
+    file_format: Annotated[FileFormat, typer.Argument(metavar="scenario|policy|access|report", help="Which format.")],
     output: OutputOption = Format.JSON,
 ) -> None:
-    """Prints the JSON Schema of scenario files, of policy and configuration files, or of access files."""
+    """Prints the JSON Schema of scenario files, of policy and configuration files, of access files, or of reports.
+
+    A report is what `ismirror preflight -o json` prints.
+    """
     import msgspec
 
     from mirror.api.access import AccessConfig
     from mirror.config import Config
+    from mirror.preflight.report import Report
     from mirror.scenario import Scenario
 
     types: dict[FileFormat, type[Any]] = {
         FileFormat.SCENARIO: Scenario,
         FileFormat.POLICY: Config,
         FileFormat.ACCESS: AccessConfig,
+        FileFormat.REPORT: Report,
     }
     type_ = types[file_format]
     document = {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(type_)}

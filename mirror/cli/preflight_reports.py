@@ -1,0 +1,81 @@
+"""The files that ``ismirror preflight`` writes beside what it prints."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from mirror.cli.output import Format, document_text
+
+if TYPE_CHECKING:
+    from mirror.preflight.report import Report
+
+
+class ReportFormat(StrEnum):
+    """What ``-o`` accepts here."""
+
+    TABLE = "table"
+    JSON = "json"
+    YAML = "yaml"
+    PULLSPECS = "pullspecs"
+
+
+ReportFormatOption = Annotated[
+    ReportFormat,
+    typer.Option("--output", "-o", help="How to print the report; pullspecs: only what to mirror, for seed copy."),
+]
+HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page for any browser.")]
+JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit XML report.")]
+SarifOption = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF log.")]
+ImageSetOption = Annotated[
+    Path | None,
+    typer.Option("--image-set", metavar="FILE", help="Write an ImageSetConfiguration for oc-mirror: what to mirror."),
+]
+
+
+class ReportFiles(NamedTuple):
+    """Which files are wanted."""
+
+    html: Path | None = None
+    junit: Path | None = None
+    sarif: Path | None = None
+    image_set: Path | None = None
+
+
+def write_reports(report: Report, wanted: ReportFiles) -> None:
+    """Writes the files that are wanted.
+
+    Raises:
+        InputError: a file cannot be written.
+    """
+    if wanted.html is not None:
+        from mirror.preflight.html import html_report
+
+        _write(wanted.html, html_report(report))
+    if wanted.junit is not None:
+        from mirror.junit import write_junit
+        from mirror.preflight.cases import junit_cases
+
+        write_junit(wanted.junit, "ismirror preflight", junit_cases(report))
+    if wanted.sarif is not None:
+        from importlib.metadata import version
+
+        from mirror.preflight.sarif import sarif
+
+        _write(wanted.sarif, document_text(sarif(report, version("ismirror")), Format.JSON))
+    if wanted.image_set is not None:
+        from mirror.preflight.lists import image_set_configuration
+
+        _write(wanted.image_set, document_text(image_set_configuration(report), Format.YAML))
+
+
+def _write(path: Path, text: str) -> None:
+    from mirror.errors import InputError
+
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from None
