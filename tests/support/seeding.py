@@ -74,18 +74,23 @@ class Upstream:
 
     @asynccontextmanager
     async def registries(self, **fields: Any) -> AsyncIterator[Registries]:
+        """All registries at the address of this one, or (`connect`: None) where proxies lead to."""
         logins: dict[str, Login] = fields.pop("logins", {})
+        files: list[Path] = fields.pop("files", [])
         sources = fields.pop("sources", None)
-        async with Network(ca=AUTHORITY.ca_pem, connect=self.address) as network:
+        options = {"ca": AUTHORITY.ca_pem, "connect": self.address}
+        options |= {name: fields.pop(name) for name in ("ca", "connect", "proxies") if name in fields}
+        async with Network(**options) as network:
             patience = fields.pop("patience", Patience())
-            yield Registries(network, Logins([], logins), sources, clock=self.clock, patience=patience, **fields)
+            yield Registries(network, Logins(files, logins), sources, clock=self.clock, patience=patience, **fields)
 
     async def copy(
-        self, target: Path, *sources: str, tags: TagFilter | None = None, logins: Any = None, **options: Any
+        self, target: Path, *sources: str, tags: TagFilter | None = None, reach: Any = None, **options: Any
     ) -> CopySummary:
-        """Copies into a tree, and checks that everything is accounted for."""
+        """Copies into a tree, and checks that everything is accounted for; `reach` is for `registries`."""
         progress = Silent()
-        async with self.registries(logins=logins or {}) as registries:
+        reach = (reach or {}) | {"logins": options.pop("logins", {})}
+        async with self.registries(**reach) as registries:
             found = distinct(map(parse_source, sources), whole=tags is None)
             summary = await copy_images(
                 Tree.open(target, create=True), registries, found, CopyOptions(**options), progress, tags
