@@ -150,4 +150,4 @@ class NamedUids:
 
 def timestamp(instant: datetime) -> str:
     """The instant as Kubernetes writes it: RFC 3339, UTC, whole seconds."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

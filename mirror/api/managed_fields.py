@@ -64,6 +64,7 @@ class FieldManager(Generic[T]):
         self._version = kind.api_version
         self._subresource = subresource
         self._atom = atom_of(kind.type)
+        self._nothing = _empty_tree(kind.type)
 
     def update(self, live: T | None, new: T, manager: str) -> None:
         """Says in a new object who set what in it; `live` is what was there before, if anything.
@@ -75,7 +76,7 @@ class FieldManager(Generic[T]):
         new.metadata.managedFields = None
         if not owners and live is not None and live.metadata.uid:
             return
-        before = _empty_tree(self._kind.type) if live is None else _tree(live)
+        before = self._nothing if live is None else _tree(live)
         try:
             owners = self._updated(before, _tree(new), owners, manager)
         except UnkeyedError:
@@ -111,10 +112,10 @@ class FieldManager(Generic[T]):
         """
         self._check_kind(patch)
         owners = decoded((live.metadata.managedFields if live is not None else None) or [], self._version)
-        before = _empty_tree(self._kind.type) if live is None else _tree(live)
+        before = self._nothing if live is None else _tree(live)
         if not owners:
             try:
-                owners = self._updated(_empty_tree(self._kind.type), before, owners, _BEFORE_FIRST_APPLY)
+                owners = self._updated(self._nothing, before, owners, _BEFORE_FIRST_APPLY)
             except UnkeyedError as error:
                 problem = f"failed to create manager for existing fields: {error}"
                 raise failures.plain_error(problem) from None

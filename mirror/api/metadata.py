@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -181,6 +182,8 @@ def manager_errors(manager: str, field: str) -> Iterator[FieldError]:
     """What is wrong with the name of a field manager: at most 128 bytes, all of them printable."""
     if len(manager.encode()) > MAX_MANAGER:
         yield FieldError("TooLong", field, detail=f"may not be more than {MAX_MANAGER} bytes")
+    if manager.isascii() and manager.isprintable():
+        return
     at = 0
     for character in manager:
         if not is_printable(character):
@@ -224,8 +227,13 @@ def _finalizer_errors(finalizers: list[str], field: str) -> Iterator[FieldError]
             yield invalid(f"{field}[{index}]", name, text)
 
 
-def qualified_name_errors(text: str) -> Iterator[str]:
+@lru_cache(maxsize=1024)
+def qualified_name_errors(text: str) -> tuple[str, ...]:
     """What keeps a text from being the key of a label (apimachinery ``IsQualifiedName``)."""
+    return tuple(_qualified_name_errors(text))
+
+
+def _qualified_name_errors(text: str) -> Iterator[str]:
     example = f"(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '{_QUALIFIED}')"
     parts = text.split("/")
     if len(parts) > 2:

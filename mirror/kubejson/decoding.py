@@ -55,6 +55,10 @@ def decode_object(data: bytes, type_: type[T], *, go_name: str = "", package: st
     return Decoded(kind.build(gojson.decode(data, kind.shape, strict=log)), log.problems)
 
 
+_LEAVES: Final = (gojson.StringShape, gojson.BoolShape, gojson.BytesShape)
+"""What needs no second look."""
+
+
 class _Doubt(Exception):
     """The fast path might see something else than Go."""
 
@@ -119,9 +123,10 @@ def _inspect_struct(shape: gojson.Struct, members: _Object, log: StrictLog) -> N
         if key in seen:
             raise _Doubt
         seen.add(key)
-        log.push_key(key)
-        _inspect(field.shape, value, log)
-        log.reset(mark)
+        if not isinstance(field.shape, _LEAVES):
+            log.push_key(key)
+            _inspect(field.shape, value, log)
+            log.reset(mark)
 
 
 def _inspect_entries(shape: Shape, members: _Object, log: StrictLog) -> None:
@@ -142,9 +147,6 @@ def _inspect_items(shape: Shape, items: list[Any], log: StrictLog) -> None:
         log.push_index(index)
         _inspect(shape, value, log)
         log.reset(mark)
-
-
-_LEAVES: Final = (gojson.StringShape, gojson.BoolShape, gojson.BytesShape)
 
 
 def _inspect_time(text: str) -> None:

@@ -54,8 +54,13 @@ def _compare(atom: Atom, old: Any, new: Any, path: Path, found: Comparison) -> N
 
 def _are(type_: type, old: Any, new: Any) -> bool:
     """Whether both are of a type, or nothing; and one of them is something."""
-    given = [value for value in (old, new) if value is not ABSENT and value is not None]
-    return bool(given) and all(isinstance(value, type_) for value in given) and any(given)
+    something = False
+    for value in (old, new):
+        if value is not ABSENT and value is not None:
+            if not isinstance(value, type_):
+                return False
+            something = something or bool(value)
+    return something
 
 
 def _compare_leaf(old: Any, new: Any, path: Path, found: Comparison) -> None:

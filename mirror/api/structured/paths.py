@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -20,6 +21,7 @@ Fields: TypeAlias = frozenset[Path]
 """A set of paths. A path may be in it without those below it, and the other way round."""
 
 _RANKS: Final = "fkvi"
+_json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _MAX_DEPTH: Final = 100
 
 
@@ -80,15 +82,12 @@ def _go(value: Any) -> str:
     return quote(value) if isinstance(value, str) else _json(value)
 
 
-def _json(value: Any) -> str:
-    return json.dumps(value, separators=(",", ":"), ensure_ascii=False)
-
-
 def in_order(fields: Iterable[Path]) -> list[Path]:
     """Paths in the order of ``fieldsV1``: a path before what is below it, fields before items."""
     return sorted(fields, key=lambda path: [_rank(element) for element in path])
 
 
+@lru_cache(maxsize=4096)
 def _rank(element: str) -> tuple[int, int, bytes]:
     kind, content = element[0], element[2:]
     index = int(content) if kind == "i" else 0
