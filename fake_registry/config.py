@@ -101,16 +101,24 @@ class Route(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A scripted answer, given before anything else is looked at.
 
     ``method`` is a verb or ``*``; ``path`` is path and query exactly; ``times`` is how often it answers
-    (-1: always); ``close`` drops the connection without an answer.
+    (-1: always); ``close`` drops the connection without an answer. ``when`` are headers that the request has to have
+    (patterns), or must not have (null). The values of a header that comes more than once are a list. ``content`` is
+    the digest of a manifest or blob of the tree that is the body.
     """
 
     path: str
     method: str = "GET"
+    when: dict[str, Pattern | None] = {}
     status: Annotated[int, Meta(ge=200, le=999)] = 200
-    headers: dict[str, str] = {}
+    headers: dict[str, str | list[str]] = {}
     body: str = ""
+    content: Annotated[str, Meta(pattern="^([a-z0-9]+:[0-9a-f]{64,128})?$")] = ""
     times: int = -1
     close: bool = False
+
+    def __post_init__(self) -> None:
+        if self.body and self.content:
+            raise ValueError("Expected at most one of `body`, `content`")
 
 
 class Spread(_Part, frozen=True, kw_only=True):

@@ -23,7 +23,7 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime, remote_of
-from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response, Stage
+from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response, Stage, StreamBody
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.resets import reset_on_close
 from fake_registry.sendfile import send_file
@@ -280,7 +280,7 @@ def _target(raw: str) -> tuple[str | None, str, str]:
 class _Reply(StreamResponse):
     """The core's response, written as it is: aiohttp's own would add headers of its own."""
 
-    def __init__(self, exchanges: Exchanges, asked: _Asked, response: Response, content: bytes | _File) -> None:
+    def __init__(self, exchanges: Exchanges, asked: _Asked, response: Response, content: _Content) -> None:
         super().__init__()
         self._exchanges = exchanges
         self._asked = asked
@@ -307,10 +307,14 @@ class _Reply(StreamResponse):
         head, length = self._head(request)
         if self._asked.awaits_continue:
             request.content.feed_eof()  # a body that was not asked for does not come, and is not waited for
-        if response.delivery is None:
-            await self._send(request, head, length)
-        else:
-            await self._misdeliver(request, response.delivery, head, length)
+        try:
+            if response.delivery is None:
+                await self._send(request, head, length)
+            else:
+                await self._misdeliver(request, response.delivery, head, length)
+        finally:
+            if isinstance(self._content, StreamBody):
+                await self._content.pieces.aclose()
 
     async def _send(self, request: BaseRequest, head: bytes, length: int, delivery: Delivery = FAITHFUL) -> None:
         """Status line, headers, and so many bytes of the content."""
@@ -325,6 +329,9 @@ class _Reply(StreamResponse):
                 await writer.write(content)
             return
         await writer.write(head)
+        if isinstance(content, StreamBody):
+            await self._stream(request, content, length, delivery)
+            return
         if delivery is FAITHFUL and (wire := self._wire(request)) is not None:
             try:
                 await content.send(wire, length)
@@ -338,6 +345,19 @@ class _Reply(StreamResponse):
                 raise self._shorter(content)
             await writer.write(delivery.sent(piece, sent))
             sent += len(piece)
+
+    async def _stream(self, request: BaseRequest, content: StreamBody, length: int, delivery: Delivery) -> None:
+        """Sends what comes from somewhere else. What ends early there ends early here."""
+        sent = 0
+        stays_open, self._open = self._open, False
+        async for piece in content.pieces:
+            await request.writer.write(delivery.sent(piece[: length - sent], sent))
+            sent += len(piece)
+            if sent > length:
+                break
+        if sent < length:
+            raise ConnectionResetError("the answer ended early where it came from")
+        self._open = stays_open
 
     def _wire(self, request: BaseRequest) -> asyncio.WriteTransport | None:
         """The transport, if what the socket is given is what the client gets: with TLS it is not."""
@@ -456,10 +476,13 @@ class _File:
         return bytes(buffer) if complete else None
 
 
-async def _content(method: str, response: Response) -> bytes | _File:
+_Content = bytes | _File | StreamBody
+
+
+async def _content(method: str, response: Response) -> _Content:
     """What is to be sent of a response: its bytes, or its file, opened. Small files are read at once if they can be."""
     body = response.body
-    if isinstance(body, bytes):
+    if isinstance(body, bytes | StreamBody):
         return body
     if method == "HEAD" or response.drop or (response.delivery is not None and not response.delivery.has_answer):
         return b""

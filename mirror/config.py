@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from fake_registry.config import Hosts
-from fake_registry.fixtures.names import is_host
+from fake_registry.fixtures.names import canonical_host, is_host
 from mirror.errors import InputError
 from mirror.importer.allowed import AllowedRegistry
 from mirror.v1.imagestream import LEGACY
@@ -79,6 +79,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes of 'ismirror registry'.")] = 1
     accessLog: Annotated[bool, Meta(description="A line of JSON for each request, on standard error.")] = False
     readOnly: Annotated[bool, Meta(description="Refuse pushes and deletes.")] = False
+    defaultHost: Annotated[
+        str, Meta(description="The host that is asked by requests that name none, such as those to 127.0.0.1:5000.")
+    ] = ""
     requireReferences: Annotated[
         bool, Meta(description="Refuse manifests that refer to absent blobs (MANIFEST_BLOB_UNKNOWN).")
     ] = False
@@ -101,6 +104,10 @@ def load_config(path: Path) -> Config:
     content = read_file(path)
     config = decode_document(content, Config, str(path))
     check_hosts(config.hosts or {}, str(path), content)
+    default = config.server.defaultHost
+    if default and not is_host(canonical_host(default)):
+        where = _at_line(content, ["server", "defaultHost"])
+        raise InputError(f"{path}: server.defaultHost: {_one_line(default)!r}: expected a host such as quay.io{where}")
     return config
 
 

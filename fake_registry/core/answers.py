@@ -103,9 +103,7 @@ def without_body(response: Response) -> Response:
     """What HEAD gets where GET would get `response`: the same headers, with the length that the body would have."""
     if response.drop or response.status in _BODILESS:
         return response
-    body = response.body
-    length = body.length if isinstance(body, FileBody) else len(body)
     headers = response.headers
     if not any(name.lower() == "content-length" for name, _ in headers):
-        headers = [*headers, ("Content-Length", str(length))]
+        headers = [*headers, ("Content-Length", str(response.length))]
     return Response(response.status, headers)

@@ -251,6 +251,11 @@ def rate_limited(message: str, code: str, headers: tuple[tuple[str, str], ...]) 
     return RegistryError(429, code or "TOOMANYREQUESTS", message or _DOCKER_HUB_LIMIT, headers=headers)
 
 
+def not_recorded(host: str, method: str, target: str) -> RegistryError:
+    """A recording of the host has no answer to this. It says nothing of what the real registry has."""
+    return RegistryError(501, "UNKNOWN", f"not recorded: {method} {target[:1000]}", {"host": host})
+
+
 def unsupported(allowed: tuple[str, ...]) -> RegistryError:
     """The path exists, but not with this method."""
     headers = (("Allow", ", ".join(allowed)),)

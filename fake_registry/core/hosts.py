@@ -52,8 +52,9 @@ class VirtualHost:
 class HostTable:
     """All virtual hosts: those of the configuration, and every other directory of the tree as an https host."""
 
-    def __init__(self, tree: Tree, hosts: Hosts, tokens: Tokens, tally: Tally) -> None:
+    def __init__(self, tree: Tree, hosts: Hosts, tokens: Tokens, tally: Tally, default: str = "") -> None:
         self._tree = tree
+        self._default = default
         self._tokens = tokens
         self._tally = tally
         self._configured = {
@@ -89,7 +90,7 @@ class HostTable:
 
     def of(self, request: Request) -> VirtualHost:
         """The host of a request: ``?ns=``, else the Host header where it names a known host, else the name of the TLS
-        handshake, else the Host header as it is."""
+        handshake, else the default, else the Host header as it is."""
         if "ns=" in request.query:
             namespace = namespace_of(request)
             if namespace:
@@ -106,7 +107,7 @@ class HostTable:
         if named is not None:
             return named
         name = request.sni or request.host
-        return self.known(name) or self._unknown(name)
+        return self.known(name) or (self.known(self._default) if self._default else None) or self._unknown(name)
 
     def _lookup(self, canonical: str) -> VirtualHost | None:
         configured = self._configured.get(canonical)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
 
 JSON: Final = "application/json"
 
@@ -48,6 +48,29 @@ class FileBody:
     path: Path
     offset: int
     length: int
+
+
+class Pieces(Protocol):
+    """What comes piece by piece, once. Whoever has it closes it."""
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The pieces, in order."""
+        ...
+
+    async def aclose(self) -> None:
+        """Nobody wants the rest."""
+        ...
+
+
+@dataclass(slots=True, frozen=True)
+class StreamBody:
+    """A body of `length` bytes that comes from somewhere else while it is sent."""
+
+    length: int
+    pieces: Pieces
+
+
+Body = bytes | FileBody | StreamBody
 
 
 @dataclass(slots=True, frozen=True)
@@ -95,11 +118,11 @@ class Response:
 
     status: int
     headers: list[tuple[str, str]] = field(default_factory=list)
-    body: bytes | FileBody = b""
+    body: Body = b""
     drop: bool = False
     delivery: Delivery | None = None
 
     @property
     def length(self) -> int:
         """Bytes of the body."""
-        return self.body.length if isinstance(self.body, FileBody) else len(self.body)
+        return len(self.body) if isinstance(self.body, bytes) else self.body.length

@@ -18,7 +18,9 @@ from fake_registry.core.hosts import HostTable, VirtualHost, namespace_of
 from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
+from fake_registry.core.origin import Origin
 from fake_registry.core.paths import parse_path
+from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Tree, is_repository_name
@@ -87,6 +89,7 @@ _WRITING: Final = frozenset({"push", "delete"})
 _ACTIONS: Final = {"push": ["pull", "push"]}
 """What a permission takes, where that is not itself alone: who pushes looks at what is there."""
 
+_READS: Final = ("GET", "HEAD")
 _NOWHERE: Final = frozenset({paths.BELOW, paths.ELSEWHERE})
 _CLEAR_TEXT: Final = b"Client sent an HTTP request to an HTTPS server.\n"
 
@@ -98,6 +101,8 @@ class RegistryCore:
     authentication. `clock` gives seconds since 1970; `token_key` signs the tokens of the token endpoints
     (random by default, so that tokens end with the core). With `read_only` nothing can be pushed or deleted; with
     `require_references` a manifest can only be pushed after everything that it names. `tally` counts what is counted.
+    For hosts that `origin` covers it answers, and nothing can be pushed. `default_host` is asked by requests that name
+    no host that is known.
     """
 
     def __init__(
@@ -111,8 +116,12 @@ class RegistryCore:
         read_only: bool = False,
         require_references: bool = False,
         tally: Tally | None = None,
+        origin: Origin | None = None,
+        default_host: str = "",
     ) -> None:
         self.tree = tree
+        self._origin = origin
+        self._default_host = default_host
         self.journal = Journal() if journal is None else journal
         self._tally = LocalTally() if tally is None else tally
         self.faults = Faults(hosts, self._tally)
@@ -120,7 +129,7 @@ class RegistryCore:
         self._watchers: tuple[Watcher, ...] = ()
         self._content = Content(tree, complete=require_references)
         self._tokens = Tokens(token_key or secrets.token_bytes(32), clock)
-        self._hosts = HostTable(tree, hosts or {}, self._tokens, self._tally)
+        self._hosts = HostTable(tree, hosts or {}, self._tokens, self._tally, default_host)
         self._operations: dict[str, dict[str, Operation]] = {}
         for operation in OPERATIONS:
             methods = self._operations.setdefault(operation.pattern, {})
@@ -156,7 +165,7 @@ class RegistryCore:
         """
         if require_references is not None:
             self._content.complete = require_references
-        table = HostTable(self.tree, hosts or {}, self._tokens, self._tally)
+        table = HostTable(self.tree, hosts or {}, self._tokens, self._tally, self._default_host)
         self.faults.configure(hosts or {})
         self._hosts = table
 
@@ -175,7 +184,7 @@ class RegistryCore:
         started = time.perf_counter() if self._watchers else 0.0
         host = self._hosts.of(request)
         call = Call(request, host, parse_path(request.path), self._content)
-        response = self._refused(request, host) or (host.routes.answer(request) if host.routes else None)
+        response = self._refused(request, host)
         if response is None:
             response = await self._own(call)
         if request.method == "HEAD":
@@ -198,10 +207,13 @@ class RegistryCore:
         return response
 
     async def _own(self, call: Call) -> Response:
-        """What the registry itself answers, or a fault makes of that."""
-        if self.faults:
+        """What a route or the registry itself answers, or a fault makes of the latter."""
+        route = call.host.routes.take(call.request) if call.host.routes else None
+        if route is None and self.faults:
             call.fault = self._met(call)
         try:
+            if route is not None:
+                return await scripted(route, self._content)
             response = await self._answer(call)
         except RegistryError as error:
             response, call.note = errors.error_response(error), error.note
@@ -242,6 +254,10 @@ class RegistryCore:
                 return response
         methods = self._operations.get(pattern, {})
         operation = methods.get(call.request.method)
+        if self._origin is not None and self._origin.covers(call.host.name):
+            if methods and (operation is None or operation.permission in _WRITING) and pattern != paths.TOKEN:
+                raise errors.unsupported(_READS)
+            return await self._origin.answer(call.request, call.host.name, call.target)
         if pattern.startswith(paths.BASE):
             needed = _needed(call, operation)
             if call.flaw is not None:
@@ -250,6 +266,8 @@ class RegistryCore:
                 call.user = guard.user(call.request, needed)
             elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
                 raise errors.denied()
+        if call.host.config.recorded:
+            return await recorded(call, None if operation is None else operation.handler)
         if pattern in _NOWHERE or (pattern == paths.TOKEN and (guard is None or not guard.has_tokens)):
             return errors.page_not_found()
         if operation is None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fake_registry.config import Route
-from fake_registry.core.messages import Request, Response
+from fake_registry.core.messages import Request
+from fake_registry.core.patterns import matcher
 from fake_registry.core.tally import Tally
 
 
@@ -30,15 +31,13 @@ class ScriptedRoutes:
         for position in range(len(self._routes)):
             self._tally.set(self._first + position, 0)
 
-    def answer(self, request: Request) -> Response | None:
-        """The answer of the first route that fits and has answers left, or None."""
+    def take(self, request: Request) -> Route | None:
+        """The first route that fits and has answers left, which is one less then; or None."""
         for position in self._by_target.get(request.target, ()):
             route = self._routes[position]
-            if route.method.upper() not in {"*", request.method} or not self._has_left(position):
-                continue
-            if route.close:
-                return Response(0, drop=True)
-            return Response(route.status, list(route.headers.items()), route.body.encode())
+            fits = route.method.upper() in {"*", request.method} and (not route.when or _fits(route, request))
+            if fits and self._has_left(position):
+                return route
         return None
 
     def left(self) -> list[tuple[Route, int]]:
@@ -59,3 +58,15 @@ class ScriptedRoutes:
             if used < times:
                 self._tally.set(number, used + 1)
         return used < times
+
+
+def _fits(route: Route, request: Request) -> bool:
+    """Whether a request has the headers that a route is for."""
+    for name, pattern in route.when.items():
+        value = request.headers.get(name.lower())
+        if value is None or pattern is None:
+            if value is not None or pattern is not None:
+                return False
+        elif not matcher(pattern)(value):
+            return False
+    return True

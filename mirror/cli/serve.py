@@ -109,6 +109,7 @@ def serve(
         options.hosts,
         read_only=options.read_only,
         require_references=require_references,
+        default_host=options.config.server.defaultHost,
     )
     who = _access(access, anonymous=anonymous, http=http)
     wanted = ApiSettings(

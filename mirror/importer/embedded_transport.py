@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from fake_registry.config import Host, Hosts, Scheme
-from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, Request, Response
+from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, Request, Response, StreamBody
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures.names import canonical_host
@@ -247,6 +247,7 @@ def _body(
     """The part of a body that comes, and the failure that keeps the rest."""
     delivery = response.delivery or FAITHFUL
     body = response.body
+    assert not isinstance(body, StreamBody), "registries that are recorded are asked over sockets"
     content = delivery.sent(read_part(body) if isinstance(body, FileBody) else body, 0)
     length = len(content) if announced is None else min(announced, len(content))
     missing = announced is not None and announced > length
