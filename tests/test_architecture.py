@@ -36,7 +36,7 @@ LAYERS = {
         {"config", "session"},
         {"api", "live_api"},
         {"recording", "scenario", "seed", "specs"},
-        {"loading", "playing", "streams"},
+        {"loading", "playing", "recorder", "streams"},
         {"preflight"},
         {"serving"},
         {"testing"},

@@ -9,6 +9,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror.cli.options import UsageError
+from mirror.cli.recording import (
+    RecordAuthfileOption,
+    RecordCaOption,
+    RecordConnectOption,
+    RecordCredsOption,
+    RecordFromOption,
+    RecordingOptions,
+    RecordInsecureOption,
+    RecordProxyOption,
+    RecordToOption,
+)
 from mirror.cli.registry_env import env
 from mirror.cli.server_options import (
     AccessLogOption,
@@ -51,6 +62,14 @@ def registry(
     control: ControlOption = None,
     control_token: ControlTokenOption = None,
     access_log: AccessLogOption = False,
+    record_from: RecordFromOption = None,
+    record_to: RecordToOption = Path("recorded.yaml"),
+    record_ca: RecordCaOption = None,
+    record_insecure: RecordInsecureOption = False,
+    record_creds: RecordCredsOption = None,
+    record_authfile: RecordAuthfileOption = None,
+    record_connect: RecordConnectOption = None,
+    record_proxy: RecordProxyOption = None,
 ) -> None:
     """Serves a fixture tree: HTTP and HTTPS on one port, every host of it under its own name.
 
@@ -76,10 +95,20 @@ def registry(
         access_log=access_log,
         workers=workers,
     )
-    _serve(data, options)
+    recording = RecordingOptions(
+        record_from or (),
+        record_to,
+        record_ca,
+        record_insecure,
+        record_creds,
+        record_authfile,
+        record_connect,
+        record_proxy,
+    )
+    _serve(data, options, recording)
 
 
-def _serve(data: str, options: ServerOptions) -> None:
+def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> None:
     """Serves until interrupted. Without a directory the CA lives as long as this, and its file, too."""
     from fake_registry.core.registry import RegistryCore
     from fake_registry.core.tally import SharedTally
@@ -87,12 +116,16 @@ def _serve(data: str, options: ServerOptions) -> None:
     from mirror.cli.running import tree_to_serve
     from mirror.cli.server_options import authority, control_sockets, reading_again, say_what_is_served
 
+    tree = tree_to_serve(data, read_only=options.read_only)
+    plan = recording.plan(tree, options) if recording.sources else None
     core = RegistryCore(
-        tree_to_serve(data, read_only=options.read_only),
-        options.hosts,
+        tree,
+        options.hosts if plan is None else plan.hosts,
         read_only=options.read_only,
         require_references=options.config.server.requireReferences,
         tally=SharedTally() if options.workers > 1 else None,
+        origin=None if plan is None else plan.recorder.origin,
+        default_host=options.config.server.defaultHost if plan is None else plan.default_host,
     )
     with contextlib.ExitStack() as stack:
         workers = _listening(stack, options)
@@ -103,16 +136,16 @@ def _serve(data: str, options: ServerOptions) -> None:
         # Clients that connect from here on wait for the rest to be loaded.
         _print_addresses(workers[0], ca_file, control)
         say_what_is_served(core, options)
-        plan = Plan(
+        served = Plan(
             core=core,
             authority=signing,
             listening=workers[0],
             control=control,
             token=options.token,
             access_log=options.access_log,
-            reload=reading_again(options),
+            reload=reading_again(options) if plan is None else None,
         )
-        _run(plan, workers)
+        _run(served, workers, contextlib.nullcontext() if plan is None else plan.recorder)
 
 
 def _listening(stack: contextlib.ExitStack, options: ServerOptions) -> list[list[Listening]]:
@@ -146,11 +179,11 @@ def _print_addresses(listening: list[Listening], ca_file: Path, control: list[so
         typer.echo(f"control plane: http://{Address.of(control[0])}{PREFIX}")
 
 
-def _run(plan: Plan, workers: list[list[Listening]]) -> None:
+def _run(plan: Plan, workers: list[list[Listening]], around: contextlib.AbstractAsyncContextManager[object]) -> None:
     from mirror.cli.loop import run
 
     if len(workers) == 1:
-        run(_serving(plan))
+        run(_serving(plan, around))
         return
     from fake_registry.errors import WorkersFailed
     from fake_registry.processes.supervisor import supervise
@@ -163,13 +196,13 @@ def _run(plan: Plan, workers: list[list[Listening]]) -> None:
         raise typer.Exit(1) from None
 
 
-async def _serving(plan: Plan) -> None:
+async def _serving(plan: Plan, around: contextlib.AbstractAsyncContextManager[object]) -> None:
     import gc
 
     from fake_registry.processes import serving, stop_signal
 
     stopped = stop_signal()
-    async with serving(plan):
+    async with around, serving(plan):
         gc.freeze()
         gc.enable()
         await stopped.wait()

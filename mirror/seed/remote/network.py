@@ -7,6 +7,7 @@ environment, redirects with all headers) is off or done here.
 from __future__ import annotations
 
 import asyncio
+import errno
 import ipaddress
 import socket
 import ssl
@@ -17,6 +18,7 @@ from aiohttp import (
     ClientConnectorCertificateError,
     ClientConnectorError,
     ClientError,
+    ClientOSError,
     ClientResponse,
     ClientSession,
     ClientSSLError,
@@ -34,7 +36,7 @@ from mirror.seed.remote.failures import RemoteError
 
 MAX_REDIRECTS: Final = 10
 
-_REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TIMEOUT: Final = ClientTimeout(total=None, connect=None, sock_connect=30.0, sock_read=60.0)
 _MAX_LINE: Final = 64 * 1024
 
@@ -165,9 +167,9 @@ class Network:
         headers = dict(headers)
         secure = url.scheme == "https"
         for _ in range(MAX_REDIRECTS + 1):
-            response = await self._send(method, url, headers, body, insecure=insecure)
+            response = await self.exchange(method, url, headers, body=body, insecure=insecure)
             location = response.headers.get("Location", "")
-            if response.status not in _REDIRECTS or not location or method not in {"GET", "HEAD"}:
+            if response.status not in REDIRECTS or not location or method not in {"GET", "HEAD"}:
                 return response
             response.release()
             try:
@@ -182,9 +184,10 @@ class Network:
             url = target
         raise RemoteError(f"{method} {url}: more than {MAX_REDIRECTS} redirects")
 
-    async def _send(
-        self, method: str, url: URL, headers: Mapping[str, str], body: Body, *, insecure: bool
+    async def exchange(
+        self, method: str, url: URL, headers: Mapping[str, str], *, body: Body = None, insecure: bool = False
     ) -> ClientResponse:
+        """Sends one request and follows nothing; the answer's body is not read yet (raises `RemoteError`)."""
         self.requests += 1
         try:
             return await self._ready().request(
@@ -230,7 +233,9 @@ def no_answer(method: str, url: URL, error: Exception) -> RemoteError:
         text = "no such host" if unknown else (error.os_error.strerror or str(error.os_error))
         return RemoteError(f"{where}: {text.lower()}", passing=True)
     if isinstance(error, ServerDisconnectedError):
-        return RemoteError(f"{where}: hung up without an answer", passing=True)
+        return RemoteError(f"{where}: hung up without an answer", passing=True, hung_up=True)
+    if isinstance(error, ClientOSError) and error.errno == errno.ECONNRESET:
+        return RemoteError(f"{where}: connection reset", passing=True, hung_up=True)
     if isinstance(error, TimeoutError | asyncio.TimeoutError):
         return RemoteError(f"{where}: nothing came for too long", passing=True)
     return RemoteError(f"{where}: {str(error).partition(', message=')[0] or type(error).__name__}", passing=True)

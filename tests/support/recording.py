@@ -1,0 +1,102 @@
+"""A registry that records another one, and a registry that answers from the recording."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from fake_registry import FakeRegistry
+from fake_registry.core.messages import FileBody, Request, StreamBody
+from fake_registry.core.registry import RegistryCore
+from fake_registry.fixtures import Tree
+from mirror.config import load_config
+from mirror.recorder.recording import Recording
+from mirror.recorder.session import Recorder
+from mirror.recorder.upstreams import Upstreams, parse_upstream
+from mirror.seed.remote.credentials import Login, Logins
+from mirror.seed.remote.network import Network
+from support.pushing import Reply
+
+
+async def ask(
+    core: RegistryCore, method: str, target: str, host: str = "quay.io", headers: Mapping[str, str] = {}
+) -> Reply:
+    """Asks a core, and takes all of the answer. A connection that is closed without one is status 0."""
+    path, _, query = target.partition("?")
+    sent = {name.lower(): value for name, value in headers.items()}
+    response = await core.handle(Request(method, path, query, host=host, headers=sent, sni=host))
+    body = response.body
+    if isinstance(body, StreamBody):
+        pieces = []
+        try:
+            async for piece in body.pieces:
+                pieces.append(piece)
+        finally:
+            await body.pieces.aclose()
+        body = b"".join(pieces)
+    elif isinstance(body, FileBody):
+        with body.path.open("rb") as file:
+            file.seek(body.offset)
+            body = file.read(body.length)
+    fields = [(str(name).lower(), value) for name, value in response.headers]
+    return Reply(0 if response.drop else response.status, fields, body)
+
+
+@dataclass
+class Session:
+    """A recording that is made. ``said`` is what the user was told."""
+
+    core: RegistryCore
+    recorder: Recorder
+    recording: Recording
+    said: list[str] = field(default_factory=list)
+
+
+@dataclass
+class Studio:
+    """Where recordings are made: a registry to record, a tree, and the file."""
+
+    upstream: FakeRegistry
+    tree: Tree
+    file: Path
+
+    @asynccontextmanager
+    async def session(self, *sources: str, login: Login | None = None) -> AsyncIterator[Session]:
+        """Records what is asked of its core."""
+        said: list[str] = []
+        upstreams = Upstreams(parse_upstream(text) for text in sources or ("quay.io",))
+        network = Network(ca=self.upstream.ca_pem, connect=tuple(self.upstream.address))
+        recording = Recording(self.file, self.tree, upstreams)
+        logins = None if login is None else Logins([], {"quay.io": login})
+        recorder = Recorder(self.tree, upstreams, recording, network, said.append, logins=logins)
+        core = RegistryCore(self.tree, upstreams.hosts(None), origin=recorder.origin, default_host=upstreams.only)
+        async with recorder:
+            yield Session(core, recorder, recording, said)
+
+    def replay(self) -> RegistryCore:
+        """A registry that answers from the recording."""
+        config = load_config(self.file)
+        tree = Tree.open(self.tree.root, create=False)
+        return RegistryCore(tree, config.hosts, default_host=config.server.defaultHost)
+
+    def text(self) -> str:
+        """The file."""
+        return self.file.read_text()
+
+
+async def token(core: RegistryCore, scope: str, host: str = "quay.io", authorization: str = "") -> str:
+    """A token of a host's own endpoint."""
+    headers = {"authorization": authorization} if authorization else {}
+    reply = await ask(core, "GET", f"/token?service={host}&scope={scope}", host, headers)
+    assert reply.status == 200, reply
+    found: str = json.loads(reply.body)["token"]
+    return found
+
+
+def significant(reply: Reply, names: Sequence[str] = ()) -> tuple[int, dict[str, str], bytes]:
+    """What has to be the same each time: status, headers that clients look at, body."""
+    wanted = {"content-type", "docker-content-digest", "link", "www-authenticate", "location", "retry-after", *names}
+    return reply.status, {name: value for name, value in reply.headers if name in wanted}, reply.body
