@@ -10,10 +10,12 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from mirror.api.app import GROUP_PATH
 from mirror.config import MAX_FILE, read_file
 from mirror.errors import InputError
 from mirror.gojson import GoJSONError
 from mirror.kubejson import decode_object, peek_type_meta
+from mirror.live_api import Connection, listed
 from mirror.specs import API_VERSION, documents
 from mirror.v1.imagestream import ImageStream
 from mirror.v1.imagestreamimport import ImageStreamImport
@@ -76,6 +78,16 @@ def read_objects(content: bytes, name: str, namespace: str, *, alone: bool = Tru
     for index, document in enumerate(documents(content, name)):
         where = name if index == 0 else f"{name}, document {index + 1}"
         yield from _from_document(document, where, namespace, "", _DEEPEST, alone=alone)
+
+
+async def live_streams(connection: Connection, namespace: str = "") -> list[Found]:
+    """The image streams of a cluster, of a namespace or (an empty one) of all (raises `LiveApiError`)."""
+    found: list[Found] = []
+    where = str(connection.server)
+    async for page in listed(connection, GROUP_PATH, "imagestreams", namespace):
+        document = {"kind": "ImageStreamList", "items": page.get("items") or []}
+        found += read_objects(msgspec.json.encode(document), where, namespace or connection.namespace)
+    return found
 
 
 def _contents(path: str, stdin: BinaryIO) -> Iterator[tuple[str, bytes, bool]]:
@@ -149,6 +161,14 @@ def _found(data: bytes, where: str, kind: str, namespace: str) -> Found:
 def _check_name(name: str, where: str) -> None:
     if not name:
         raise InputError(f"{where}: metadata.name: required; an image stream has a name")
+
+
+def has_tags(found: Found) -> bool:
+    """Whether there is anything to import, or any tag that follows another one."""
+    if isinstance(found, FoundImport):
+        return bool(found.isi.spec.images or found.isi.spec.repository)
+    spec = found.stream.spec
+    return bool(spec.dockerImageRepository) or any(tag.from_ is not None for tag in spec.tags or ())
 
 
 def name_of(found: Found) -> tuple[str, str]:

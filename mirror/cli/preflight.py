@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,28 +26,29 @@ from mirror.cli.preflight_reports import (
 )
 
 if TYPE_CHECKING:
-    from mirror.preflight.report import Report
-
-PolicyOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--policy",
-        metavar="FILE",
-        help="The cluster's policy: a policy file, or plain objects (mirror sets, image config, pull secrets, "
-        "authorities). Several make one policy.",
-    ),
-]
+    from mirror.preflight.comparing import Changes
+    from mirror.preflight.explaining import Explanation
+    from mirror.preflight.report import Report, TagResult
+    from mirror.preflight.running import Question
+    from mirror.streams import Found
 
 
 def preflight(
     streams: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            metavar="STREAMS...",
+            metavar="[STREAMS]...",
             help="Image streams and ImageStreamImports: files, directories, lists; - is standard input.",
         ),
-    ],
-    policy: PolicyOption = None,
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE",
+            help="The cluster's policy: a policy file, or mirror sets, image config, pull secrets, authorities. "
+            "Several make one policy.",
+        ),
+    ] = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="TREE", help="What the registries hold: this fixture tree.")
     ] = None,
@@ -51,14 +56,38 @@ def preflight(
         list[str] | None,
         typer.Option(metavar="HOST=URL", help="Ask this real registry for HOST; other hosts do not exist."),
     ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="The image streams of the cluster of the current kubeconfig, too.")
+    ] = False,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The kubeconfig of that cluster. Implies --live.")
+    ] = None,
+    context: Annotated[str, typer.Option(metavar="NAME", help="The context in it. Implies --live.")] = "",
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="For objects that name none.")
-    ] = "default",
+        str,
+        typer.Option(
+            "--namespace", "-n", metavar="NAMESPACE", help="For objects that name none; of a cluster only this one."
+        ),
+    ] = "",
+    explain: Annotated[
+        str | None, typer.Option(metavar="TAG", help="Explain one tag, [NAMESPACE/]STREAM:TAG, and nothing else.")
+    ] = None,
     node_arch: Annotated[
         list[str] | None, typer.Option(metavar="ARCH", help="Architecture of nodes, such as arm64; once for each.")
     ] = None,
     without_source: Annotated[
-        list[str] | None, typer.Option(metavar="HOST", help="As if this registry were gone; once for each.")
+        list[str] | None, typer.Option(metavar="HOST", help="What if this registry were gone; once for each.")
+    ] = None,
+    add_policy: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FILE", help="What if this were applied, too; it replaces what it names."),
+    ] = None,
+    compare: Annotated[
+        Path | None,
+        typer.Option(metavar="BEFORE.json", help="Show what changes since this report; exit code 1 if it gets worse."),
+    ] = None,
+    cache: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Keep answers by digest here; the next run only checks them.")
     ] = None,
     fail_fast: Annotated[
         bool, typer.Option("--fail-fast", help="Stop at the first stream with a tag that fails.")
@@ -67,7 +96,7 @@ def preflight(
         int, typer.Option(min=1, max=1024, metavar="N", help="Streams at once; the report never depends on it.")
     ] = 16,
     per_host: Annotated[
-        int, typer.Option(min=1, max=256, metavar="N", help="Requests to one real registry at once.")
+        int, typer.Option("--per-host", min=1, max=256, metavar="N", help="Requests to one real registry at once.")
     ] = 8,
     now: NowOption = None,
     output: ReportFormatOption = ReportFormat.TABLE,
@@ -79,32 +108,124 @@ def preflight(
     """Says of every tag whether the cluster will import it, from which mirror, or why not and what to do about it.
 
     Every import is tried as the cluster would: with its mirrors, pull secrets, allowed registries and limits. Exits
-    with 1 if a tag fails.
+    with 1 if a tag fails; with --compare, if something gets worse.
     """
     from mirror.cli.loop import run
     from mirror.cli.progress import progress
-    from mirror.clock import SystemClock
     from mirror.errors import InputError
-    from mirror.preflight.content import of_registries, of_tree, parse_against
-    from mirror.preflight.policy import read_policy
-    from mirror.preflight.running import Question, answer
-    from mirror.session import clock_of, fixed_time
-    from mirror.streams import read_streams
+    from mirror.preflight.explaining import explain as explained
+    from mirror.preflight.running import answer
 
+    live = live or kubeconfig is not None or bool(context)
     if (data is None) == (not against):
         raise InputError("give either --data TREE or --against HOST=URL: what the registries hold")
-    found = read_streams(streams, sys.stdin.buffer, namespace)
-    rules = read_policy(policy or [])
-    clock, _ = clock_of(fixed_time(now), live=False)
+    if not streams and not live:
+        raise InputError("nothing to check: name image streams, or a cluster with --live or --kubeconfig")
+    earlier = _earlier(compare)
+    found = _found(streams or [], namespace)
+    if live:
+        found += _live(kubeconfig, context, namespace)
+    _check_found(found)
+    question = _question(
+        found,
+        policy,
+        add_policy,
+        data,
+        against,
+        without_source,
+        node_arch,
+        cache,
+        concurrency,
+        per_host,
+        now,
+        fail_fast,
+    )
+    if explain is not None:
+        _show_explanation(run(explained(question(), explain), sockets=data is None), output)
+        return
+    with progress("image streams") as tell:
+        report = run(answer(question(), tell), sockets=data is None)
+    write_reports(report, ReportFiles(html, junit, sarif, image_set))
+    if earlier is None:
+        show(report, output)
+        if report.summary.fails:
+            raise typer.Exit(1)
+        return
+    from mirror.preflight.comparing import compare as compared
+
+    changes = compared(earlier, report)
+    show_changes(changes, output)
+    if changes.is_worse:
+        raise typer.Exit(1)
+
+
+def _earlier(path: Path | None) -> Report | None:
+    from mirror.preflight.comparing import read_earlier
+
+    return None if path is None else read_earlier(path)
+
+
+def _found(paths: list[str], namespace: str) -> list[Found]:
+    from mirror.streams import read_streams
+
+    return read_streams(paths, sys.stdin.buffer, namespace or "default")
+
+
+def _live(kubeconfig: Path | None, context: str, namespace: str) -> list[Found]:
+    from mirror.cli.loop import run
+    from mirror.live_api import load_connection
+    from mirror.streams import live_streams
+
+    connection = load_connection(os.environ, Path.home(), kubeconfig, context)
+    found = run(live_streams(connection, namespace))
+    note(f"{connection.server}: {len(found)} image stream{'' if len(found) == 1 else 's'}")
+    return found
+
+
+def _check_found(found: list[Found]) -> None:
+    """Refuses to check what has nothing to import."""
+    from mirror.errors import InputError
+    from mirror.streams import has_tags
+
+    if not found:
+        raise InputError("nothing to check: the cluster has no image streams there")
+    if not any(map(has_tags, found)):
+        names = f"{found[0].source}: " if len({one.source for one in found}) == 1 else ""
+        raise InputError(f"{names}nothing to check: no image stream has tags; expected spec.tags that follow images")
+
+
+def _question(
+    found: list[Found],
+    policy: list[str] | None,
+    add_policy: list[str] | None,
+    data: str | None,
+    against: list[str] | None,
+    without_source: list[str] | None,
+    node_arch: list[str] | None,
+    cache: Path | None,
+    concurrency: int,
+    per_host: int,
+    now: str | None,
+    fail_fast: bool,
+) -> Callable[[], Question]:
+    """What is asked, checked now; connections are made when it is called, in the loop that uses them."""
+    from mirror.clock import SystemClock
+    from mirror.preflight.cache import AnswerCache
+    from mirror.preflight.content import of_registries, of_tree, parse_against
+    from mirror.preflight.policy import read_policy
+    from mirror.preflight.running import Question
+    from mirror.session import clock_of, fixed_time
+
+    rules = read_policy(policy or [], add_policy or [])
     gone = without_source or []
+    clock = SystemClock() if data is None else clock_of(fixed_time(now), live=False)[0]
+    places = dict(map(parse_against, against or []))
+    answers = None if cache is None else AnswerCache(cache)
     if data is not None:
         content = of_tree(data, rules.config.hosts, gone, clock)
     else:
-        clock = SystemClock()
-        content = of_registries(
-            dict(map(parse_against, against or [])), gone, rules.ca, per_host=per_host, timeout=10.0
-        )
-    question = Question(
+        content = of_registries(places, gone, rules.ca, per_host=per_host)
+    return lambda: Question(
         found,
         rules,
         content,
@@ -113,13 +234,11 @@ def preflight(
         architectures=node_arch or [],
         concurrency=concurrency,
         fail_fast=fail_fast,
+        cache=answers,
     )
-    with progress("streams") as tell:
-        report = run(answer(question, tell), sockets=data is None)
-    write_reports(report, ReportFiles(html, junit, sarif, image_set))
-    show(report, output)
-    if report.summary.fails:
-        raise typer.Exit(1)
+
+
+# Output
 
 
 def show(report: Report, output: ReportFormat) -> None:
@@ -129,26 +248,97 @@ def show(report: Report, output: ReportFormat) -> None:
 
         for name in pull_specs(report):
             typer.echo(printable(name))
+    elif output is ReportFormat.JSON:
+        from mirror.preflight.report import report_text
+
+        sys.stdout.flush()
+        for piece in report_text(report):
+            sys.stdout.buffer.write(piece)
+        sys.stdout.buffer.flush()
     elif output is ReportFormat.TABLE:
-        show_table(report)
+        _show_table(report)
     else:
         print_document(report, Format(output))
     for one in report.notes:
         note(printable(f"note: {one.explanation} {one.remedy}".rstrip()))
     summary = report.summary
-    note(f"{summary.imports} of {summary.tags} tags import, {summary.fails} fail; {summary.streams} image streams")
-
-
-def show_table(report: Report) -> None:
-    """Prints the tags that fail, grouped by cause, the causes in their order; then how many import from where."""
-    failing = sorted(
-        (one for one in report.tags if not one.imports), key=lambda one: one.cause.rank if one.cause else 0
+    remarks = f", {summary.remarks} of them with a remark" if summary.remarks else ""
+    note(
+        f"{summary.imports} of {summary.tags} tags import{remarks}, {summary.fails} fail; "
+        f"{summary.streams} image stream{'' if summary.streams == 1 else 's'}"
     )
-    if failing:
+
+
+def _show_table(report: Report) -> None:
+    """The tags that fail, by cause, the worst first; what is to be known of others; and where all others come from."""
+    sections: dict[str, list[TagResult]] = {}
+    for one in sorted(report.tags, key=lambda one: (one.imports, _rank(one))):
+        if one.cause is not None:
+            verdict = "import" if one.imports else "fail"
+            sections.setdefault(f"{verdict} {one.cause}", []).append(one)
+    for tags in sections.values():
+        cause = tags[0].cause
+        assert cause is not None
+        verdict = (
+            ("imports" if len(tags) == 1 else "import") if tags[0].imports else "fails" if len(tags) == 1 else "fail"
+        )
+        typer.echo(f"{len(tags)} {'tag' if len(tags) == 1 else 'tags'} {verdict}: {cause.heading} ({cause})")
+        for one in tags:
+            typer.echo(printable(f"  {one.name}  {one.from_}"))
+            typer.echo(printable(f"    {one.explanation}"))
+            typer.echo(printable(f"    -> {one.remedy}"))
+        typer.echo()
+    _show_sources(report)
+
+
+def _show_sources(report: Report) -> None:
+    """How many tags import from where."""
+    counted = Counter(
+        (one.registry or "-", one.tried[-1].host if one.tried else one.registry or "-")
+        for one in report.tags
+        if one.imports
+    )
+    rows = [
+        (named, host if host != named else "itself", str(count))
+        for (named, host), count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+    ]
+    if rows:
+        print_table(("REGISTRY", "IMPORTS FROM", "TAGS"), rows)
+
+
+def _rank(tag: TagResult) -> int:
+    return -1 if tag.cause is None else tag.cause.rank
+
+
+def show_changes(changes: Changes, output: ReportFormat) -> None:
+    """Prints what changed."""
+    if output in (ReportFormat.JSON, ReportFormat.YAML):
+        print_document(changes, Format(output))
+    elif changes.changes:
         print_table(
-            ("CAUSE", "STREAM", "TAG", "FROM", "REMEDY"),
+            ("CHANGE", "TAG", "BEFORE", "AFTER", "REMEDY"),
             (
-                (one.cause or "", f"{one.namespace}/{one.stream}", one.tag or "-", one.from_, one.remedy or "")
-                for one in failing
+                (
+                    one.change,
+                    f"{one.namespace}/{one.stream}:{one.tag}",
+                    "-" if one.before is None else one.before.source or one.before.cause or one.before.verdict,
+                    "-" if one.after is None else one.after.source or one.after.cause or one.after.verdict,
+                    one.remedy or "-",
+                )
+                for one in changes.changes
             ),
         )
+    counts = ", ".join(f"{count} {kind}" for kind, count in changes.summary.items() if count)
+    note(counts or "nothing changes")
+
+
+def _show_explanation(explanation: Explanation, output: ReportFormat) -> None:
+    from mirror.preflight.explaining import text_of
+
+    if output in (ReportFormat.JSON, ReportFormat.YAML):
+        print_document(explanation, Format(output))
+    else:
+        for line in text_of(explanation):
+            typer.echo(printable(line))
+    if not explanation.result.imports:
+        raise typer.Exit(1)

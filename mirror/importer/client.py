@@ -116,6 +116,11 @@ class RepositoryClient:
         self._stopwatch = context.stopwatch
         self._insecure = insecure
 
+    @property
+    def name(self) -> str:
+        """Registry and repository."""
+        return f"{self._context.host}/{self._name}"
+
     async def _base(self) -> Url:
         return self._context.base or await self._context.connect(insecure=self._insecure)
 
@@ -169,6 +174,20 @@ class RepositoryClient:
         if not 200 <= answer.status <= 399:
             raise answer_failure(answer)
         return RawManifest(answer.body, parse_media_type(answer.header("content-type")))
+
+    async def manifest_digest(self, reference: str, limit: RateLimit | None = None) -> str:
+        """The digest of a manifest as the registry announces it, by HEAD; empty if it does not say. Never retried.
+
+        The importer itself never asks for it.
+
+        Raises:
+            ClientFailure: the request failed.
+        """
+        await self._base()
+        if limit is not None:
+            await limit.take()
+        answer = await self._send("HEAD", f"/v2/{self._name}/manifests/{reference}", ACCEPT_MANIFEST)
+        return answer.header("docker-content-digest") if answer.status == 200 else ""
 
     async def config(self, digest: str) -> bytes:
         """A config blob, decompressed and checked. Never retried.

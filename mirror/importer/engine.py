@@ -33,7 +33,7 @@ from mirror.importer.manifests import (
 )
 from mirror.importer.policy import ImportPolicy
 from mirror.importer.tags import prioritize_tags
-from mirror.importer.tracing import Attempt, Commons, JobKey, Outcome, Trace
+from mirror.importer.tracing import Attempt, Commons, ConversionKey, JobKey, Outcome, Trace
 from mirror.importer.turns import Turn, Turns, gather
 from mirror.importer.wire import Wire
 from mirror.reference import InvalidReference, Named, Reference, check_digest, parse_normalized_named
@@ -324,12 +324,22 @@ class Importer:
         assert job.plan is not None
         digest = job.value if job.is_digest else None
         try:
-            raw, client, limit = await self._from_sources(job.plan, digest, job.trace)
+            found = await self._from_sources(job.plan, digest, job)
+            if isinstance(found, Outcome):
+                _take_over(job, found)
+                return
+            raw, client, limit = found
             conversion = Conversion(self, job.plan.reference, client, limit, turn, job.trace)
-            if job.mode == PRESERVE_ORIGINAL:
+            key = self._conversion_key(client, digest, raw.name, job)
+            known = None if self._commons is None else self._commons.converted(key)
+            if known is not None:
+                _take_over(job, known)
+            elif job.mode == PRESERVE_ORIGINAL:
                 await self._preserve(group, job, conversion, raw, digest)
             else:
                 job.image = await conversion.legacy(raw, digest, job.architecture, job.os)
+            if known is None and self._commons is not None:
+                self._commons.keep(key, Outcome(job.image, job.manifests, None, job.trace))
         except HalfImage as failure:
             job.image, job.failure = failure.image, failure
         except ClientFailure as failure:
@@ -352,7 +362,9 @@ class Importer:
         job.manifests = []
         for entry in raw.entries:
             plan = self._plan(group, entry.digest, is_digest=True)
-            sub, client, limit = await self._from_sources(plan, entry.digest)
+            found = await self._from_sources(plan, entry.digest)
+            assert not isinstance(found, Outcome)
+            sub, client, limit = found
             sub_conversion = Conversion(self, plan.reference, client, limit, conversion.turn)
             try:
                 image = await sub_conversion.legacy(sub, entry.digest, "", "")
@@ -419,14 +431,17 @@ class Importer:
         return connector
 
     async def _from_sources(
-        self, plan: Plan, digest: str | None, trace: Trace | None = None
-    ) -> tuple[Manifest, RepositoryClient, RateLimit | None]:
+        self, plan: Plan, digest: str | None, job: Job | None = None
+    ) -> tuple[Manifest, RepositoryClient, RateLimit | None] | Outcome:
         """The manifest from the first source that has it, decoded; and the client that answers what follows.
+
+        With a `job`, its outcome where that is known already of the manifest that a source has.
 
         Raises:
             ClientFailure: no source has it; the only failure, or an aggregate of several.
         """
         failures: list[ClientFailure] = []
+        trace = None if job is None else job.trace
         for source in plan.sources:
             if isinstance(source, ClientFailure):
                 failures.append(source)
@@ -434,6 +449,11 @@ class Importer:
                     trace.attempts.append(Attempt("", source))
                 continue
             limit = self._client_limit()
+            known = None if job is None else await self._recalled(source, digest, job, limit)
+            if known is not None:
+                if trace is not None:
+                    trace.attempts.append(Attempt(source.reference, None))
+                return known
             try:
                 manifest = await fetch_manifest(source.client, source.target, digest, limit)
             except ClientFailure as failure:
@@ -447,6 +467,20 @@ class Importer:
         if len(failures) == 1:
             raise failures[0]
         raise ClientFailure(aggregate([str(failure) for failure in failures]))
+
+    async def _recalled(self, source: Source, digest: str | None, job: Job, limit: RateLimit | None) -> Outcome | None:
+        """The outcome of a job, where a source still has a manifest of which it is known from earlier times."""
+        if self._commons is None or not self._commons.knows(source.client.name):
+            return None
+        try:
+            found = await source.client.manifest_digest(source.target, limit)
+        except ClientFailure:
+            return None  # whatever it is, the real request meets it, too, and says it in the right words
+        return self._commons.converted(self._conversion_key(source.client, digest, found, job))
+
+    def _conversion_key(self, client: RepositoryClient, digest: str | None, name: str, job: Job) -> ConversionKey:
+        architecture, os = job.architecture or self.platform[0], job.os or self.platform[1]
+        return client.name, digest or "", name, job.mode, architecture, os
 
     def _client_limit(self) -> RateLimit | None:
         """A fresh limit for one connection object."""
@@ -579,14 +613,20 @@ def check_manifest_digest(manifest: Manifest, digest: str) -> None:
         ).about("content")
 
 
+def _take_over(job: Job, known: Outcome) -> None:
+    """Takes over what a manifest was made into before."""
+    job.image, job.manifests = known.image, known.manifests
+    if job.trace is not None and known.trace is not None:
+        job.trace.entries, job.trace.chosen = known.trace.entries, known.trace.chosen
+
+
 async def _at_once() -> None:
     """A turn for whom no order matters."""
 
 
 def _key_of(group: Group, job: Job) -> JobKey:
     """What the outcome of a job depends on: where it is looked for and how, and how messages spell it."""
-    spelled = (group.reference.exact(), group.insecure)
-    return (*spelled, job.is_digest, job.value, job.mode, job.architecture, job.os)
+    return group.prefix, group.insecure, job.is_digest, job.value, job.mode, job.architecture, job.os
 
 
 def _report(result: ImageImportStatus, group: Group, job: Job) -> ImageImportStatus:

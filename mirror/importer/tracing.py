@@ -46,6 +46,10 @@ class Outcome(NamedTuple):
 JobKey = tuple[Any, ...]
 """What decides the outcome of a job, besides policy and pull secrets."""
 
+ConversionKey = tuple[str, str, str, str, str, str]
+"""What decides what becomes of a manifest: its registry and repository, the digest that is asked for if one is, its own
+digest, import mode, architecture and OS."""
+
 
 class Commons(Protocol):
     """What passes have in common that resolve the same pull specs, under the same policy and with the same secrets.
@@ -59,4 +63,16 @@ class Commons(Protocol):
 
     async def outcome(self, key: JobKey, resolve: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """The outcome of a job: known already, or worked out now."""
+        ...
+
+    def knows(self, repository: str) -> bool:
+        """Whether something of a repository is known from earlier times, so that asking for digests may be enough."""
+        ...
+
+    def converted(self, key: ConversionKey) -> Outcome | None:
+        """What a manifest was made into before, if it was."""
+        ...
+
+    def keep(self, key: ConversionKey, outcome: Outcome) -> None:
+        """Remembers what a manifest was made into; only what succeeds."""
         ...

@@ -36,26 +36,25 @@ async def check(
 ) -> Report:
     """Tries the import of every stream. The report does not depend on what runs at the same time."""
     api = ApiCore(cluster)
-    trials = [trial_of(one) for one in found]
-    results: list[list[TagResult] | None] = [None] * len(trials)
-    pending = iter(enumerate(trials))
+    results: list[list[TagResult] | None] = [None] * len(found)
+    pending = iter(enumerate(found))
     stopped = False
     done = 0
 
     async def worker() -> None:
         nonlocal stopped, done
-        for place, trial in pending:
-            answer = await answer_to(trial, api, cluster)
+        for place, one in pending:
+            answer = await answer_to(trial_of(one), api, cluster)
             results[place] = list(_results(answer, diagnostician))
             done += 1
-            progress(done, len(trials))
-            if options.fail_fast and not all(one.imports for one in results[place] or ()):
+            progress(done, len(found))
+            if options.fail_fast and not all(tag.imports for tag in results[place] or ()):
                 stopped = True
             if stopped:
                 return
 
     async with asyncio.TaskGroup() as tasks:
-        for _ in range(max(1, min(options.concurrency, len(trials)))):
+        for _ in range(max(1, min(options.concurrency, len(found)))):
             tasks.create_task(worker())
     return _report(found, results, options)
 
@@ -93,10 +92,11 @@ def _without_tags(found: FoundStream) -> Note:
 
 def _results(answer: TrialAnswer, diagnostician: Diagnostician) -> Iterator[TagResult]:
     for tag in answer.tags:
-        yield _result(answer, tag, diagnostician)
+        yield result_of(answer, tag, diagnostician)
 
 
-def _result(answer: TrialAnswer, tag: TagTrial, diagnostician: Diagnostician) -> TagResult:
+def result_of(answer: TrialAnswer, tag: TagTrial, diagnostician: Diagnostician) -> TagResult:
+    """What a report says of one tag."""
     trial: Trial = answer.trial
     if tag.digest is not None:
         return _imported(trial, tag, diagnostician)

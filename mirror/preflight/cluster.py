@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -17,13 +17,15 @@ from mirror.importer.connector import Connector
 from mirror.importer.credentials import InvalidPullSecret, Keyring, Secret
 from mirror.importer.engine import Importer
 from mirror.importer.failures import ClientFailure
-from mirror.importer.tracing import JobKey, Outcome, Trace
+from mirror.importer.tracing import ConversionKey, JobKey, Outcome, Trace
 from mirror.importer.transport import Transport
+from mirror.preflight.cache import AnswerCache
 from mirror.preflight.nothing_kept import NothingKept
 from mirror.reference import InvalidReference, Reference
 from mirror.v1.image import Image
 from mirror.v1.imagestream import ImageStream
 from mirror.v1.imagestreamimport import ImageStreamImport, ImageStreamImportStatus
+from mirror.v1.meta import ObjectMeta
 
 MAX_CONCURRENCY: Final = 64
 """Tags of one stream that are resolved at once."""
@@ -47,14 +49,18 @@ _ARCHITECTURE: Final = msgspec.json.Decoder(_Architecture)
 class SharedOutcomes:
     """The outcomes of imports with the same pull secrets; a `mirror.importer.tracing.Commons`.
 
-    With `connections` they share these, too. `done` is told of each pull spec that was resolved.
+    With `connections` they share these, too. `conversions` is what manifests were made into, `remembered` the
+    repositories of which some of it is from earlier times.
     """
 
-    def __init__(self, *, connections: bool, done: Callable[[], None]) -> None:
+    def __init__(
+        self, *, connections: bool, conversions: dict[ConversionKey, Outcome], remembered: Collection[str]
+    ) -> None:
         self._connections = connections
-        self._done = done
+        self._conversions = conversions
+        self._remembered = remembered
         self._connectors: dict[bool, Connector] = {}
-        self._outcomes: dict[JobKey, asyncio.Future[Outcome]] = {}
+        self._outcomes: dict[JobKey, Outcome | asyncio.Future[Outcome]] = {}
 
     def connector(self, make: Callable[[], Connector], *, insecure: bool) -> Connector:
         """See `mirror.importer.tracing.Commons`."""
@@ -67,9 +73,12 @@ class SharedOutcomes:
     async def outcome(self, key: JobKey, resolve: Callable[[], Awaitable[Outcome]]) -> Outcome:
         """See `mirror.importer.tracing.Commons`; of images only what a verdict needs is kept."""
         known = self._outcomes.get(key)
+        if isinstance(known, Outcome):
+            return known
         if known is not None:
             return await asyncio.shield(known)
-        future = self._outcomes[key] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+        self._outcomes[key] = future
         try:
             resolved = slim(await resolve())
         except BaseException as error:
@@ -80,9 +89,21 @@ class SharedOutcomes:
             else:
                 future.cancel()
             raise
+        self._outcomes[key] = resolved
         future.set_result(resolved)
-        self._done()
         return resolved
+
+    def knows(self, repository: str) -> bool:
+        """See `mirror.importer.tracing.Commons`."""
+        return repository in self._remembered
+
+    def converted(self, key: ConversionKey) -> Outcome | None:
+        """See `mirror.importer.tracing.Commons`."""
+        return self._conversions.get(key)
+
+    def keep(self, key: ConversionKey, outcome: Outcome) -> None:
+        """See `mirror.importer.tracing.Commons`."""
+        self._conversions[key] = slim(outcome)
 
 
 def slim(outcome: Outcome) -> Outcome:
@@ -95,9 +116,12 @@ def slim(outcome: Outcome) -> Outcome:
 
 
 def _slim_image(image: Image) -> Image:
+    if not image.dockerImageManifest and not image.metadata.annotations and not image.dockerImageConfig:
+        return image  # it is already
     metadata = msgspec.json.encode(_ARCHITECTURE.decode(image.dockerImageMetadata))
     return msgspec.structs.replace(
         image,
+        metadata=ObjectMeta(name=image.metadata.name),
         dockerImageMetadata=msgspec.Raw(metadata),
         dockerImageManifest="",
         dockerImageConfig="",
@@ -111,8 +135,7 @@ class TrialCluster(Cluster):
 
     Imports share what they resolve, unless `in_order`: then every import asks for itself, as where answers of
     registries depend on how often they were asked. With `virtual` time, an import may take as long as in the real
-    cluster; otherwise as long as it takes. `streams` gives what is known of a stream besides its import: the
-    preferences of its tags.
+    cluster; otherwise as long as it takes. `cache` is what earlier runs found out.
     """
 
     def __init__(
@@ -124,11 +147,12 @@ class TrialCluster(Cluster):
         *,
         concurrency: int,
         in_order: bool = False,
-        done: Callable[[], None] = lambda: None,
+        cache: AnswerCache | None = None,
     ) -> None:
         super().__init__(config, transport, clock, uids, NothingKept(), concurrency=min(concurrency, MAX_CONCURRENCY))
         self._in_order = in_order
-        self._done = done
+        self._conversions: dict[ConversionKey, Outcome] = {} if cache is None else cache.conversions
+        self._remembered: Collection[str] = () if cache is None else cache.repositories
         self._commons: dict[tuple[object, ...], SharedOutcomes] = {}
         self._odd_secrets: dict[tuple[str, ...], bool] = {}
         self._known: dict[tuple[str, str], ImageStream] = {}
@@ -181,7 +205,9 @@ class TrialCluster(Cluster):
             return None
         key = tuple((secret.namespace, secret.name) for secret in secrets)
         if key not in self._commons:
-            self._commons[key] = SharedOutcomes(connections=not self.clock.virtual, done=self._done)
+            self._commons[key] = SharedOutcomes(
+                connections=not self.clock.virtual, conversions=self._conversions, remembered=self._remembered
+            )
         return self._commons[key]
 
     def _is_mixed(self, isi: ImageStreamImport) -> bool:

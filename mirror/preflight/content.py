@@ -30,32 +30,32 @@ def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock
 
     Raises:
         TreeError: it is no tree.
-        InputError: a host is to be gone that is not there.
+        InputError: what is to be gone is no host.
     """
     tree = Tree.open(path)
     core = RegistryCore(tree, hosts, clock=lambda: clock.now().timestamp())
     known = {name: core.host(name) or Host() for name in core.known_hosts()} if hosts is None else dict(hosts)
-    gone = {canonical_host(name) for name in without}
+    gone = _gone(without)
     kept = {name: host for name, host in known.items() if canonical_host(name) not in gone}
-    _check_gone(without, {canonical_host(name) for name in known})
     return Content(EmbeddedTransport(core, kept), order_matters(kept))
 
 
 def of_registries(
-    places: Mapping[str, Endpoint], without: Iterable[str], ca: bytes | None, *, per_host: int, timeout: float
+    places: Mapping[str, Endpoint], without: Iterable[str], ca: bytes | None, *, per_host: int
 ) -> Content:
     """Real registries, each under its name at its place; there are no others."""
-    _check_gone(without, {canonical_host(name) for name in places})
-    gone = {canonical_host(name) for name in without}
+    gone = _gone(without)
     kept = {name: place for name, place in places.items() if canonical_host(name) not in gone}
-    transport = HttpTransport(resolve=kept, ca=ca, system=True, concurrency=per_host, dial_timeout=timeout)
+    transport = HttpTransport(resolve=kept, ca=ca, system=True, concurrency=per_host)
     return Content(transport, in_order=False)
 
 
-def _check_gone(without: Iterable[str], known: set[str]) -> None:
+def _gone(without: Iterable[str]) -> set[str]:
+    """The names of hosts that are to be gone; one that is not there anyway is no mistake."""
     for name in without:
         if not is_host(name.lower()):
             raise InputError(f"--without-source: {name!r} is not a host such as quay.io")
+    return {canonical_host(name) for name in without}
 
 
 def parse_against(text: str) -> tuple[str, Endpoint]:

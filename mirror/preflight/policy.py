@@ -9,12 +9,12 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import msgspec
 
 from fake_registry.fixtures import canonical_host
-from mirror.config import Config, check_hosts, decode_document, read_file
+from mirror.config import Config, check_hosts, decode_document, describe, read_file
 from mirror.errors import InputError
 from mirror.importer.credentials import Secret
 from mirror.importer.registries import RULES, WILDCARD, mirror_sets_of
@@ -22,7 +22,7 @@ from mirror.preflight.causes import Cause
 from mirror.preflight.report import Note
 from mirror.specs import documents
 from mirror.streams import SUFFIXES
-from mirror.v1.clusterconfig import ImageConfig
+from mirror.v1.clusterconfig import ImageConfig, RegistrySources
 
 EXPECTED: Final = (
     "expected a policy file (cluster, hosts), a mirror set, image.config.openshift.io/cluster, a pull secret, a "
@@ -31,6 +31,7 @@ EXPECTED: Final = (
 _PARTS: Final = frozenset({"cluster", "hosts", "server"})
 _FIELDS: Final = {"ImageContentSourcePolicy": "icsp", "ImageDigestMirrorSet": "idms", "ImageTagMirrorSet": "itms"}
 _GLOBAL_SECRET: Final = ("openshift-config", "pull-secret")
+IMAGE_CONFIG: Final = "Image"
 _PEM: Final = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -43,14 +44,20 @@ class Policy:
     notes: list[Note] = field(default_factory=list)
 
 
-def read_policy(paths: Iterable[str]) -> Policy:
+def read_policy(paths: Iterable[str], added: Iterable[str] = ()) -> Policy:
     """The policy that files and directories make together.
+
+    What is `added` takes the place of objects and settings of the same name, as if it were applied to the cluster.
 
     Raises:
         InputError: a file cannot be read, is of the wrong kind, or contradicts another one; names the files.
     """
     reader = _Reader()
     for path in paths:
+        for file in _files(Path(path)):
+            reader.read(file)
+    reader.replacing = True
+    for path in added:
         for file in _files(Path(path)):
             reader.read(file)
     return reader.policy()
@@ -71,17 +78,38 @@ def _files(path: Path) -> Iterator[Path]:
         raise InputError(f"{path}: no file of a policy in it; {EXPECTED}")
 
 
+class _Part(NamedTuple):
+    """One part of a policy, and where it was found."""
+
+    where: str
+    value: Any
+
+
 class _Reader:
-    """Collects the parts of a policy, and where each comes from."""
+    """Collects the parts of a policy by their names. With `replacing` what comes later wins, else it has to agree."""
 
     def __init__(self) -> None:
-        self._cluster: dict[str, Any] = {}
-        self._hosts: dict[str, Any] | None = None
-        self._from: dict[tuple[str, ...], tuple[str, Any]] = {}
+        self.replacing = False
+        self._objects: dict[tuple[str, ...], _Part] = {}
+        self._settings: dict[str, _Part] = {}
+        self._lists: dict[str, list[Any]] = {}
+        self._hosts: dict[str, tuple[str, _Part]] | None = None
         self._authorities: list[bytes] = []
-        self._maps: dict[str, str] = {}
-        self._trusted: tuple[str, str] | None = None
         self._notes: list[Note] = []
+
+    def _put(self, parts: dict[Any, _Part], key: Any, part: _Part, what: str) -> None:
+        """Adds a part.
+
+        Raises:
+            InputError: there is another one of that name already.
+        """
+        known = parts.get(key)
+        if known is not None and known.value != part.value and not self.replacing:
+            plain = not isinstance(part.value, dict | list)
+            shown = f" {_short(part.value)} is not {_short(known.value)};" if plain else ""
+            raise InputError(f"{part.where}: {what}:{shown} this contradicts {known.where}; take one of the two away")
+        if known is None or known.value != part.value:
+            parts[key] = part
 
     # Files
 
@@ -140,164 +168,171 @@ class _Reader:
     def _policy_file(self, document: dict[str, Any], where: str, content: bytes) -> None:
         config = decode_document(content, Config, where)
         check_hosts(config.hosts or {}, where, content)
+        kinds = {field: kind for kind, field in _FIELDS.items()} | {"secrets": "Secret"}
         for key, value in (document.get("cluster") or {}).items():
-            if key in ("icsp", "idms", "itms", "secrets"):
-                kinds = {field: kind for kind, field in _FIELDS.items()}
+            if key in kinds:
                 for index, one in enumerate(value or []):
-                    self._listed(one, kinds.get(key, "Secret"), f"{where}: cluster.{key}[{index}]")
+                    here = f"{where}: cluster.{key}[{index}]"
+                    if one.get("kind") != kinds[key]:
+                        raise InputError(f"{here}: kind: found {one.get('kind')!r}, must be {kinds[key]}")
+                    self._object(one, kinds[key], here, content, 1)
+            elif key == "globalPullSecret":
+                self._global_secret(value, f"{where}: cluster.{key}")
             elif isinstance(value, list):
-                self._extend(key, value)
+                known = self._lists.setdefault(key, [])
+                known += [one for one in value if one not in known]
             else:
-                self._set(key, value, where)
+                self._put(self._settings, key, _Part(where, value), f"cluster.{key}")
         if document.get("hosts") is not None:
-            self._hosts = self._hosts or {}
+            self._hosts = {} if self._hosts is None else self._hosts
             for host, settings in document["hosts"].items():
-                self._once(("hosts", canonical_host(host)), settings, where, f"hosts[{host}]")
-                self._hosts[host] = settings
-
-    def _listed(self, document: dict[str, Any], kind: str, where: str) -> None:
-        if document.get("kind") != kind:
-            raise InputError(f"{where}: kind: found {document.get('kind')!r}, must be {kind}")
-        if kind == "Secret":
-            self._secret(document, where)
-        else:
-            self._mirrors(document, kind, where)
-
-    def _extend(self, key: str, values: list[Any]) -> None:
-        known = self._cluster.setdefault(key, [])
-        known += [value for value in values if value not in known]
-
-    def _set(self, key: str, value: Any, where: str) -> None:
-        self._once(("cluster", key), value, where, f"cluster.{key}")
-        self._cluster[key] = value
-
-    def _once(self, key: tuple[str, ...], value: Any, where: str, field: str) -> bool:
-        """Whether something is said for the first time.
-
-        Raises:
-            InputError: it has been said before, and differently.
-        """
-        known = self._from.setdefault(key, (where, value))
-        if known[1] != value:
-            shown = "" if isinstance(value, dict | list) else f" {_short(value)} is not {_short(known[1])}:"
-            raise InputError(f"{where}: {field}:{shown} this contradicts {known[0]}; take one of the two away")
-        return known[0] == where and known[1] is value
+                parts = {name: part for name, (_, part) in self._hosts.items()}
+                name = canonical_host(host)
+                self._put(parts, name, _Part(where, settings), f"hosts[{host}]")
+                self._hosts[name] = (host, parts[name])
 
     # Objects
 
+    def _put_object(self, kind: str, document: dict[str, Any], where: str) -> None:
+        meta = document.get("metadata") or {}
+        name = str(meta.get("name") or "")
+        # What has no name is like nothing else.
+        key = (kind, str(meta.get("namespace") or ""), name or f"#{len(self._objects)}")
+        known = self._objects.get(key)
+        if known is not None and _without_meta(known.value) == _without_meta(document):
+            return
+        self._put(self._objects, key, _Part(where, document), f"{kind} {name}")
+
     def _mirrors(self, document: dict[str, Any], kind: str, where: str) -> None:
         try:
-            sets = mirror_sets_of(document, kind)
+            mirror_sets_of(document, kind)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        name = _name(document)
-        if name and not self._once((kind, name), _without_meta(document), where, f"{kind} {name}"):
-            return
-        for one in sets:
-            if one.source.startswith(WILDCARD):
-                self._note(
-                    Cause.POLICY_UNUSED,
-                    f"{where}: the source {one.source} is a wildcard, which imports never match.",
-                    "Name the registries one by one.",
-                )
-            if one.never_contact_source:
-                self._note(
-                    Cause.POLICY_UNUSED,
-                    f"{where}: mirrorSourcePolicy NeverContactSource of {one.source} has no effect on imports: "
-                    "the source is still asked last.",
-                    "",
-                )
-        self._cluster.setdefault(_FIELDS[kind], []).append(document)
+        self._put_object(kind, document, where)
 
     def _secret(self, document: dict[str, Any], where: str) -> None:
         try:
             secret = Secret.from_object(document)
         except InputError as error:
             raise InputError(f"{where}: {error}") from None
-        if (secret.namespace, secret.name) == _GLOBAL_SECRET:
-            try:
-                content = msgspec.json.decode(secret.data.get(".dockerconfigjson", b""))
-            except msgspec.DecodeError:
-                raise InputError(f"{where}: data[.dockerconfigjson]: no JSON") from None
-            self._global_secret(content, where)
+        if (secret.namespace, secret.name) != _GLOBAL_SECRET:
+            self._put_object("Secret", document, where)
             return
-        key = ("Secret", secret.namespace, secret.name)
-        if self._once(key, _without_meta(document), where, f"Secret {secret.name}") or not secret.name:
-            self._cluster.setdefault("secrets", []).append(document)
+        try:
+            content = msgspec.json.decode(secret.data.get(".dockerconfigjson", b""))
+        except msgspec.DecodeError:
+            raise InputError(f"{where}: data[.dockerconfigjson]: no JSON") from None
+        self._global_secret(content, where)
 
     def _global_secret(self, document: Any, where: str) -> None:
         if not isinstance(document, dict) or not isinstance(document.get("auths"), dict):
             raise InputError(f"{where}: auths: expected an object with the logins of registries")
-        self._once(("global pull secret",), document, where, "the cluster's own pull secret")
-        self._cluster["globalPullSecret"] = document
+        self._put(self._settings, "globalPullSecret", _Part(where, document), "the cluster's own pull secret")
 
     def _image_config(self, document: dict[str, Any], where: str) -> None:
-        if _name(document) not in ("", "cluster"):
-            raise InputError(f"{where}: metadata.name: {_name(document)}: only the one called cluster counts")
+        name = (document.get("metadata") or {}).get("name") or "cluster"
+        if name != "cluster":
+            raise InputError(f"{where}: metadata.name: {name}: only the one called cluster counts")
         try:
-            read = msgspec.convert(document, ImageConfig)
+            msgspec.convert(document, ImageConfig)
         except msgspec.ValidationError as error:
-            raise InputError(f"{where}: {error}") from None
-        if not self._once(("Image", "cluster"), _without_meta(document), where, "Image cluster"):
-            return
-        spec, status = read.spec, read.status
-        allowed = [msgspec.to_builtins(one) for one in spec.allowedRegistriesForImport or ()]
-        self._extend("allowedRegistriesForImport", allowed)
-        sources = spec.registrySources
-        if sources is not None:
-            self._extend("insecureRegistries", sources.insecureRegistries or [])
-            self._extend("blockedRegistries", sources.blockedRegistries or [])
-            if sources.allowedRegistries:
-                self._note(
-                    Cause.POLICY_UNUSED,
-                    f"{where}: registrySources.allowedRegistries has no effect on imports, only on what nodes pull.",
-                    "allowedRegistriesForImport is the list for imports.",
-                )
-        self._extend("externalRegistryHostnames", spec.externalRegistryHostnames or [])
-        mode = spec.imageStreamImportMode or status.imageStreamImportMode
-        if mode:
-            self._set("imageStreamImportMode", mode, where)
-        if status.internalRegistryHostname:
-            self._set("internalRegistryHostname", status.internalRegistryHostname, where)
-        if spec.additionalTrustedCA is not None and spec.additionalTrustedCA.name:
-            self._trusted = (spec.additionalTrustedCA.name, where)
+            raise InputError(f"{where}: {describe(error)}") from None
+        self._put_object(IMAGE_CONFIG, {**document, "metadata": {"name": name}}, where)
 
     def _config_map(self, document: dict[str, Any], where: str) -> None:
         data = document.get("data")
         texts = [str(one) for one in data.values()] if isinstance(data, dict) else []
         if not texts or not all(_PEM.decode() in one for one in texts):
             raise InputError(f"{where}: data: expected certificates (PEM) under the names of registries")
-        name = _name(document)
-        if self._once(("ConfigMap", name), data, where, f"ConfigMap {name}"):
-            self._maps[name] = where
-            self._authorities += [one.encode() for one in texts]
+        self._put_object("ConfigMap", document, where)
 
     # All of it
 
     def policy(self) -> Policy:
-        raw = {"cluster": self._cluster, **({} if self._hosts is None else {"hosts": self._hosts})}
-        config = msgspec.convert(raw, Config)
-        self._look_at_authorities()
-        self._look_at_registries(config)
-        ca = b"\n".join(self._authorities) or None
-        return Policy(config, ca, self._notes)
+        cluster: dict[str, Any] = {key: list(values) for key, values in self._lists.items()}
+        settings = dict(self._settings)
+        maps: dict[str, _Part] = {}
+        trusted: _Part | None = None
+        for (kind, _, name), part in self._objects.items():
+            if kind == "ConfigMap":
+                maps[name] = part
+            elif kind == IMAGE_CONFIG:
+                config = msgspec.convert(part.value, ImageConfig)
+                self._add_image_config(config, part.where, cluster, settings)
+                if config.spec.additionalTrustedCA is not None and config.spec.additionalTrustedCA.name:
+                    trusted = _Part(part.where, config.spec.additionalTrustedCA.name)
+            else:
+                cluster.setdefault(_FIELDS.get(kind, "secrets"), []).append(part.value)
+                if kind in RULES:
+                    self._look_at_mirrors(part)
+        cluster |= {key: part.value for key, part in settings.items()}
+        raw: dict[str, Any] = {"cluster": cluster}
+        if self._hosts is not None:
+            raw["hosts"] = {host: part.value for host, part in self._hosts.values()}
+        policy = msgspec.convert(raw, Config)
+        self._look_at_authorities(trusted, maps)
+        self._look_at_registries(policy)
+        bundles = [str(one).encode() for part in maps.values() for one in part.value["data"].values()]
+        return Policy(policy, b"\n".join([*self._authorities, *bundles]) or None, self._notes)
 
-    def _look_at_authorities(self) -> None:
-        if self._trusted is None:
-            return
-        name, where = self._trusted
-        if self._maps and name not in self._maps:
-            other, there = next(iter(self._maps.items()))
-            raise InputError(
-                f"{where}: spec.additionalTrustedCA.name: {name} is not the ConfigMap {other} of {there}; "
-                "give the one that is named, or name the one that is given"
-            )
-        if not self._maps and not self._authorities:
+    def _add_image_config(
+        self, config: ImageConfig, where: str, cluster: dict[str, Any], settings: dict[str, _Part]
+    ) -> None:
+        spec, status = config.spec, config.status
+        sources = spec.registrySources or RegistrySources()
+        lists = {
+            "allowedRegistriesForImport": [msgspec.to_builtins(one) for one in spec.allowedRegistriesForImport or ()],
+            "insecureRegistries": sources.insecureRegistries or [],
+            "blockedRegistries": sources.blockedRegistries or [],
+            "externalRegistryHostnames": spec.externalRegistryHostnames or [],
+        }
+        for key, values in lists.items():
+            known = cluster.setdefault(key, [])
+            known += [one for one in values if one not in known]
+        if sources.allowedRegistries:
             self._note(
                 Cause.POLICY_UNUSED,
-                f"{where}: the ConfigMap {name} of additionalTrustedCA is not among the files, so that its "
-                "authorities are not trusted here.",
-                f"oc get configmap {name} -n openshift-config -o yaml, and give the file as a policy, too.",
+                f"{where}: registrySources.allowedRegistries has no effect on imports, only on what nodes pull.",
+                "allowedRegistriesForImport is the list for imports.",
+            )
+        for key, value in (
+            ("imageStreamImportMode", spec.imageStreamImportMode or status.imageStreamImportMode),
+            ("internalRegistryHostname", status.internalRegistryHostname),
+        ):
+            if value:
+                self._put(settings, key, _Part(where, value), f"cluster.{key}")
+
+    def _look_at_mirrors(self, part: _Part) -> None:
+        for one in mirror_sets_of(part.value):
+            if one.source.startswith(WILDCARD):
+                self._note(
+                    Cause.POLICY_UNUSED,
+                    f"{part.where}: the source {one.source} is a wildcard, which imports never match.",
+                    "Name the registries one by one.",
+                )
+            if one.never_contact_source:
+                self._note(
+                    Cause.POLICY_UNUSED,
+                    f"{part.where}: mirrorSourcePolicy NeverContactSource of {one.source} has no effect on imports: "
+                    "the source is still asked last.",
+                    "",
+                )
+
+    def _look_at_authorities(self, trusted: _Part | None, maps: dict[str, _Part]) -> None:
+        if trusted is None:
+            return
+        if maps and trusted.value not in maps:
+            other, part = next(iter(maps.items()))
+            raise InputError(
+                f"{trusted.where}: spec.additionalTrustedCA.name: {trusted.value} is not the ConfigMap {other} of "
+                f"{part.where}; give the one that is named, or name the one that is given"
+            )
+        if not maps and not self._authorities:
+            self._note(
+                Cause.POLICY_UNUSED,
+                f"{trusted.where}: the ConfigMap {trusted.value} of additionalTrustedCA is not among the files, so "
+                "that its authorities are not trusted here.",
+                f"oc get configmap {trusted.value} -n openshift-config -o yaml, and give the file as a policy, too.",
             )
 
     def _look_at_registries(self, config: Config) -> None:
@@ -340,10 +375,6 @@ class _Reader:
         note = Note(cause=cause, explanation=explanation, remedy=remedy)
         if note not in self._notes:
             self._notes.append(note)
-
-
-def _name(document: dict[str, Any]) -> str:
-    return str((document.get("metadata") or {}).get("name") or "")
 
 
 def _without_meta(document: dict[str, Any]) -> dict[str, Any]:

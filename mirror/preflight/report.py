@@ -6,7 +6,7 @@ the byte order of their names, so that the same answers give the same bytes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Literal
 
 import msgspec
@@ -18,11 +18,11 @@ from mirror.v1.meta import Status
 Verdict = Literal["imports", "fails"]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
+class _Part(msgspec.Struct, frozen=True, kw_only=True, rename="camel", gc=False):
     """A part of the report. Every field is always there."""
 
 
-class Try(_Part, frozen=True, kw_only=True):
+class Try(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """One place where an image was looked for."""
 
     reference: Annotated[str, Meta(description="The pull spec as it is asked for there.")]
@@ -33,14 +33,14 @@ class Try(_Part, frozen=True, kw_only=True):
     message: Annotated[str, Meta(description="The importer's own words for that; empty where it did.")] = ""
 
 
-class Copy(_Part, frozen=True, kw_only=True):
+class Copy(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """An image that has to be brought to a mirror."""
 
     source: Annotated[str, Meta(description="The pull spec to copy from.")]
     target: Annotated[str, Meta(description="The pull spec that the cluster will ask for at the mirror.")]
 
 
-class Remark(_Part, frozen=True, kw_only=True):
+class Remark(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """Something to be known about a tag, besides its verdict."""
 
     cause: Cause
@@ -48,7 +48,7 @@ class Remark(_Part, frozen=True, kw_only=True):
     remedy: Annotated[str, Meta(description="What to do about it.")]
 
 
-class TagResult(_Part, frozen=True, kw_only=True):
+class TagResult(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """What will become of one tag. An alias has the verdict, source, digest and status of what it follows."""
 
     namespace: str
@@ -92,7 +92,7 @@ class TagResult(_Part, frozen=True, kw_only=True):
         return any(one.answered and one.mirror for one in self.tried)
 
 
-class Note(_Part, frozen=True, kw_only=True):
+class Note(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """Something to be known about a stream, or about the policy (``stream`` is empty then)."""
 
     namespace: str = ""
@@ -102,7 +102,7 @@ class Note(_Part, frozen=True, kw_only=True):
     remedy: str = ""
 
 
-class Summary(_Part, frozen=True, kw_only=True):
+class Summary(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """The totals. ``imports`` and ``fails`` make up ``tags``; ``remarks`` counts tags that import with a remark."""
 
     streams: int
@@ -112,7 +112,7 @@ class Summary(_Part, frozen=True, kw_only=True):
     remarks: int = 0
 
 
-class Report(_Part, frozen=True, kw_only=True):
+class Report(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """The whole report."""
 
     summary: Summary
@@ -132,6 +132,22 @@ class Report(_Part, frozen=True, kw_only=True):
             remarks=sum(one.imports and bool(one.remarks) for one in ordered),
         )
         return cls(summary=summary, tags=ordered, notes=list(notes))
+
+
+def report_text(report: Report) -> Iterator[bytes]:
+    """The report as indented JSON, newline at the end, in pieces: a large one never stands in memory as a whole."""
+    yield b'{\n  "summary": ' + _indented(report.summary, 2) + b",\n"
+    for name, parts in (("tags", report.tags), ("notes", report.notes)):
+        yield f'  "{name}": ['.encode()
+        for place, part in enumerate(parts):
+            yield (b",\n    " if place else b"\n    ") + _indented(part, 4)
+        end = b"]" if not parts else b"\n  ]"
+        yield end + (b",\n" if name == "tags" else b"\n}\n")
+
+
+def _indented(part: msgspec.Struct, spaces: int) -> bytes:
+    text = msgspec.json.format(msgspec.json.encode(part), indent=2)
+    return text.replace(b"\n", b"\n" + b" " * spaces)
 
 
 def read_report(data: bytes) -> Report:

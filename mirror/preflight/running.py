@@ -9,6 +9,7 @@ import msgspec
 
 from mirror.clock import Clock, NamedUids
 from mirror.importer.policy import DEFAULT_MAXIMUM_TAGS
+from mirror.preflight.cache import AnswerCache
 from mirror.preflight.checking import CheckOptions, check
 from mirror.preflight.cluster import TrialCluster
 from mirror.preflight.content import Content
@@ -35,6 +36,7 @@ class Question:
     architectures: Sequence[str] = ()
     concurrency: int = 16
     fail_fast: bool = False
+    cache: AnswerCache | None = None
 
 
 async def answer(question: Question, progress: Callable[[int, int], None] = lambda done, total: None) -> Report:
@@ -55,12 +57,15 @@ async def answer(question: Question, progress: Callable[[int, int], None] = lamb
             NamedUids(),
             concurrency=question.concurrency if together else 1,
             in_order=question.content.in_order,
+            cache=question.cache,
         )
         diagnostician = diagnostician_of(cluster, question)
         options = CheckOptions(question.concurrency if together else 1, question.fail_fast)
         report = await check(question.streams, cluster, diagnostician, options, progress)
     finally:
         await transport.aclose()
+    if question.cache is not None:
+        question.cache.save()
     return msgspec.structs.replace(report, notes=[*question.policy.notes, *report.notes])
 
 

@@ -152,6 +152,7 @@ class _Answer(msgspec.Struct):
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _REFUSAL: Final = msgspec.json.Decoder(Status)
+SUCCESS: Final = Status(status="Success")
 _NOT_IMPORTED: Final = Status(status="Failure", message="unknown error prevented import")
 
 
@@ -179,7 +180,7 @@ async def answer_to(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialA
 
 def _tag(spec: _Source, result: _Result, name: str, from_: str, trace: Trace | None) -> TagTrial:
     policy = spec.policy
-    status, image = result.status, result.image
+    status, image = SUCCESS if result.status == SUCCESS else result.status, result.image
     if image is None and status.status == "Success":
         status = _NOT_IMPORTED
     found = TagTrial(name, from_, policy.insecure, policy.import_mode, status, trace=trace, scheduled=policy.scheduled)
