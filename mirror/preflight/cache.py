@@ -13,11 +13,26 @@ import msgspec
 from fake_registry.fixtures.disk import write_file
 from mirror.config import read_file
 from mirror.errors import InputError
-from mirror.importer.manifests import Entry
+from mirror.importer.manifests import Descriptor, Platform
 from mirror.importer.tracing import ConversionKey, Outcome, Trace
 from mirror.v1.image import Image
 
 VERSION: Final = 1
+
+
+class _Entry(msgspec.Struct, frozen=True):
+    """An entry of an index."""
+
+    digest: str
+    architecture: str
+    os: str
+
+    @classmethod
+    def of(cls, entry: Descriptor) -> _Entry:
+        return cls(entry.digest, entry.platform.architecture, entry.platform.os)
+
+    def descriptor(self) -> Descriptor:
+        return Descriptor(digest=self.digest, platform=Platform(architecture=self.architecture, os=self.os))
 
 
 class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,8 +46,8 @@ class _Answer(msgspec.Struct, frozen=True, omit_defaults=True):
     os: str
     image: Image
     manifests: list[Image] | None = None
-    entries: list[Entry] = []
-    chosen: Entry | None = None
+    entries: list[_Entry] = []
+    chosen: _Entry | None = None
 
 
 class _File(msgspec.Struct, frozen=True):
@@ -77,12 +92,18 @@ def _read(path: Path) -> list[_Answer]:
 
 
 def _outcome(answer: _Answer) -> Outcome:
-    return Outcome(answer.image, answer.manifests, None, Trace(entries=answer.entries, chosen=answer.chosen))
+    trace = Trace(entries=[one.descriptor() for one in answer.entries])
+    trace.chosen = None if answer.chosen is None else answer.chosen.descriptor()
+    return Outcome(answer.image, answer.manifests, None, trace)
 
 
 def _answer(key: ConversionKey, outcome: Outcome) -> _Answer:
     assert outcome.image is not None
     trace = outcome.trace or Trace()
     return _Answer(
-        *key, image=outcome.image, manifests=outcome.manifests, entries=list(trace.entries), chosen=trace.chosen
+        *key,
+        image=outcome.image,
+        manifests=outcome.manifests,
+        entries=[_Entry.of(one) for one in trace.entries],
+        chosen=None if trace.chosen is None else _Entry.of(trace.chosen),
     )
