@@ -19,6 +19,9 @@ def verify(
     complete: Annotated[
         bool, typer.Option("--complete", help="Absent layers, and absent manifests of indexes, are problems, too.")
     ] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Mends what can be mended without any other source.")
+    ] = False,
     repair_from: Annotated[
         list[str] | None,
         typer.Option(metavar="TREE", help="Takes what is damaged or missing from another tree; may be repeated."),
@@ -31,13 +34,16 @@ def verify(
     """
     from fake_registry.fixtures import Tree
     from fake_registry.fixtures import verify as verify_tree
-    from mirror.seed.repairing import TreeSource, repair
+    from mirror.seed.repairing import Repair, TreeSource
+    from mirror.seed.repairing import repair as repair_tree
 
     tree = Tree.open(data)
     sources = [TreeSource(Tree.open(other)) for other in repair_from or []]
     with progress("Verifying") as tell:
         problems = list(verify_tree(tree, tell, complete=complete))
-        repairs, problems = repair(tree, problems, sources, complete=complete, progress=tell)
+        repairs: list[Repair] = []
+        if repair or sources:
+            repairs, problems = repair_tree(tree, problems, sources, complete=complete, progress=tell)
     for one in repairs:
         note(f"{printable(one.file)}: mended, from {one.source}")
     if output is not Format.TABLE:

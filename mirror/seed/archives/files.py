@@ -202,11 +202,22 @@ class _Slice(io.RawIOBase):
     def __init__(self, stream: BinaryIO, offset: int, size: int) -> None:
         super().__init__()
         self._handle = stream.fileno()
-        self._position = offset
+        self._start = self._position = offset
         self._end = offset + size
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        base = {os.SEEK_SET: self._start, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = min(max(base + offset, self._start), self._end)
+        return self.tell()
+
+    def tell(self) -> int:
+        return self._position - self._start
 
     def readinto(self, buffer: Any) -> int:
         data = os.pread(self._handle, min(len(buffer), self._end - self._position), self._position)
