@@ -35,7 +35,7 @@ LAYERS = {
         {"importer", "store"},
         {"config", "session"},
         {"api", "live_api"},
-        {"recording", "scenario", "seed", "specs"},
+        {"client_setup", "recording", "scenario", "seed", "specs"},
         {"loading", "playing", "recorder", "streams"},
         {"preflight"},
         {"serving"},
