@@ -18,9 +18,11 @@ from fake_registry.fixtures import Tree
 from mirror.api.app import ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
+from mirror.api.timing import InstantTiming
 from mirror.clock import ManualClock, NamedUids
 from mirror.config import ClusterConfig, check_hosts, decode_document, read_file
 from mirror.session import TransportKind, open_transport
+from mirror.store import Store
 
 START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """Where the clock of a scenario stands unless the user says otherwise: every run gives the same bytes."""
@@ -84,17 +86,24 @@ def load_scenario(path: Path) -> Scenario:
 
 
 async def play(
-    scenario: Scenario, tree: Tree, kind: TransportKind = "embedded", start: datetime = START, concurrency: int = 8
+    scenario: Scenario,
+    tree: Tree,
+    kind: TransportKind = "embedded",
+    start: datetime = START,
+    concurrency: int = 8,
+    store: Store | None = None,
 ) -> list[StepResult]:
     """Plays all steps in order, on an empty API server.
 
-    `kind` says what lies between importer and registries: nothing, or real sockets and TLS.
+    `kind` says what lies between importer and registries: nothing, or real sockets and TLS; `store` is where the server
+    keeps its objects, in memory unless it is given. A watch ends as soon as it would have to wait: nothing else happens
+    meanwhile.
     """
     clock = ManualClock(start)
     core = RegistryCore(tree, scenario.hosts, clock=lambda: clock.now().timestamp())
     async with open_transport(core, scenario.hosts, kind, concurrency=concurrency) as transport:
-        api = ApiCore(Cluster(scenario.cluster, transport, clock, NamedUids()))
-        return [_result(await api.handle(request_of(step))) for step in scenario.steps]
+        api = ApiCore(Cluster(scenario.cluster, transport, clock, NamedUids(), store, timing=InstantTiming()))
+        return [await _result(await api.handle(request_of(step))) for step in scenario.steps]
 
 
 def request_of(step: Step) -> ApiRequest:
@@ -109,7 +118,9 @@ def request_of(step: Step) -> ApiRequest:
     return ApiRequest(step.method, path, query, headers, body)
 
 
-def _result(response: ApiResponse) -> StepResult:
+async def _result(response: ApiResponse) -> StepResult:
+    if response.stream is not None:
+        response.body = b"".join([piece async for piece in response.stream])
     content_type = ";".join(response.header_lines("content-type")).partition(";")[0].strip()
     try:
         body = json.loads(response.body)

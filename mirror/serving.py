@@ -13,7 +13,7 @@ from mirror.api.app import ApiCore
 from mirror.api.around import groups_around
 from mirror.api.cluster import Cluster
 from mirror.api.controllers import Controllers, ControllerSettings
-from mirror.api.controllers.timing import Timing
+from mirror.api.timing import Timing
 from mirror.clock import Clock, RandomUids, SystemClock, Uids
 from mirror.config import ClusterConfig
 from mirror.importer.embedded_transport import EmbeddedTransport

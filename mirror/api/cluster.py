@@ -16,6 +16,7 @@ from mirror.api.registry import Registry
 from mirror.api.settings import ClusterSettings
 from mirror.api.strategy import StreamStrategy
 from mirror.api.stream_secrets import ConfiguredSecrets, KnownSecrets, Secrets
+from mirror.api.timing import RealTiming, Timing
 from mirror.clock import Clock, DeadlineExceeded, Stopwatch, Uids, timestamp
 from mirror.config import ClusterConfig
 from mirror.importer import credentials
@@ -37,7 +38,8 @@ _CONTROLLERS: Final = "system:serviceaccount:openshift-infra:"
 
 
 class Cluster:
-    """What the resources of the API share. `authorizer` says what users may do; at first everything.
+    """What the resources of the API share. `authorizer` says what users may do; at first everything. `timing` is the
+    time that watches take.
 
     Raises:
         InputError: an object in the configuration is not what it should be.
@@ -52,8 +54,10 @@ class Cluster:
         store: Store | None = None,
         *,
         concurrency: int | None = None,
+        timing: Timing | None = None,
     ) -> None:
         self.config = config
+        self.timing = timing or RealTiming()
         self.authorizer = Authorizer()
         self.clock = clock
         self.uids = uids

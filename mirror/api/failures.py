@@ -188,12 +188,19 @@ def timed_out() -> ApiFailure:
     return _failure(504, "Timeout", message, StatusDetails())
 
 
-def too_large_version(wanted: int, current: int) -> ApiFailure:
-    """A resource version that is yet to come; a client may ask again in a second."""
+def too_large_version(wanted: int, current: int, *, retry_after: int = 1) -> ApiFailure:
+    """A resource version that is yet to come; a client may ask again in so many seconds."""
     problem = "Too large resource version"
     causes = [StatusCause(reason="ResourceVersionTooLarge", message=problem)]
-    details = StatusDetails(causes=causes, retryAfterSeconds=1)
+    details = StatusDetails(causes=causes, retryAfterSeconds=retry_after)
     return _failure(504, "Timeout", f"Timeout: {problem}: {wanted}, current: {current}", details)
+
+
+def expired(message: str, continue_: str = "") -> ApiFailure:
+    """What is asked for is too long ago; `continue_` is a token to go on with what there is now."""
+    failure = _failure(410, "Expired", message, None)
+    failure.status.metadata.continue_ = continue_
+    return failure
 
 
 def server_timeout(resource: str, operation: str, retry_after: int) -> ApiFailure:

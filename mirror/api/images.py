@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mirror.api.cluster import Cluster
+from mirror.api.collections import Collection
 from mirror.api.decoding import API_VERSION
 from mirror.api.deletion import delete_options
 from mirror.api.image_strategy import ImageStrategy
@@ -12,7 +13,7 @@ from mirror.api.reading import check_version
 from mirror.api.routing import Call, Reply
 from mirror.api.updates import Replacement, Update, new_object, warned
 from mirror.v1.image import Image, ImageList
-from mirror.v1.meta import ListMeta, Status
+from mirror.v1.meta import Status
 
 
 class ImageResource:
@@ -23,18 +24,12 @@ class ImageResource:
         self._kind = cluster.kinds.images
         self._fields = FieldManager(self._kind, cluster.now)
         self._strategy = ImageStrategy(cluster.now)
+        self.collection = Collection(cluster.images, self._kind, ImageList, cluster.timing)
 
     async def get(self, call: Call) -> Reply:
         """One image, by the digest that is its name."""
         await check_version(self._cluster.store, call.request)
         return Reply(self._shown(await self._cluster.images.get("", call.name)))
-
-    async def list(self, call: Call) -> Reply:
-        """All images."""
-        del call
-        version = str(await self._cluster.store.version())
-        images = await self._cluster.images.list()
-        return Reply(ImageList(f"{self._kind.kind}List", API_VERSION, ListMeta(resourceVersion=version), images))
 
     async def create(self, call: Call) -> Reply:
         """A new image, completed by what its manifest says."""
@@ -64,6 +59,10 @@ class ImageResource:
         if isinstance(deleted, Status):
             return Reply(deleted)
         return Reply(self._shown(deleted), 202 if options.orphanDependents is False else 200)
+
+    async def delete_collection(self, call: Call) -> Reply:
+        """Removes many images."""
+        return await self.collection.delete(call, self._cluster.image_registry)
 
     def _shown(self, image: Image) -> Image:
         image.kind, image.apiVersion = self._kind.kind, API_VERSION

@@ -8,7 +8,7 @@ from mirror.api.images import ImageResource
 from mirror.api.imports import ImportResource
 from mirror.api.layers import LayersResource, StreamImageResource
 from mirror.api.mappings import MappingResource
-from mirror.api.routing import Route
+from mirror.api.routing import Route, Verbs
 from mirror.api.signatures import SignatureResource
 from mirror.api.stream_secrets import StreamSecretResource
 from mirror.api.stream_tags import StreamTagResource
@@ -31,10 +31,11 @@ def image_routes(cluster: Cluster) -> dict[str, Route]:
 
 def _streams(cluster: Cluster) -> Route:
     streams = StreamResource(cluster)
+    reading: Verbs = {"list": streams.collection.list, "watch": streams.collection.watch}
     return Route(
         True,
-        {"list": streams.list, "create": streams.create},
-        {"list": streams.list},
+        {**reading, "create": streams.create, "deletecollection": streams.delete_collection},
+        reading,
         {"get": streams.get, "update": streams.update, "patch": streams.patch, "delete": streams.delete},
         {
             "layers": {"get": LayersResource(cluster).get},
@@ -57,7 +58,12 @@ def _images(cluster: Cluster) -> Route:
     images = ImageResource(cluster)
     return Route(
         False,
-        everywhere={"list": images.list, "create": images.create},
+        everywhere={
+            "list": images.collection.list,
+            "watch": images.collection.watch,
+            "create": images.create,
+            "deletecollection": images.delete_collection,
+        },
         item={"get": images.get, "update": images.update, "patch": images.patch, "delete": images.delete},
     )
 

@@ -25,12 +25,17 @@ class Call:
     request: ApiRequest
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class WatchEvent:
-    """One event of a watch: an object, or for ERROR a Status."""
+    """One event of a watch: an object, or for ERROR a Status.
+
+    `line` is how it is sent to those who want the object as it is, once somebody has worked that out: an event may be
+    many watchers'.
+    """
 
     type: EventType
     object: msgspec.Struct
+    line: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Final, Protocol
 
 from mirror.api.decoding import API_VERSION
+from mirror.api.field_selectors import SelectableFields, unsupported
+from mirror.api.list_options import ListOptions, list_options
 from mirror.api.objects import Objects
 from mirror.api.routing import Call, Reply
 from mirror.importer import credentials
@@ -13,6 +15,7 @@ from mirror.importer.credentials import DOCKER_CONFIG, DOCKER_CONFIG_JSON, EXCLU
 from mirror.v1.meta import ListMeta, ObjectMeta
 from mirror.v1.secret import Secret, SecretList
 
+SECRET_FIELDS: Final = SelectableFields[Secret]({"type": lambda secret: secret.type}, unsupported)
 _TYPES: Final = frozenset({DOCKER_CONFIG, DOCKER_CONFIG_JSON})
 
 
@@ -64,9 +67,15 @@ class StreamSecretResource:
 
     async def get(self, call: Call) -> Reply:
         """The pull secrets of a namespace. Whether there is a stream of that name does not matter."""
+        options = list_options(call.request, SECRET_FIELDS)
         secrets, version = await self._secrets.list(call.namespace)
-        usable = [secret for secret in secrets if _is_usable(secret)]
+        usable = [secret for secret in secrets if _is_usable(secret) and _is_selected(secret, options)]
         return Reply(SecretList("SecretList", API_VERSION, ListMeta(resourceVersion=version), usable))
+
+
+def _is_selected(secret: Secret, options: ListOptions) -> bool:
+    labels = secret.metadata.labels or {}
+    return all(one.matches(labels) for one in options.labels) and SECRET_FIELDS.matches(options.fields, secret)
 
 
 def _is_usable(secret: Secret) -> bool:

@@ -11,12 +11,15 @@ from mirror.api.cluster import Cluster
 from mirror.api.decoding import API_VERSION
 from mirror.api.deletion import delete_options
 from mirror.api.failures import ApiFailure
+from mirror.api.field_selectors import SelectableFields
+from mirror.api.list_options import list_options
 from mirror.api.managed_fields import FieldManager
 from mirror.api.metadata import common_errors, update_errors
 from mirror.api.patching import Patch
 from mirror.api.reading import check_version
 from mirror.api.registry import carry_over
 from mirror.api.routing import Call, Reply
+from mirror.api.streams import stream_collection
 from mirror.api.tag_names import consumer_reference, parse_tag_name, split_tag_name
 from mirror.api.tag_validation import stream_tag_errors, stream_tag_update_errors
 from mirror.api.tag_writing import TagStreams, check_seen
@@ -26,6 +29,7 @@ from mirror.v1.image import Image
 from mirror.v1.imagestream import ImageStream, ImageStreamTag, ImageStreamTagList, TagEvent, TagReference
 from mirror.v1.meta import ObjectMeta
 
+_SELECTABLE: Final = SelectableFields[ImageStreamTag]()
 TAGS: Final = "imagestreamtags"
 _NAMES: Final = "ImageStreamTags"
 _UPDATE_ATTEMPTS: Final = 4
@@ -39,6 +43,7 @@ class StreamTagResource:
         self._kind = cluster.kinds.stream_tags
         self._fields = FieldManager(self._kind, cluster.now)
         self._streams = TagStreams(cluster, TAGS)
+        self._collection = stream_collection(cluster)
 
     # Reading
 
@@ -52,10 +57,12 @@ class StreamTagResource:
 
     async def list(self, call: Call) -> Reply:
         """The tags with images, of a namespace or of all; of each image only its name and reference."""
-        items = []
-        for stream in await self._cluster.streams.list(call.namespace or None):
-            self._cluster.strategy.decorate(stream)
-            items += list_stream_tags(stream)
+        options = list_options(call.request, _SELECTABLE)
+        # The selectors are for the streams first, then for their tags: no name can be that of both.
+        streams, _ = await self._collection.select(call.namespace, options)
+        items = [
+            tag for stream in streams for tag in list_stream_tags(stream) if _SELECTABLE.matches(options.fields, tag)
+        ]
         return Reply(ImageStreamTagList(f"{self._kind.kind}List", API_VERSION, items=items))
 
     async def _image(self, stream: ImageStream, tag: str) -> Image:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from mirror.api.cluster import Cluster
+from mirror.api.collections import Collection
 from mirror.api.decoding import API_VERSION
 from mirror.api.deletion import delete_options
+from mirror.api.field_selectors import SelectableFields
 from mirror.api.managed_fields import FieldManager
 from mirror.api.patching import Patch
 from mirror.api.reading import check_version
@@ -13,7 +17,33 @@ from mirror.api.routing import Call, Reply
 from mirror.api.strategy import StatusStrategy
 from mirror.api.updates import Replacement, Update, new_object, warned
 from mirror.v1.imagestream import ImageStream, ImageStreamList
-from mirror.v1.meta import ListMeta, Status
+from mirror.v1.meta import ObjectMeta, Status
+
+SELECTABLE: Final = SelectableFields[ImageStream](
+    {
+        "spec.dockerImageRepository": lambda stream: stream.spec.dockerImageRepository,
+        "status.dockerImageRepository": lambda stream: stream.status.dockerImageRepository,
+    }
+)
+
+
+def stream_collection(cluster: Cluster) -> Collection[ImageStream]:
+    """The streams of a cluster, as readers see them."""
+
+    def empty() -> ImageStream:
+        """What a bookmark shows: where there is an internal registry, its stream has a namespace."""
+        namespace = "default" if cluster.config.internalRegistryHostname else ""
+        return ImageStream(metadata=ObjectMeta(namespace=namespace))
+
+    return Collection(
+        cluster.streams,
+        cluster.kinds.streams,
+        ImageStreamList,
+        cluster.timing,
+        selectable=SELECTABLE,
+        shown=cluster.strategy.decorate,
+        empty=empty,
+    )
 
 
 class StreamResource:
@@ -25,6 +55,7 @@ class StreamResource:
         self._fields = FieldManager(self._kind, cluster.now)
         self._status_fields = FieldManager(self._kind, cluster.now, "status")
         self._status = StatusStrategy(cluster.strategy)
+        self.collection = stream_collection(cluster)
 
     async def get(self, call: Call) -> Reply:
         """One stream."""
@@ -37,14 +68,6 @@ class StreamResource:
     async def _read(self, call: Call) -> ImageStream:
         await check_version(self._cluster.store, call.request)
         return await self._cluster.streams.get(call.namespace, call.name)
-
-    async def list(self, call: Call) -> Reply:
-        """The streams of a namespace, or of all."""
-        streams = await self._cluster.streams.list(call.namespace or None)
-        version = str(await self._cluster.store.version())
-        items = [self._cluster.strategy.decorate(stream) for stream in streams]
-        meta = ListMeta(resourceVersion=version)
-        return Reply(ImageStreamList(f"{self._kind.kind}List", API_VERSION, meta, items))
 
     async def create(self, call: Call) -> Reply:
         """A new stream. What the client says of its status is dropped."""
@@ -89,6 +112,10 @@ class StreamResource:
         if isinstance(deleted, Status):
             return Reply(deleted)
         return Reply(self._shown(deleted), 202 if options.orphanDependents is False else 200)
+
+    async def delete_collection(self, call: Call) -> Reply:
+        """Removes many streams."""
+        return await self.collection.delete(call, self._cluster.stream_registry)
 
     def _shown(self, stream: ImageStream) -> ImageStream:
         stream.kind, stream.apiVersion = self._kind.kind, API_VERSION

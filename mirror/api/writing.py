@@ -119,18 +119,25 @@ async def _lines(events: AsyncIterator[WatchEvent], shown: Callable[[Any, bool],
     first = True
     try:
         async for event in events:
-            if isinstance(event.object, Status):
-                item: Any = event.object
-            else:
+            item: Any = event.object
+            if not isinstance(item, Status):
                 item, first = shown(event.object, first), False
-            yield html_escape(msgspec.json.encode(_Line(event.type, item))) + b"\n"
+            if item is not event.object:
+                yield _line(event.type, item)
+                continue
+            event.line = event.line or _line(event.type, item)
+            yield event.line
     except ApiFailure as failure:
         # what cannot be sent any more ends the stream with a reason
-        yield html_escape(msgspec.json.encode(_Line("ERROR", failure.status))) + b"\n"
+        yield _line("ERROR", failure.status)
     finally:
         close = getattr(events, "aclose", None)
         if close is not None:
             await close()
+
+
+def _line(type_: str, item: Any) -> bytes:
+    return html_escape(msgspec.json.encode(_Line(type_, item))) + b"\n"
 
 
 def internal_error() -> ApiFailure:

@@ -15,9 +15,9 @@ from fake_registry.core.registry import RegistryCore
 from fake_registry.tls import CertificateAuthority
 from mirror.api.access import Access
 from mirror.api.app import ApiCore
-from mirror.api.controllers.timing import TurnedTiming
 from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.api.server import ApiServer
+from mirror.api.timing import TurnedTiming
 from mirror.clock import ManualClock, NamedUids
 from mirror.errors import InputError
 from mirror.loading import Loaded, load_object, load_objects

@@ -24,11 +24,13 @@ from mirror.api.around.rules import (
 )
 from mirror.api.authorization import Authorizer
 from mirror.api.cluster import Cluster
+from mirror.api.field_selectors import SelectableFields, unsupported
 from mirror.api.groups import ApiGroup, Resource
 from mirror.api.objects import IMAGE_STREAMS
 from mirror.api.resource_kinds import ResourceKind, T
 from mirror.api.routing import Route
 from mirror.api.settings import CLUSTER, SECRETS
+from mirror.api.stream_secrets import SECRET_FIELDS
 from mirror.config import ClusterConfig
 from mirror.importer.allowed import AllowedRegistry
 from mirror.v1.clusterconfig import (
@@ -98,7 +100,7 @@ async def groups_around(cluster: Cluster, authorizer: Authorizer | None = None, 
 
 
 def _core(cluster: Cluster, namespaces: NamespaceResource) -> ApiGroup:
-    secrets = StoredResource(cluster, _SECRETS, SecretList, SecretStrategy())
+    secrets = StoredResource(cluster, _SECRETS, SecretList, SecretStrategy(), selectable=SECRET_FIELDS)
     return ApiGroup(
         "",
         "v1",
@@ -126,7 +128,8 @@ def _custom(
     known = ResourceKind(
         kind, resource, type_, _no_defaults, namespaced=False, api_version=api_version, package="unstructured"
     )
-    return StoredResource(cluster, known, list_type, strategy, cluster.settings.refresh)
+    selectable = SelectableFields[T](unknown=unsupported, namespaced=False)
+    return StoredResource(cluster, known, list_type, strategy, cluster.settings.refresh, selectable)
 
 
 def _config(cluster: Cluster, images: StoredResource[ImageConfig]) -> ApiGroup:
@@ -211,7 +214,9 @@ def _projects(cluster: Cluster, namespaces: NamespaceResource) -> ApiGroup:
         "v1",
         {
             "projects": Route(
-                False, everywhere={"list": projects.list}, item={"get": projects.get, "delete": projects.delete}
+                False,
+                everywhere={"list": projects.list, "watch": projects.watch},
+                item={"get": projects.get, "delete": projects.delete},
             ),
             "projectrequests": Route(False, everywhere={"list": projects.requests, "create": projects.request}),
         },

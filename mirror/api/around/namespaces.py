@@ -5,7 +5,8 @@ Sources: kubernetes ``registry/core/namespace``; openshift-apiserver ``project/a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 from typing import Final
 
 from mirror.api import failures
@@ -15,8 +16,9 @@ from mirror.api.cluster import Cluster
 from mirror.api.decoding import decode_body
 from mirror.api.deletion import delete_options
 from mirror.api.failures import ApiFailure
+from mirror.api.field_selectors import SelectableFields, unsupported
 from mirror.api.resource_kinds import ResourceKind, T
-from mirror.api.routing import Call, Reply
+from mirror.api.routing import Call, Reply, Route, WatchEvent
 from mirror.store import Missing
 from mirror.v1.meta import ObjectMeta, Status
 from mirror.v1.namespace import Namespace, NamespaceList, NamespaceStatus, Project, ProjectList, ProjectRequest
@@ -57,10 +59,20 @@ class NamespaceResource(StoredResource[Namespace]):
     """
 
     def __init__(self, cluster: Cluster, contents: Sequence[str], *, strict: bool = False) -> None:
-        super().__init__(cluster, NAMESPACES, NamespaceList, NamespaceStrategy())
+        selectable = SelectableFields[Namespace](
+            {"status.phase": lambda namespace: namespace.status.phase}, unsupported, namespaced=False
+        )
+        super().__init__(cluster, NAMESPACES, NamespaceList, NamespaceStrategy(), selectable=selectable)
         self._contents = contents
         self._strict = strict
         self._known: set[str] = set()
+
+    def route(self) -> Route:
+        """The routes of namespaces, of which only one at a time can be removed."""
+        route = super().route()
+        everywhere = dict(route.everywhere)
+        del everywhere["deletecollection"]
+        return replace(route, everywhere=everywhere)
 
     async def ensure(self, name: str) -> None:
         """Creates a namespace if there is none of that name; names that no namespace can have are left alone."""
@@ -124,10 +136,16 @@ class ProjectResource:
 
     async def list(self, call: Call) -> Reply:
         """All projects."""
-        reply = await self._namespaces.list(call)
+        reply = await self._namespaces.collection.list(call)
         assert isinstance(reply.value, NamespaceList)
         items = [_project(namespace, listed=True) for namespace in reply.value.items]
         return Reply(ProjectList("ProjectList", f"{PROJECTS}/v1", reply.value.metadata, items))
+
+    async def watch(self, call: Call) -> Reply:
+        """The changes of all projects."""
+        reply = await self._namespaces.collection.watch(call)
+        assert reply.events is not None
+        return Reply(events=_project_events(reply.events))
 
     async def delete(self, call: Call) -> Reply:
         """Removes a project and what is in it."""
@@ -165,6 +183,18 @@ class ProjectResource:
         if found is None:
             raise failures.not_found("projects", name, PROJECTS)
         return found
+
+
+async def _project_events(events: AsyncIterator[WatchEvent]) -> AsyncIterator[WatchEvent]:
+    try:
+        async for event in events:
+            if isinstance(event.object, Namespace):
+                event = WatchEvent(event.type, _project(event.object))  # noqa: PLW2901
+            yield event
+    finally:
+        close = getattr(events, "aclose", None)
+        if close is not None:
+            await close()
 
 
 def _project(namespace: Namespace, *, listed: bool = False) -> Project:

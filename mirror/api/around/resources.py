@@ -8,7 +8,9 @@ from typing import Generic
 import msgspec
 
 from mirror.api.cluster import Cluster
+from mirror.api.collections import Collection
 from mirror.api.deletion import delete_options
+from mirror.api.field_selectors import SelectableFields
 from mirror.api.managed_fields import FieldManager
 from mirror.api.objects import Objects
 from mirror.api.patching import Patch
@@ -17,7 +19,7 @@ from mirror.api.registry import Registry, Strategy
 from mirror.api.resource_kinds import ResourceKind, T
 from mirror.api.routing import Call, Reply, Route, Verbs
 from mirror.api.updates import Replacement, Update, new_object, warned
-from mirror.v1.meta import ListMeta, Status
+from mirror.v1.meta import Status
 
 Hook = Callable[[], Awaitable[None]]
 
@@ -36,34 +38,30 @@ class StoredResource(Generic[T]):
         list_type: Callable[..., msgspec.Struct],
         strategy: Strategy[T],
         changed: Hook = _nothing,
+        selectable: SelectableFields[T] | None = None,
     ) -> None:
         self._cluster = cluster
         self._kind = kind
-        self._list_type = list_type
         self._strategy = strategy
         self._changed = changed
         self._fields = FieldManager(kind, cluster.now)
         self.objects = Objects(cluster.store, kind.resource, kind.type, kind.group)
         self.registry = Registry(self.objects, kind, cluster.uids, cluster.now)
+        self.collection = Collection(self.objects, kind, list_type, cluster.timing, selectable=selectable)
 
     def route(self) -> Route:
         """The routes of the resource."""
-        collection: Verbs = {"list": self.list, "create": self.create}
+        reading: Verbs = {"list": self.collection.list, "watch": self.collection.watch}
+        collection: Verbs = {**reading, "create": self.create, "deletecollection": self.delete_collection}
         item: Verbs = {"get": self.get, "update": self.update, "patch": self.patch, "delete": self.delete}
         if self._kind.namespaced:
-            return Route(True, collection, {"list": self.list}, item)
+            return Route(True, collection, reading, item)
         return Route(False, everywhere=collection, item=item)
 
     async def get(self, call: Call) -> Reply:
         """One object."""
         await check_version(self._cluster.store, call.request)
         return Reply(self.shown(await self.objects.get(call.namespace, call.name)))
-
-    async def list(self, call: Call) -> Reply:
-        """The objects of a namespace, or all."""
-        items = await self.objects.list(call.namespace or None)
-        meta = ListMeta(resourceVersion=str(await self._cluster.store.version()))
-        return Reply(self._list_type(f"{self._kind.kind}List", self._kind.api_version, meta, items))
 
     async def create(self, call: Call) -> Reply:
         """A new object."""
@@ -93,6 +91,12 @@ class StoredResource(Generic[T]):
         deleted = await self.registry.delete(call.namespace, call.name, options)
         await self._changed()
         return Reply(deleted if isinstance(deleted, Status) else self.shown(deleted))
+
+    async def delete_collection(self, call: Call) -> Reply:
+        """Removes many objects."""
+        reply = await self.collection.delete(call, self.registry)
+        await self._changed()
+        return reply
 
     def shown(self, item: T) -> T:
         """The object as an answer."""

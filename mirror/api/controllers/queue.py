@@ -7,7 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from mirror.api.controllers.timing import Timing
+from mirror.api.timing import Timing
 
 Key = tuple[str, str]
 """Namespace and name."""

@@ -19,9 +19,9 @@ from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.controllers.decisions import import_of, needs_scheduling, scheduled_import_of
 from mirror.api.controllers.queue import Key, WorkQueue
 from mirror.api.controllers.schedule import Schedule, bucket_count
-from mirror.api.controllers.timing import RealTiming, Timing, TokenBucket
 from mirror.api.messages import ADMIN_GROUP, JSON, ApiRequest, User
 from mirror.api.objects import IMAGE_STREAMS
+from mirror.api.timing import RealTiming, Timing, TokenBucket
 from mirror.store import Expired, Watch
 from mirror.v1.imagestream import ImageStream
 from mirror.v1.imagestreamimport import ImageStreamImport

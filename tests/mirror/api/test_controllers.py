@@ -16,8 +16,8 @@ from mirror.api.controllers import Controllers, ControllerSettings
 from mirror.api.controllers.decisions import import_of, needs_scheduling, scheduled_import_of
 from mirror.api.controllers.queue import Key, WorkQueue
 from mirror.api.controllers.schedule import Schedule, bucket_count
-from mirror.api.controllers.timing import TokenBucket, TurnedTiming
 from mirror.api.messages import ApiRequest, ApiResponse
+from mirror.api.timing import TokenBucket, TurnedTiming
 from mirror.v1.imagestream import (
     ImageStream,
     ImageStreamSpec,

@@ -1,4 +1,4 @@
-"""Time for controllers: the real one, or one that somebody turns.
+"""Time for controllers and watches: the real one, or one that somebody turns.
 
 This is not `mirror.clock`: a controller that sleeps must not move the time that answers show.
 """
@@ -8,11 +8,13 @@ from __future__ import annotations
 import asyncio
 import heapq
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from itertools import count
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from mirror.clock import ManualClock
+
+T = TypeVar("T")
 
 
 class Timing(Protocol):
@@ -26,6 +28,10 @@ class Timing(Protocol):
         """Waits until so many seconds have passed."""
         ...
 
+    async def until(self, time: float, wanted: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        """What is wanted, or None if it has not come by that time. What is there at once comes in any case."""
+        ...
+
 
 class RealTiming:
     """The time of the system."""
@@ -35,6 +41,43 @@ class RealTiming:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+    async def until(self, time: float, wanted: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        try:
+            async with asyncio.timeout(time - self.now()):
+                return await wanted()
+        except TimeoutError:
+            return None
+
+
+class InstantTiming:
+    """A time that passes whenever somebody waits: for where nothing can happen meanwhile."""
+
+    def __init__(self) -> None:
+        self._now = 0.0
+
+    def now(self) -> float:
+        return self._now
+
+    async def sleep(self, seconds: float) -> None:
+        self._now += max(seconds, 0.0)
+
+    async def until(self, time: float, wanted: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        found = await _at_once(wanted)
+        if found is None:
+            self._now = max(self._now, time)
+        return found
+
+
+async def _at_once(wanted: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+    """What a coroutine gives without waiting, else None."""
+    task = asyncio.create_task(wanted())
+    await asyncio.sleep(0)
+    if task.done():
+        return task.result()
+    task.cancel()
+    await asyncio.wait({task})
+    return None
 
 
 async def _rounds() -> None:
@@ -62,6 +105,17 @@ class TurnedTiming:
         future = asyncio.get_running_loop().create_future()
         heapq.heappush(self._sleepers, (self._now + seconds, next(self._order), future))
         await future
+
+    async def until(self, time: float, wanted: Callable[[], Coroutine[Any, Any, T]]) -> T | None:
+        task = asyncio.create_task(wanted())
+        alarm = asyncio.create_task(self.sleep(time - self._now))
+        try:
+            await asyncio.wait({task, alarm}, return_when=asyncio.FIRST_COMPLETED)
+            return task.result() if task.done() else None
+        finally:
+            task.cancel()
+            alarm.cancel()
+            await asyncio.wait({task, alarm})
 
     async def turn(self, seconds: float, settled: Callable[[], Awaitable[None]] = _rounds) -> None:
         """Lets time pass: whoever sleeps wakes up in turn, each at its own time, and may sleep again.
