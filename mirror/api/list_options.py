@@ -150,7 +150,7 @@ LATEST: Final = -1
 
 def continue_token(version: int, start: str) -> str:
     """A token to go on behind a key, which is relative to what is listed: a name, or a namespace and a name."""
-    text = msgspec.json.encode(_Token(_TOKEN_VERSION, version, f"{start}\0"))
+    text = msgspec.json.encode(_Token(_TOKEN_VERSION, version, f"/{start}\0"))
     return base64.urlsafe_b64encode(text).rstrip(b"=").decode()
 
 
@@ -168,15 +168,13 @@ def read_token(token: str) -> tuple[int, str]:
     if fields.get("v", "") != _TOKEN_VERSION:
         raise _bad_token(f"server does not recognize this encoded version {fields.get('v')}")
     if version == 0:
-        raise _bad_token(
-            f"continue key is not valid: incorrect encoded start resourceVersion (version {_TOKEN_VERSION})"
-        )
+        raise _bad_token(f"incorrect encoded start resourceVersion (version {_TOKEN_VERSION})")
     if not start:
         raise _bad_token(f"encoded start key empty (version {_TOKEN_VERSION})")
     key = start if start.startswith("/") else f"/{start}"
     if posixpath.normpath(key) != key or not start.endswith("\0"):
         raise _bad_token(f"{start}")
-    return version, start.removesuffix("\0")
+    return version, key[1:-1]
 
 
 def _bad_token(problem: str) -> ApiFailure:

@@ -60,6 +60,7 @@ class StreamStrategy:
         stream.metadata.generation = 1
         for tag in stream.spec.tags or ():
             tag.generation = 1
+        _drop_empty_annotations(stream)
         self.decorate(stream)
         errors = _nested(stream, await self.events.derive(None, stream))
         follow(None, stream)
@@ -81,6 +82,7 @@ class StreamStrategy:
 
     async def _update(self, stream: ImageStream, old: ImageStream) -> list[FieldError]:
         _set_generations(stream, old)
+        _drop_empty_annotations(stream)
         self.decorate(stream)
         errors = _nested(stream, await self.events.derive(old, stream))
         follow(old, stream)
@@ -135,6 +137,12 @@ def _set_generations(stream: ImageStream, old: ImageStream) -> None:
         before = history.spec_tag(old, tag.name)
         if not tag.generation or before is None or tag_changed(before, tag, stream.metadata.namespace):
             tag.generation = stream.metadata.generation
+
+
+def _drop_empty_annotations(stream: ImageStream) -> None:
+    """What is empty does not survive storing: the real server stores protocol buffers, which cannot tell."""
+    for tag in stream.spec.tags or ():
+        tag.annotations = tag.annotations or None
 
 
 def _comparable(stream: ImageStream) -> bytes:

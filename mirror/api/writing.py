@@ -29,7 +29,7 @@ _NOT_KEPT: Final = ("Cache-Control", "no-store")
 
 def encoded(value: Any, form: Representation) -> bytes:
     """A value in a media type. Only compact JSON and YAML end with a newline."""
-    data = html_escape(msgspec.json.encode(value))
+    data = _json(value)
     if form.media == YAML:
         return to_yaml(msgspec.json.decode(data)).encode()
     return _indented(data) if form.pretty else data + b"\n"
@@ -137,7 +137,12 @@ async def _lines(events: AsyncIterator[WatchEvent], shown: Callable[[Any, bool],
 
 
 def _line(type_: str, item: Any) -> bytes:
-    return html_escape(msgspec.json.encode(_Line(type_, item))) + b"\n"
+    return _json(_Line(type_, item)) + b"\n"
+
+
+def _json(value: Any) -> bytes:
+    """JSON as Go writes it: the keys of maps in order."""
+    return html_escape(msgspec.json.encode(value, order="deterministic"))
 
 
 def internal_error() -> ApiFailure:

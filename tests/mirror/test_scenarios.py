@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 from support.command import ROOT, TREE, ismirror
+from support.stores import opened
 
 from fake_registry.core.journal import Entry
 from fake_registry.core.registry import RegistryCore
@@ -18,24 +19,11 @@ from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiResponse
 from mirror.clock import ManualClock, NamedUids
 from mirror.playing import play_files
-from mirror.scenario import START, Scenario, load_scenario, request_of
+from mirror.scenario import START, Scenario, load_scenario, play, request_of
 from mirror.session import TransportKind, open_transport
 
 FOLDER = ROOT / "tests" / "vectors" / "scenarios"
-OTHER_SUBJECTS = ("stream-", "discovery", "table")
-STREAMS = (
-    "stream-created",
-    "stream-failure-then-success",
-    "stream-imported-twice",
-    "stream-invalid",
-    "stream-not-imported",
-    "stream-preconditions",
-    "stream-spec-tags",
-    "stream-tag-moves",
-)
-FILES = sorted(
-    path for path in FOLDER.glob("*.json") if path.stem in STREAMS or not path.stem.startswith(OTHER_SUBJECTS)
-)
+FILES = sorted(FOLDER.glob("*.json"))
 KINDS: tuple[TransportKind, ...] = ("embedded", "http")
 
 each_file = pytest.mark.parametrize("path", [pytest.param(path, id=path.stem) for path in FILES])
@@ -57,6 +45,14 @@ async def raw(scenario: Scenario, kind: TransportKind, concurrency: int = 8) -> 
         api = ApiCore(Cluster(scenario.cluster, transport, clock, NamedUids()))
         answers = [await api.handle(request_of(step)) for step in scenario.steps]
     return answers, list(core.journal)
+
+
+@each_file
+async def test_answers_do_not_depend_on_the_store(path: Path, tmp_path: Path) -> None:
+    scenario = load_scenario(path)
+    tree = Tree.open(TREE)
+    async with opened(tmp_path / "state.db") as store:
+        assert await play(scenario, tree, store=store) == await play(scenario, tree)
 
 
 @each_file
@@ -116,5 +112,5 @@ def test_command_gives_the_same_bytes_over_both_transports(tmp_path: Path) -> No
 
 
 def test_there_are_scenarios() -> None:
-    assert len(FILES) >= 65
-    assert {path.stem for path in FILES} >= set(STREAMS)
+    assert len(FILES) >= 69
+    assert {path.stem for path in FILES} >= {"discovery", "table", "stream-delete", "stream-mapping", "stream-invalid"}
