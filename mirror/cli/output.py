@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 from typing import Annotated
@@ -39,7 +40,16 @@ def print_facts(facts: Iterable[tuple[str, object]]) -> None:
 
 def print_document(value: object, form: Format) -> None:
     """Prints structs, lists and dictionaries as JSON or YAML."""
-    typer.echo(document_text(value, form), nl=False)
+    write_whole(document_text(value, form))
+
+
+def write_whole(text: str) -> None:
+    """Writes a text of any length: standard output that is not buffered may take less than it is given."""
+    sys.stdout.flush()
+    rest = memoryview(text.encode())
+    while rest:
+        rest = rest[sys.stdout.buffer.write(rest) or 0 :]
+    sys.stdout.buffer.flush()
 
 
 def document_text(value: object, form: Format) -> str:
