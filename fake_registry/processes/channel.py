@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import struct
 from typing import Final
@@ -123,3 +124,9 @@ class LoopChannel:
         except (asyncio.IncompleteReadError, ConnectionError):
             return None
         return message
+
+    async def close(self) -> None:
+        """Closes the end."""
+        self._writer.close()
+        with contextlib.suppress(ConnectionError):
+            await self._writer.wait_closed()

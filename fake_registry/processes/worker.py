@@ -32,7 +32,7 @@ async def work(plan: Plan, end: socket.socket) -> None:
         if plan.access_log:
             stack.enter_context(contextlib.closing(AccessLog(plan.core)))
         stopped = stop_signal(signal.SIGTERM)
-        channel = await LoopChannel.over(end)
+        channel = await _channel(stack, end)
         await listen(stack, plan)
         await _until(stopped, _answer(channel, plan.core, counted))
 
@@ -41,9 +41,15 @@ async def control(plan: Plan, end: socket.socket, workers: int) -> None:
     """Serves the control plane of a registry whose processes are at the other end of the channel."""
     async with contextlib.AsyncExitStack() as stack:
         stopped = stop_signal(signal.SIGTERM)
-        fleet = Fleet(plan.core, await LoopChannel.over(end), workers)
+        fleet = Fleet(plan.core, await _channel(stack, end), workers)
         await serve_control(stack, plan, fleet)
         await _until(stopped, fleet.listen())
+
+
+async def _channel(stack: contextlib.AsyncExitStack, end: socket.socket) -> LoopChannel:
+    channel = await LoopChannel.over(end)
+    stack.push_async_callback(channel.close)
+    return channel
 
 
 async def _until(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:

@@ -111,7 +111,7 @@ class RecordingOptions(NamedTuple):
             raise InputError(str(error).replace("--c", "--record-c", 1)) from None
         recording = Recording(self.to, tree, upstreams)
         recorder = Recorder(tree, upstreams, recording, network, note, logins=logins, insecure=self.insecure)
-        default_host = upstreams.only or options.config.server.defaultHost
+        default_host = upstreams.only or options.default_host
         return RecordingPlan(recorder, upstreams.hosts(options.hosts), default_host)
 
     def _logins(self, first: str) -> Logins | None:

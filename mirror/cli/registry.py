@@ -122,10 +122,10 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
         tree,
         options.hosts if plan is None else plan.hosts,
         read_only=options.read_only,
-        require_references=options.config.server.requireReferences,
+        require_references=options.require_references,
         tally=SharedTally() if options.workers > 1 else None,
         origin=None if plan is None else plan.recorder.origin,
-        default_host=options.config.server.defaultHost if plan is None else plan.default_host,
+        default_host=options.default_host if plan is None else plan.default_host,
     )
     with contextlib.ExitStack() as stack:
         workers = _listening(stack, options)

@@ -92,6 +92,7 @@ def serve(
     from mirror.api.controllers import ControllerSettings
     from mirror.cli.running import listen, tree_to_serve
     from mirror.cli.server_options import authority, control_sockets, reading_again, settle
+    from mirror.config import ClusterConfig
     from mirror.serving import ApiSettings
 
     options = settle(
@@ -103,17 +104,16 @@ def serve(
         control_token=control_token,
         access_log=access_log,
     )
-    require_references = options.config.server.requireReferences
     core = RegistryCore(
         tree_to_serve(data, read_only=options.read_only),
         options.hosts,
         read_only=options.read_only,
-        require_references=require_references,
-        default_host=options.config.server.defaultHost,
+        require_references=options.require_references,
+        default_host=options.default_host,
     )
     who = _access(access, anonymous=anonymous, http=http)
     wanted = ApiSettings(
-        cluster=options.config.cluster,
+        cluster=options.config.cluster if options.config is not None else ClusterConfig(),
         state=state,
         load=load or (),
         access=who,

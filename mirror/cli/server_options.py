@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -61,9 +61,9 @@ AccessLogOption = Annotated[
 
 @dataclass(frozen=True, kw_only=True)
 class ServerOptions:
-    """How a registry is to be served."""
+    """How a registry is to be served. Without a `file` there is no `config`, and what is in it need not be loaded."""
 
-    config: Config
+    config: Config | None = None
     file: Path | None = None
     address: str = DEFAULT_REGISTRY
     tls_dir: Path | None = None
@@ -77,7 +77,17 @@ class ServerOptions:
     @property
     def hosts(self) -> Hosts | None:
         """The hosts of the configuration."""
-        return self.config.hosts
+        return None if self.config is None else self.config.hosts
+
+    @property
+    def require_references(self) -> bool:
+        """Whether manifests that name what is not there are refused."""
+        return self.config is not None and self.config.server.requireReferences
+
+    @property
+    def default_host(self) -> str:
+        """The host of requests that name none that is known."""
+        return "" if self.config is None else self.config.server.defaultHost
 
 
 def settle(
@@ -97,12 +107,24 @@ def settle(
     Raises:
         InputError: something of it cannot be used.
     """
-    from mirror.config import Config, load_config
+    flags = ServerOptions(
+        address=address or DEFAULT_REGISTRY,
+        tls_dir=tls_dir,
+        read_only=read_only,
+        host_ports=_host_ports(host_ports, {}),
+        control=control or "",
+        token=_token(control_token) if control_token is not None else "",
+        access_log=access_log,
+        workers=workers or 1,
+    )
+    if file is None:
+        return flags
+    from mirror.config import load_config
 
-    config = load_config(file) if file is not None else Config()
+    config = load_config(file)
     server = config.server
-    token_file = control_token or (Path(server.controlTokenFile) if server.controlTokenFile else None)
-    return ServerOptions(
+    return replace(
+        flags,
         config=config,
         file=file,
         address=address or server.registry or DEFAULT_REGISTRY,
@@ -110,7 +132,7 @@ def settle(
         read_only=read_only or server.readOnly,
         host_ports=_host_ports(host_ports, server.hostPorts),
         control=control or server.control,
-        token=_token(token_file) if token_file is not None else "",
+        token=flags.token or (_token(Path(server.controlTokenFile)) if server.controlTokenFile else ""),
         access_log=access_log or server.accessLog,
         workers=workers or server.workers,
     )
@@ -196,8 +218,8 @@ def reading_again(options: ServerOptions) -> Callable[[], Reading | None] | None
     from mirror.config import load_config
     from mirror.errors import InputError
 
-    file = options.file
-    if file is None:
+    file, before = options.file, options.config
+    if file is None or before is None:
         return None
 
     def read() -> Reading | None:
@@ -211,9 +233,9 @@ def reading_again(options: ServerOptions) -> Callable[[], Reading | None] | None
         def confirm() -> None:
             hosts = "those of the tree" if found.hosts is None else str(len(found.hosts))
             note(f"{file}: read again; hosts: {hosts}")
-            if found.server != options.config.server:
+            if found.server != before.server:
                 note(f"{file}: of server only requireReferences changes while it runs; the rest takes a new start")
-            if found.cluster != options.config.cluster:
+            if found.cluster != before.cluster:
                 note(f"{file}: cluster takes a new start")
 
         return Reading(Configure(found.hosts, found.server.requireReferences), confirm)
