@@ -1,7 +1,11 @@
 """The examples of README.md and docs/: every ``console`` block is run, and prints what stands below its commands.
 
-A line ``...`` stands for any lines. Commands that are expected to exit with something else than 0 say so:
-``|| echo "exit code $?"``.
+A line ``...`` stands for any lines, and behind other text for the rest of the line. Commands that are expected to exit
+with something else than 0 say so: ``|| echo "exit code $?"``.
+
+Each command has a directory of its own, but for those between ``<!-- walk: SIDE -->`` and ``<!-- /walk -->``: the ones
+of a page are run in order, in one directory. On the ``connected`` side the registries are there, for which a local one
+stands in; on the ``disconnected`` side there is none but an empty one.
 
 Every ``python`` block is run, too: by pytest if there are tests in it, with the block that begins ``# conftest.py``
 beside it if the page has one, else as a program.
@@ -12,16 +16,27 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from support.command import served_registry
+
+from fake_registry.fixtures import Tree
+from fake_registry.images import Template
+from mirror.seed.comparing import differences
+from mirror.seed.synth import plant_pull_specs
 
 ROOT = Path(__file__).resolve().parent.parent
 BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+WALK = re.compile(r"^<!-- (?:walk: (connected|disconnected)|/walk) -->$", re.MULTILINE)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TESTS = re.compile(r"^ *(?:async )?def test_", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)#\s]+?)(#[^)]*)?\)")
@@ -29,22 +44,56 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 class Example(NamedTuple):
-    """A command and the lines that it prints."""
+    """A command and the lines that it prints; of a walk, on which side it is."""
 
     where: str
     command: str
     output: list[str]
+    side: str
+
+    def run(self, directory: Path, **more: str) -> None:
+        """Runs it, and compares."""
+        assert self.command.startswith("ismirror "), "only ismirror is run here; use another kind of block"
+        environment = os.environ | {
+            "PATH": f"{directory / 'bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(ROOT),
+            "SOURCE_DATE_EPOCH": "1767225600",
+        }
+        done = subprocess.run(
+            ["sh", "-c", self.command],
+            check=False,
+            cwd=directory,
+            env=environment | more,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), (
+            f"{self.command}: {done.stdout}{done.stderr}"
+        )
+        if self.output:
+            pattern = "".join(map(_pattern, self.output))
+            assert re.fullmatch(pattern, done.stdout), f"{self.command}: {done.stdout}"
 
 
-def examples() -> Iterator[Example]:
-    for page in PAGES:
+def _pattern(line: str) -> str:
+    """What lines an expected one stands for."""
+    if line == "...":
+        return "(?:.*\n)*?"
+    return re.escape(line.removesuffix("...")) + (".*\n" if line.endswith("...") else "\n")
+
+
+def examples(pages: Iterable[Path] = PAGES) -> Iterator[Example]:
+    for page in pages:
         text = page.read_text()
         for block in BLOCK.finditer(text):
+            marks = list(WALK.finditer(text, 0, block.start()))
+            side = (marks[-1][1] or "") if marks else ""
             line = text.count("\n", 0, block.start()) + 2
             for part in re.split(r"^(?=\$ )", block[1], flags=re.MULTILINE):
                 if part:
                     command, *output = part.removeprefix("$ ").splitlines()
-                    yield Example(f"{page.relative_to(ROOT)}:{line}", command, output)
+                    yield Example(f"{page.relative_to(ROOT)}:{line}", command, output, side)
                 line += part.count("\n")
 
 
@@ -60,27 +109,40 @@ def sandbox(tmp_path: Path) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("example", [pytest.param(one, id=one.where) for one in examples()])
+@pytest.mark.parametrize("example", [pytest.param(one, id=one.where) for one in examples() if not one.side])
 def test_example(example: Example, sandbox: Path) -> None:
-    assert example.command.startswith("ismirror "), "only ismirror is run here; use another kind of block"
-    environment = os.environ | {
-        "PATH": f"{sandbox / 'bin'}:{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
-        "SOURCE_DATE_EPOCH": "1767225600",
-    }
-    done = subprocess.run(
-        ["sh", "-c", example.command],
-        check=False,
-        cwd=sandbox,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
-    assert (done.returncode, "Traceback" in done.stderr) == (0, False), done.stderr
-    if example.output:
-        pattern = "".join("(?:.*\n)*?" if line == "..." else re.escape(line) + "\n" for line in example.output)
-        assert re.fullmatch(pattern, done.stdout), done.stdout
+    example.run(sandbox)
+
+
+@pytest.fixture
+def registries(tmp_path: Path) -> Iterator[dict[str, dict[str, str]]]:
+    """For each side of a walk, the variables with which programs find the registries that are there."""
+    trees = {side: tmp_path / "registries" / side for side in ("connected", "disconnected")}
+    shutil.copytree(ROOT / "data" / "tree", trees["connected"], symlinks=True)
+    trees["disconnected"].mkdir()
+    images = ["quay.io/team/app:1.0", "quay.io/team/app:1.1", "quay.io/team/tools:3"]
+    plant_pull_specs(Tree.open(trees["connected"]), images, template=Template(real_layers=True))
+    with ExitStack() as stack:
+        found = {}
+        for side, tree in trees.items():
+            served = stack.enter_context(served_registry(tree))
+            found[side] = {"HTTPS_PROXY": f"http://{served.address}", "SSL_CERT_FILE": str(served.ca)}
+        yield found
+
+
+@pytest.mark.parametrize("page", [pytest.param(one, id=one.name) for one in PAGES if WALK.search(one.read_text())])
+def test_walk(page: Path, sandbox: Path, registries: dict[str, dict[str, str]]) -> None:
+    key = Ed25519PrivateKey.generate()
+    (sandbox / "mirror.pem").write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    (sandbox / "mirror.pub").write_bytes(key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    (sandbox / "out").mkdir()
+    for example in examples([page]):
+        if example.side:
+            example.run(sandbox, **registries[example.side])
+    left, right = (Tree.open(sandbox / "out" / name) for name in ("connected", "tree"))
+    assert not list(differences(left, right))
+    pushed = Tree.open(sandbox / "registries" / "disconnected")
+    assert pushed.repositories("registry.lab.example.com") == ["team/app"]
 
 
 def programs(page: Path) -> dict[str, str]:
