@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.command import NOW, ROOT, ismirror
+from support.serving import serving
 
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
@@ -150,3 +151,29 @@ def test_command_imports_all_of_them(imports: list[dict[str, Any]], planted: Pat
     assert outcome.exit_code == 0, outcome.stderr
     assert outcome.stderr.splitlines()[-1] == "271 of 271 imported"
     assert len(outcome.stdout.splitlines()) == 272
+
+
+def test_a_bundle_brings_all_of_them_over_the_gap(imports: list[dict[str, Any]], tmp_path: Path) -> None:
+    """Synthetic images of all pull specs, made into a bundle, applied elsewhere, served, imported."""
+    made = ismirror("seed", "synth", "--streams", str(STREAMS), "--data", str(tmp_path / "connected"))
+    assert made.exit_code == 0, made.stderr
+    out = str(tmp_path / "streams.tar.zst")
+    created = ismirror(
+        "bundle", "create", out, "--data", str(tmp_path / "connected"), "--part-size", "128KiB", "-o", "json"
+    )
+    assert len(created.json["files"]) > 2, created.stderr
+    applied = ismirror("bundle", "apply", out, "--data", str(tmp_path / "tree"), "-o", "json")
+    named = set(pull_specs_of(imports))
+    assert len(named) == 242
+    tags = sum(len(one["tags_set"]) for one in applied.json["repositories"])
+    assert tags == len({image_of(one).exact() for one in named})
+    compared = ismirror("data", "diff", str(tmp_path / "connected"), str(tmp_path / "tree"))
+    assert (compared.exit_code, compared.stdout) == (0, "")
+    imported = 0
+    with serving(tmp_path, data=tmp_path / "tree") as (client, _, _):
+        for one in imports:
+            path = "/apis/image.openshift.io/v1/namespaces/openshift/imagestreamimports"
+            status, answer = client.ask("POST", path, one)
+            assert status == 201
+            imported += sum(image["status"]["status"] == "Success" for image in answer["status"]["images"])
+    assert imported == 271

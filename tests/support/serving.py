@@ -1,123 +1,77 @@
-"""``ismirror registry`` while it runs: what it prints, its processes, and requests to it."""
+"""``ismirror serve`` as a process, and a client that has nothing but its kubeconfig."""
 
 from __future__ import annotations
 
-import http.client
+import base64
 import json
-import os
-import re
 import signal
+import ssl
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-COMMAND = [sys.executable, "-m", "mirror.cli.main"]
-ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
+import yaml
 
+from support.vectors import VECTORS
 
-class Answer(NamedTuple):
-    """What a server answered."""
-
-    status: int
-    headers: dict[str, str]
-    body: bytes
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.body)
+COMMAND = [sys.executable, "-m", "mirror.cli.main", "serve"]
+PORTS = ["--registry", "127.0.0.1:0", "--api", "127.0.0.1:0"]
 
 
-def ask(
-    port: int, path: str, method: str = "GET", body: bytes | None = None, *, host: str | None = None, **headers: str
-) -> Answer:
-    """One request in clear text on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-    fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    try:
-        connection.request(method, path, body, fields | ({} if host is None else {"Host": host}))
-        answer = connection.getresponse()
-        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
-    finally:
-        connection.close()
+class Client:
+    """Asks the API of a kubeconfig."""
 
+    def __init__(self, kubeconfig: Path) -> None:
+        document = yaml.safe_load(kubeconfig.read_text())
+        cluster, user = document["clusters"][-1]["cluster"], document["users"][-1]["user"]
+        self.server = cluster["server"]
+        self.token = user.get("token", "")
+        self.context = None
+        if "certificate-authority-data" in cluster:
+            pem = base64.b64decode(cluster["certificate-authority-data"]).decode()
+            self.context = ssl.create_default_context(cadata=pem)
 
-class Running(NamedTuple):
-    """A command that serves, and the ports that it printed, by what they are for."""
-
-    process: subprocess.Popen[str]
-    ports: dict[str, int]
-    ca_file: Path
-
-    @property
-    def port(self) -> int:
-        return self.ports["registry"]
-
-    def control(self, path: str, method: str = "GET", document: Any = None, **headers: str) -> Answer:
-        """A request to the control plane."""
-        body = None if document is None else json.dumps(document).encode()
-        return ask(self.ports["control plane"], f"/_ismirror/{path}", method, body, **headers)
-
-    def children(self, count: int) -> list[int]:
-        """The processes that it started, in this order, as soon as there are so many."""
-        pid = self.process.pid
-        file = Path(f"/proc/{pid}/task/{pid}/children")
-        while len(children := sorted(map(int, file.read_text().split()))) < count:
-            os.sched_yield()
-        return children
-
-    def says(self) -> str:
-        """The next line on standard error."""
-        assert self.process.stderr is not None
-        return self.process.stderr.readline().rstrip("\n")
-
-    def send(self, number: signal.Signals) -> None:
-        self.process.send_signal(number)
-
-    def end(self) -> str:
-        """Has it end, which it has to do well; the rest of standard error."""
-        self.send(signal.SIGTERM)
-        _, stderr = self.process.communicate(timeout=60)
-        assert self.process.returncode == 0, stderr
-        assert "Traceback" not in stderr, stderr
-        return stderr
+    def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
+        """Sends a request."""
+        headers = {"Content-Type": "application/json"}
+        if token or (token is None and self.token):
+            headers["Authorization"] = f"Bearer {token or self.token}"
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(self.server + path, data, headers, method=method)
+        opener = urllib.request.build_opener(
+            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context)
+        )
+        try:
+            with opener.open(request, timeout=30) as answer:
+                return answer.status, json.loads(answer.read())
+        except urllib.error.HTTPError as refused:
+            return refused.code, json.loads(refused.read())
 
 
 @contextmanager
-def serving(*arguments: str, command: str = "registry", last: str = "CA certificate") -> Iterator[Running]:
-    """A command on free ports; it is killed at the end of the block unless it has ended. `last` begins the last line
-    that it prints before it serves."""
-    options = [] if "--registry" in arguments else ["--registry", "127.0.0.1:0"]
-    if command == "registry":
-        last = "control plane" if "--control" in arguments else last
-    with subprocess.Popen(
-        [*COMMAND, command, *arguments, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-    ) as process:
+def serving(
+    folder: Path, *options: str, data: Path = VECTORS / "tree"
+) -> Iterator[tuple[Client, list[str], subprocess.Popen[str]]]:
+    """A server, what it printed, and its process, which has to end when it is told to."""
+    kubeconfig = folder / "kubeconfig"
+    arguments = [*COMMAND, "--data", str(data), *PORTS, "--kubeconfig", str(kubeconfig), *options]
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
             assert process.stdout is not None
             lines: list[str] = []
-            while not lines or not lines[-1].startswith(last):
-                lines.append(process.stdout.readline())
-                assert lines[-1], (lines, process.communicate())
-            yield Running(process, _ports(lines), _ca_file(lines))
+            while not lines or not lines[-1].startswith("use it with"):
+                line = process.stdout.readline()
+                assert line, (lines, process.communicate())
+                lines.append(line.rstrip("\n"))
+            yield Client(kubeconfig), lines, process
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(30) == 0
+            assert process.stderr is not None
+            assert "Traceback" not in process.stderr.read()
         finally:
             process.kill()
-
-
-def _ports(lines: list[str]) -> dict[str, int]:
-    ports = {}
-    for line in lines:
-        found = ADDRESS.search(line)
-        if found is not None:
-            ports[re.split(r" listening|:", line)[0]] = int(found[1])
-    return ports
-
-
-def _ca_file(lines: list[str]) -> Path:
-    return Path(next(line for line in lines if line.startswith("CA certificate: ")).split(": ", 1)[1].rstrip("\n"))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from cryptography.hazmat.primitives.serialization import (
     PublicFormat,
 )
 from support.bundles import bulky_tree, damage, state_of
-from support.command import ismirror
+from support.command import Served, ismirror, served_registry
 from support.registry import image, put_image
 from typer.testing import CliRunner, Result
 
@@ -25,6 +27,8 @@ from fake_registry.oci import compute_digest
 from mirror.cli.bundle import app
 from mirror.cli.sizes import parse_size
 from mirror.errors import InputError
+from mirror.seed.bundles.applying import apply_bundle
+from mirror.seed.bundles.merging import Carried, switch_repository
 from mirror.seed.bundles.signing import load_private_key, load_public_key
 
 
@@ -199,6 +203,73 @@ def test_sizes(text: str, size: int) -> None:
 def test_sizes_that_are_none(text: str) -> None:
     with pytest.raises(InputError, match=r"--part-size: .* expected a size such as 4GiB"):
         parse_size("--part-size", text)
+
+
+def tags(registry: Served, name: str) -> list[str]:
+    """What a registry says of a repository of quay.io."""
+    url = f"http://{registry.address}/v2/{name}/tags/list?ns=quay.io"
+    with urllib.request.urlopen(url, timeout=30) as answer:
+        found: list[str] = json.load(answer)["tags"] or []
+        return found
+
+
+class Cut(BaseException):
+    """Stands for the end of the process: nothing handles it."""
+
+
+@pytest.fixture
+def interrupted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Path]:
+    """A tree, and another to which a bundle of it was applied, until two of its repositories had changed."""
+    tree, target = bulky_tree(tmp_path / "tree"), tmp_path / "target"
+    run("create", tmp_path / "b", "--data", tree)
+    calls = iter(range(3))
+
+    def switch(opened: Tree, carried: Carried) -> None:
+        if next(calls) == 2:
+            raise Cut
+        switch_repository(opened, carried)
+
+    with monkeypatch.context() as patched, pytest.raises(Cut):
+        patched.setattr("mirror.seed.bundles.journal.switch_repository", switch)
+        apply_bundle([tmp_path / "b"], target)
+    (tmp_path / "b").unlink()
+    assert len(Tree.open(target).repositories("quay.io")) == 2
+    return tree, target
+
+
+def test_a_server_completes_what_was_interrupted(interrupted: tuple[Path, Path]) -> None:
+    tree, target = interrupted
+    found = ismirror("data", "verify", "--data", str(target))
+    assert (found.exit_code, found.stdout.count("\n")) == (1, 1)
+    assert ".applying/switch.tar: only some repositories have changed as a bundle says" in found.stdout
+    assert ismirror("data", "gc", "--grace", "0", "--data", str(target)).exit_code == 2
+    with served_registry(target, "--read-only") as registry:
+        assert tags(registry, "app0") == ["1.0"]
+        assert len(Tree.open(target).repositories("quay.io")) == 2
+    with served_registry(target) as registry:
+        assert state_of(target) == state_of(tree)
+        assert tags(registry, "app3") == ["1.0"]
+        collected = ismirror("data", "gc", "--grace", "0", "--data", str(target), "-o", "json")
+        assert (collected.exit_code, collected.json) == (0, [])
+    assert ismirror("data", "verify", "--data", str(target)).exit_code == 0
+
+
+def test_a_tree_is_served_while_bundles_are_applied_and_garbage_collected(tmp_path: Path) -> None:
+    tree = Tree.open(bulky_tree(tmp_path / "tree"))
+    run("create", tmp_path / "b0", "--data", tree.root)
+    run("apply", tmp_path / "b0", "--data", tmp_path / "target")
+    tree.delete_manifest("quay.io", "app0", tree.snapshot("quay.io", "app0").tags["1.0"].digest)  # type: ignore[union-attr]
+    put_image(tree, "app1", "2.0", b"new")
+    run("create", tmp_path / "b1", "--data", tree.root, "--since", tmp_path / "b0")
+    with served_registry(tmp_path / "target") as registry:
+        assert (tags(registry, "app0"), tags(registry, "app1")) == (["1.0"], ["1.0"])
+        run("apply", tmp_path / "b1", "--data", tmp_path / "target")
+        assert (tags(registry, "app0"), tags(registry, "app1")) == ([], ["1.0", "2.0"])
+        removed = ismirror("data", "gc", "--grace", "0", "--data", str(tmp_path / "target"), "-o", "json").json
+        assert len(removed) == 3  # manifest, config and layer of what has gone; the other layer is shared
+        assert tags(registry, "app1") == ["1.0", "2.0"]
+    assert ismirror("data", "diff", str(tree.root), str(tmp_path / "target")).exit_code == 0
+    assert ismirror("data", "verify", "--data", str(tmp_path / "target")).exit_code == 0
 
 
 def test_a_bundle_is_no_image_archive(tmp_path: Path) -> None:
