@@ -191,7 +191,7 @@ class _Config(msgspec.Struct, forbid_unknown_fields=True):
 
 
 _CONFIG: Final = msgspec.json.Decoder(_Config)
-_FIELDS: Final = len(DockerConfig.__struct_fields__)
+_NOT_SHOWN: Final = _Container.__struct_fields__[len(DockerConfig.__struct_fields__) :]
 _COLLECTIONS: Final = tuple(name for name, shape in CONTAINER_FIELDS if isinstance(shape, gojson.List | gojson.Map))
 _MAPS: Final = tuple((name, f'"{name}"'.encode()) for name in ("Labels", "Volumes", "ExposedPorts"))
 _ESCAPED_LETTER: Final = re.compile(rb"\\u00[4-7]")
@@ -277,7 +277,8 @@ def _decode_fast(content: bytes) -> ImageConfig | None:
     """Decodes what msgspec and Go read the same way; None where Go's rules are needed."""
     try:
         config = _CONFIG.decode(content)
-        if _INSTANT.search(content) is not None or _repeats(content, config):
+        dated = config.history or b'"history"' in content
+        if _repeats(content, config) or (dated and _INSTANT.search(content) is not None):
             return None
         created = None if config.created is None else _utc_instant(config.created)
     except (msgspec.MsgspecError, ValueError, RecursionError):
@@ -297,18 +298,25 @@ def _decode_fast(content: bytes) -> ImageConfig | None:
 
 
 def _repeats(content: bytes, config: _Config) -> bool:
-    """Whether an object might be there twice, which Go would merge."""
-    if content.count(b'"config"') > 1 or content.count(b'"container_config"') > 1 or _ESCAPED_LETTER.search(content):
+    """Whether an object that is kept might be there twice, which Go would merge."""
+    if b"\\u00" in content and _ESCAPED_LETTER.search(content) is not None:
+        return True  # a letter of a key may be escaped
+    present = {b'"config"': config.config, b'"container_config"': config.container_config}
+    containers = [one for one in present.values() if one is not None]
+    if any(one is not None and content.count(key) > 1 for key, one in present.items()):
         return True
-    containers = (config.config, config.container_config)
-    return any(
-        content.count(key) > sum(getattr(one, name, None) is not None for one in containers) for name, key in _MAPS
-    )
+    for name, key in _MAPS:
+        held = [one for one in containers if getattr(one, name)]
+        if held and content.count(key) > len(held):
+            return True
+    return False
 
 
 def _kept(container: _Container) -> DockerConfig:
     """The container with nothing but what is shown."""
-    return _without_empty(DockerConfig(*msgspec.structs.astuple(container)[:_FIELDS]))
+    for name in _NOT_SHOWN:
+        setattr(container, name, _DROPPED)
+    return _without_empty(container)
 
 
 def container_of(fields: dict[str, Any]) -> DockerConfig:
@@ -318,7 +326,8 @@ def container_of(fields: dict[str, Any]) -> DockerConfig:
 
 def _without_empty(container: DockerConfig) -> DockerConfig:
     for name in _COLLECTIONS:
-        if not getattr(container, name):
+        value = getattr(container, name)
+        if value is not None and not value:
             setattr(container, name, None)
     return container
 

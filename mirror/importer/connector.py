@@ -29,7 +29,7 @@ class Connector:
         self._keyring: Keyring | None = None
         self._node_keyring: Keyring | None = None
         self._contexts: dict[str, RepositoryContext] = {}
-        self._clients: dict[tuple[str, bool], RepositoryClient] = {}
+        self._clients: dict[tuple[str, str, str, bool], RepositoryClient] = {}
 
     def client(self, reference: Reference, *, insecure: bool) -> RepositoryClient:
         """The client for the repository of a reference. Nothing is asked of the network yet.
@@ -38,15 +38,15 @@ class Connector:
             InvalidRepositoryName: the reference has no usable repository.
             ClientFailure: a pull secret cannot be read, or the name is not one.
         """
-        defaulted = reference.docker_client_defaults()
-        key = defaulted.as_repository().exact()
-        client = self._clients.get((key, insecure))
+        key = (reference.registry, reference.namespace, reference.name, insecure)
+        client = self._clients.get(key)
         if client is None:
-            client = RepositoryClient(self._context(key, defaulted), insecure=insecure)
-            self._clients[key, insecure] = client
+            client = RepositoryClient(self._context(reference.docker_client_defaults()), insecure=insecure)
+            self._clients[key] = client
         return client
 
-    def _context(self, key: str, defaulted: Reference) -> RepositoryContext:
+    def _context(self, defaulted: Reference) -> RepositoryContext:
+        key = defaulted.as_repository().exact()
         context = self._contexts.get(key)
         if context is None:
             login = self._login(defaulted)

@@ -18,7 +18,6 @@ from fake_registry.config import Host, Hosts, Scheme
 from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, Request, Response, StreamBody
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.core.registry import RegistryCore
-from fake_registry.fixtures.names import canonical_host
 from mirror.hostport import join_host_port
 from mirror.importer.dial import DEFAULT_PORTS, HostList, Target, fixed_read, parse_target, refused, unlisted
 from mirror.importer.transport import Answer, TransportError
@@ -26,7 +25,6 @@ from mirror.importer.waiting import Waits
 
 _OF_THE_SERVER: Final = frozenset({"date", "transfer-encoding"})
 _NO_BODY: Final = frozenset({204, 304})
-_MAX_NAMES: Final = 4096
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _LINE_END: Final = re.compile(r"[\r\n]")
 
@@ -49,24 +47,23 @@ class _CoreHosts:
 
     def __init__(self, core: RegistryCore) -> None:
         self._core = core
-        self._names: dict[Target, str] = {}
 
     def find(self, target: Target) -> Host | None:
         """What is known of a target. As in a `HostList` a name without a port is that host on both default ports."""
-        name = self._names.get(target)
-        host = None if name is None else self._core.host(name)
-        return self._look_for(target) if host is None else host
+        for name in _spellings(target):
+            found = self._core.known_host(name)
+            if found is not None:
+                return found
+        return None
 
-    def _look_for(self, target: Target) -> Host | None:
-        name = join_host_port(target.host, str(target.port))
-        if target.port in DEFAULT_PORTS.values() and canonical_host(name) not in self._core.known_hosts():
-            name = f"[{target.host}]" if ":" in target.host else target.host
-        host = self._core.host(name)
-        if host is not None:
-            if len(self._names) >= _MAX_NAMES:
-                self._names.clear()
-            self._names[target] = name
-        return host
+
+@lru_cache(maxsize=256)
+def _spellings(target: Target) -> tuple[str, ...]:
+    """The names under which a target may be known, with its port and without."""
+    with_port = join_host_port(target.host, str(target.port))
+    if target.port not in DEFAULT_PORTS.values():
+        return (with_port,)
+    return with_port, f"[{target.host}]" if ":" in target.host else target.host
 
 
 class EmbeddedTransport:

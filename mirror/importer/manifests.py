@@ -191,15 +191,17 @@ _UNKNOWN: Final = gojson.Struct(
 )
 
 
-def _repeats(content: bytes) -> bool:
-    """Whether a container might be there twice, which Go would merge. Keys that are escaped are not looked into."""
-    return b"\\" in content or any(content.count(key) > 1 for key in (b'"config"', b'"layers"', b'"manifests"'))
+def _fast(content: bytes, decoder: msgspec.json.Decoder[T], *containers: bytes) -> T | None:
+    """The document, if it is one that msgspec and Go read the same way.
 
-
-def _fast(content: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
-    """The document, if it is one that msgspec and Go read the same way."""
-    if _repeats(content):
+    Go would merge what is there twice; `containers` are the keys for which that matters. Keys that are escaped are not
+    looked into.
+    """
+    if b"\\" in content:
         return None
+    for key in containers:
+        if content.count(key) > 1:
+            return None
     try:
         return decoder.decode(content)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
@@ -232,7 +234,7 @@ def content_digest(manifest: Manifest, algorithm: str) -> str:
 
 
 def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
-    fields = _fast(content, _IMAGE) or _decode_image_slowly(content, is_oci=is_oci)
+    fields = _fast(content, _IMAGE, b'"config"', b'"layers"') or _decode_image_slowly(content, is_oci=is_oci)
     expected = oci.OCI_MANIFEST if is_oci else oci.DOCKER_MANIFEST
     if fields.mediaType != expected and not (is_oci and not fields.mediaType):
         condition = "if present, mediaType" if is_oci else "mediaType"
@@ -249,7 +251,7 @@ def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
 
 
 def _decode_list(content: bytes, *, is_oci: bool) -> ListManifest:
-    fields = _fast(content, _LIST)
+    fields = _fast(content, _LIST, b'"manifests"')
     if fields is None or content.count(b'"platform"') != sum(one.platform is not _ANY for one in fields.manifests):
         fields = _decode_list_slowly(content, is_oci=is_oci)
     expected = oci.OCI_INDEX if is_oci else oci.DOCKER_LIST

@@ -155,8 +155,7 @@ class Wire:
         self, method: str, url: Url, headers: Headers, *, insecure: bool, timeout: float | None
     ) -> Answer:
         """One exchange. On a connection that had been used before, Go repeats a request that was hung up on."""
-        _check(url)
-        sent = _complete(method, headers, url.host.rpartition("@")[0])
+        sent = _complete(method, headers, _userinfo(url.scheme, url.host))
         connection = (insecure, url.scheme, url.host)
         while True:
             try:
@@ -183,16 +182,19 @@ class Wire:
             await self._stopwatch.sleep(seconds)
 
 
-def _check(url: Url) -> None:
-    """What is refused before anything is sent (transport.go ``roundTrip``).
+@lru_cache(maxsize=256)
+def _userinfo(scheme: str, authority: str) -> str:
+    """User and password before a host; empty if there are none.
 
     Raises:
-        TransportError: it is.
+        TransportError: nothing is sent there (transport.go ``roundTrip``).
     """
-    if url.scheme not in ("http", "https"):
-        raise TransportError(f"unsupported protocol scheme {quote(url.scheme)}")
-    if not url.host.rpartition("@")[2]:
+    if scheme not in ("http", "https"):
+        raise TransportError(f"unsupported protocol scheme {quote(scheme)}")
+    userinfo, _, host = authority.rpartition("@")
+    if not host:
         raise TransportError("http: no Host in request URL")
+    return userinfo
 
 
 @lru_cache(maxsize=256)
