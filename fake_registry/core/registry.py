@@ -148,11 +148,6 @@ class RegistryCore:
         known = self._hosts.look_up(name)
         return None if known is None else known.config
 
-    def known_host(self, name: str) -> Host | None:
-        """As `host`, without a look at the tree for a host that has been known before, as requests find theirs."""
-        known = self._hosts.known(name)
-        return None if known is None else known.config
-
     def host_of(self, request: Request) -> str:
         """The canonical name of the host that a request is for: ``?ns=``, else the Host header where it names a known
         host, else the name of the TLS handshake, else the Host header as it is."""

@@ -24,6 +24,7 @@ from mirror.importer.transport import Answer, TransportError
 from mirror.importer.waiting import Waits
 
 _OF_THE_SERVER: Final = frozenset({"date", "transfer-encoding"})
+_PING: Final = "/v2/"
 _NO_BODY: Final = frozenset({204, 304})
 _FIELD_NAME: Final = re.compile(r"[!#$%&'*+.^_`|~0-9a-z-]+")
 _LINE_END: Final = re.compile(r"[\r\n]")
@@ -51,7 +52,7 @@ class _CoreHosts:
     def find(self, target: Target) -> Host | None:
         """What is known of a target. As in a `HostList` a name without a port is that host on both default ports."""
         for name in _spellings(target):
-            found = self._core.known_host(name)
+            found = self._core.host(name)
             if found is not None:
                 return found
         return None
@@ -74,6 +75,8 @@ class EmbeddedTransport:
     def __init__(self, core: RegistryCore, hosts: Hosts | None = None) -> None:
         self._core = core
         self._hosts: _KnownHosts = _CoreHosts(core) if hosts is None else HostList(hosts)
+        self._spoken: dict[str, Scheme] = {}
+        """What is spoken where, as the last ping found it."""
         self._open: set[tuple[str, bool]] = set()
         """The TLS connections that HTTP would have kept: with whom, and whether any certificate would do."""
 
@@ -94,7 +97,7 @@ class EmbeddedTransport:
         timeout: float | None = None,
     ) -> Answer:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
-        peer, spoken = self._peer(scheme, host)
+        peer, spoken = self._peer(scheme, host, target)
         connection = (peer.place, insecure)
         waits = Waits()
         waits.begin(timeout)
@@ -151,19 +154,23 @@ class EmbeddedTransport:
         if failure is not None:
             raise TransportError("EOF", kind="lost")
 
-    def _peer(self, scheme: str, authority: str) -> tuple[Peer, Scheme]:
-        """Whom a URL leads to, and what is spoken there.
+    def _peer(self, scheme: str, authority: str, path: str) -> tuple[Peer, Scheme]:
+        """Whom a URL leads to, and what is spoken there. Everything begins with a ping: what follows it is not asked
+        anew whether there is such a host.
 
         Raises:
             TransportError: nobody: there is no such host, or it refuses connections.
         """
         peer = _peer(scheme, authority)
-        host = self._hosts.find(peer.target)
-        if host is None:
-            raise unlisted(peer.target)
-        if host.scheme == "down":
-            raise refused(peer.target)
-        return peer, host.scheme
+        spoken = None if path == _PING else self._spoken.get(peer.place)
+        if spoken is None:
+            host = self._hosts.find(peer.target)
+            if host is None:
+                raise unlisted(peer.target)
+            if host.scheme == "down":
+                raise refused(peer.target)
+            spoken = self._spoken[peer.place] = host.scheme
+        return peer, spoken
 
 
 class Peer(NamedTuple):
