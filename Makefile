@@ -2,8 +2,9 @@
 # make run      the registry on data/tree, and the sample specs imported through it; results under out/
 # make test     the tests, without those that are slow or need a real client program
 # make check    formatting, lint, types
+# make clients  the tests that need real clients: programs that are installed, and packages of requirements-clients.lock
 # make bench    the benchmarks
-# make lock     requirements.lock anew from pyproject.toml (needs uv)
+# make lock     requirements.lock and requirements-clients.lock anew from pyproject.toml (needs uv)
 # make clean    removes what the targets above made
 #
 # PYTHON=python3.12 chooses the interpreter, VENV=DIR where the environment goes.
@@ -14,7 +15,7 @@ MARKS  ?= not slow and not clients
 BIN    := $(VENV)/bin
 
 .DEFAULT_GOAL := setup
-.PHONY: setup run test check bench lock clean
+.PHONY: setup run test check clients bench lock clean
 
 setup: $(VENV)/.project
 
@@ -46,12 +47,19 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+# For an environment of its own: VENV=.venv-clients.
+clients: setup
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-clients.lock
+	$(BIN)/python -m pytest --quiet --numprocesses auto --dist worksteal -m clients $(TESTS)
+
 bench: setup
 	@for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python "$$script" || exit 1; done
 
 lock:
 	echo 'hatchling>=1.25' | uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url \
 	  --no-annotate --no-header --output-file requirements.lock pyproject.toml --group test --group check -
+	uv pip compile --quiet --universal --python-version 3.11 --no-emit-index-url --constraint requirements.lock \
+	  --no-annotate --no-header --output-file requirements-clients.lock pyproject.toml --group test --group clients
 
 clean:
 	rm -rf .venv $(wildcard .venv-*) out dist .pytest_cache .mypy_cache .ruff_cache .hypothesis

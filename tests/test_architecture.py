@@ -185,6 +185,7 @@ def test_links_stay_inside() -> None:
                 assert path.resolve(strict=True).is_relative_to(ROOT), path
 
 
-def test_lock_file_names_no_index() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+@pytest.mark.parametrize("name", ["requirements.lock", "requirements-clients.lock"])
+def test_lock_files_name_no_index(name: str) -> None:
+    lines = (ROOT / name).read_text().splitlines()
     assert all(re.fullmatch(r"[a-z0-9-]+==[0-9][\w.]*( ; .+)?", line) for line in lines)

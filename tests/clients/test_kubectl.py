@@ -181,7 +181,7 @@ def test_changing(kubectl: Kubectl, stream: str) -> None:
     assert meta["annotations"]["by"] == "annotate"
     assert "no change" in kubectl("patch", "is", stream, "--type=merge", "-p", '{"metadata":{"labels":{"merge":"1"}}}')
     refused = kubectl.exit_code("patch", "is", stream, "--type=json", "-p", '[{"op":"remove","path":"/x"}]', code=1)
-    assert "the server rejected our request" in refused or "Error from server" in refused
+    assert "The request is invalid" in refused
 
 
 def test_applying(kubectl: Kubectl, stream: str, manifest: Path) -> None:
@@ -227,9 +227,7 @@ def test_explaining(kubectl: Kubectl) -> None:
 
 def test_validation_of_clients(kubectl: Kubectl, tmp_path: Path) -> None:
     wrong = tmp_path / "wrong.yaml"
-    wrong.write_text(
-        "apiVersion: image.openshift.io/v1\nkind: ImageStream\nmetadata:\n  name: a\nspec:\n  tag: []\n"
-    )
+    wrong.write_text("apiVersion: image.openshift.io/v1\nkind: ImageStream\nmetadata:\n  name: a\nspec:\n  tag: []\n")
     refused = kubectl.exit_code("apply", "-f", str(wrong), code=1)
     assert 'unknown field "spec.tag"' in refused or 'unknown field "tag"' in refused
     assert kubectl("apply", "--validate=false", "-f", str(wrong)).endswith("created\n")
