@@ -1,0 +1,249 @@
+"""Trees filled from Debian's docker-registry and from what skopeo and buildah write, and the other way round."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+from support.command import ismirror
+
+from fake_registry.fixtures import Tree, verify
+from fake_registry.oci import compute_digest, manifest_digest, manifest_links
+
+PROGRAMS = ("docker-registry", "skopeo", "buildah")
+MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
+pytestmark = [
+    pytest.mark.clients,
+    pytest.mark.timeout(300),
+    pytest.mark.skipif(bool(MISSING), reason=f"not installed: {', '.join(MISSING)}"),
+]
+
+BUSYBOX = Path("/bin/busybox")
+HTPASSWD = "me:$2b$04$5haXH4FatqW1CVhzec8GR.Amb1tQgOgAm36yPoEmOPfo03BJbQ8sq\n"  # of "secret"
+LOGIN = "me:secret"
+
+
+class Peer(NamedTuple):
+    """A docker-registry that runs on HTTP, and where it keeps its content."""
+
+    address: str
+    storage: Path
+
+
+def run(*command: str) -> str:
+    """Runs a client to its end; what it prints."""
+    environment = {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}
+    done = subprocess.run(
+        command, check=False, env=environment | {"BUILDAH_ISOLATION": "chroot"}, capture_output=True, timeout=120
+    )
+    assert done.returncode == 0, f"{' '.join(command)}: {done.stderr.decode()[-2000:]}"
+    return done.stdout.decode()
+
+
+def skopeo(*command: str) -> str:
+    """skopeo without certificates, with the password."""
+    sides = {"copy": ("src-", "dest-"), "sync": ("src-", "dest-")}.get(command[0], ("",))
+    options = [option for side in sides for option in (f"--{side}tls-verify=false", f"--{side}creds={LOGIN}")]
+    return run("skopeo", "--insecure-policy", command[0], *options, *command[1:])
+
+
+@contextmanager
+def docker_registry(folder: Path, *, password: bool = False) -> Iterator[Peer]:
+    """Debian's registry on a free port, taking schema 1 as well."""
+    folder.mkdir()
+    storage = folder / "storage"
+    (folder / "htpasswd").write_text(HTPASSWD)
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        port = probe.getsockname()[1]
+    config = {
+        "version": "0.1",
+        "log": {"level": "error"},
+        "storage": {"filesystem": {"rootdirectory": str(storage)}, "delete": {"enabled": True}},
+        "http": {"addr": f"127.0.0.1:{port}", "relativeurls": True},
+        "compatibility": {"schema1": {"enabled": True}},
+    }
+    if password:
+        config["auth"] = {"htpasswd": {"realm": "here", "path": str(folder / "htpasswd")}}
+    (folder / "config.yml").write_text(json.dumps(config))
+    log = (folder / "log").open("wb")
+    process = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), 1).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "log").read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.05)  # another program: nothing of ours tells when it listens
+        yield Peer(f"127.0.0.1:{port}", storage)
+    finally:
+        process.terminate()
+        process.wait(30)
+        log.close()
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An OCI layout with images of all kinds: ``oci``, ``multi``, ``docker``, and ``built`` by buildah if it can."""
+    folder = tmp_path_factory.mktemp("images")
+    options = ("--real-layers", "--data", str(folder / "tree"))
+    synth = ("seed", "synth", "--image", "quay.io/app:multi", *options)
+    assert ismirror(*synth).exit_code == 0
+    one = ("--platform", "linux/amd64")
+    assert ismirror("seed", "synth", "--image", "quay.io/app:oci", *one, *options).exit_code == 0
+    done = ismirror("data", "export", "quay.io/app", "--repository", "--to", f"oci:{folder / 'oci'}", *options[1:])
+    assert done.exit_code == 0, done.stderr
+    root = ("--root", str(folder / "root"), "--runroot", str(folder / "run"), "--storage-driver", "vfs")
+    if BUSYBOX.exists() and os.geteuid() == 0:
+        container = run("buildah", *root, "from", "scratch").strip()
+        run("buildah", *root, "copy", container, str(BUSYBOX), "/bin/busybox")
+        run(
+            "buildah",
+            *root,
+            "commit",
+            "--format",
+            "docker",
+            container,
+            f"docker-archive:{folder / 'built.tar'}:built:1",
+        )
+    return folder
+
+
+def fill(peer: Peer, images: Path) -> dict[str, str]:
+    """Puts everything into a repository of a registry; the digests by tag, as skopeo sees them."""
+    source = f"oci:{images / 'oci'}"
+    place = f"docker://{peer.address}/team/app"
+    skopeo("copy", "--all", "--preserve-digests", f"{source}:multi", f"{place}:multi")
+    skopeo("copy", "--all", "--preserve-digests", f"{source}:oci", f"{place}:oci")
+    skopeo("copy", "--format", "v2s2", "--override-arch", "amd64", f"{source}:multi", f"{place}:docker")
+    skopeo("copy", "--all", "--format", "v2s2", f"{source}:multi", f"{place}:list")
+    skopeo("copy", "--format", "v2s1", "--override-arch", "amd64", f"{source}:multi", f"{place}:old")
+    if (images / "built.tar").exists():
+        skopeo("copy", f"docker-archive:{images / 'built.tar'}", f"{place}:built")
+    return digests(peer, "team/app")
+
+
+def digests(peer: Peer, repository: str) -> dict[str, str]:
+    """The digest of each tag, from the bytes that skopeo gets."""
+    tags = json.loads(skopeo("list-tags", f"docker://{peer.address}/{repository}"))["Tags"]
+    found = {}
+    for tag in tags:
+        data = skopeo("inspect", "--raw", f"docker://{peer.address}/{repository}:{tag}").encode()
+        found[tag] = manifest_digest(data, manifest_links(data).media_type or _schema1(data))
+    return found
+
+
+def _schema1(data: bytes) -> str:
+    old = json.loads(data).get("schemaVersion") == 1
+    return "application/vnd.docker.distribution.manifest.v1+prettyjws" if old else ""
+
+
+def tags_of(tree: Path, host: str, repository: str) -> dict[str, str]:
+    snapshot = Tree.open(tree).snapshot(host, repository)
+    assert snapshot is not None
+    return {tag: one.digest for tag, one in snapshot.tags.items()}
+
+
+@pytest.mark.parametrize("password", [False, True], ids=["open", "password"])
+def test_copy_and_push_keep_everything(images: Path, tmp_path: Path, password: bool) -> None:
+    tree = tmp_path / "tree"
+    login = ("--creds", LOGIN) if password else ()
+    with docker_registry(tmp_path / "one", password=password) as peer:
+        expected = fill(peer, images)
+        assert len(expected) >= 5
+        if password:
+            wrong = ismirror("seed", "copy", f"{peer.address}/team/app", "--insecure", "--data", str(tree))
+            assert (wrong.exit_code, "401 UNAUTHORIZED: authentication required" in wrong.stderr) == (1, True)
+        copy = ("seed", "copy", f"{peer.address}/team/app", "--insecure", *login, "--data", str(tree), "-o", "json")
+        done = ismirror(*copy)
+        assert done.exit_code == 0, done.stderr
+        assert done.json["copied"] == len(expected)
+        again = ismirror(*copy)
+        assert (again.json["unchanged"], again.json["blobs"]) == (len(expected), 0)
+        # one for each tag, one for their list, and what finding out costs that there is no TLS, and a password
+        assert again.json["requests"] <= len(expected) + 1 + 4
+    assert tags_of(tree, peer.address, "team/app") == expected
+    assert [str(one) for one in verify(Tree.open(tree), complete=True) if not one.harmless] == []
+    with docker_registry(tmp_path / "two", password=password) as other:
+        push = ("seed", "push", str(tree), f"{other.address}/copies", "--insecure", *login, "-o", "json")
+        done = ismirror(*push)
+        assert done.exit_code == 0, done.stderr
+        assert digests(other, "copies/team/app") == expected
+        again = ismirror(*push)
+        assert (again.json["unchanged"], again.json["failed"]) == (len(expected), 0)
+        assert again.json["mirrorSets"][0]["spec"]["imageDigestMirrors"] == [
+            {"mirrors": [f"{other.address}/copies/team/app"], "source": f"{peer.address}/team/app"}
+        ]
+
+
+def test_mounts_across_repositories_of_a_real_registry(images: Path, tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    for name in ("quay.io/one:1", "quay.io/two:1"):
+        done = ismirror("seed", "archive", str(images / "oci"), "--as", name.rpartition(":")[0], "--data", str(tree))
+        assert done.exit_code == 0, done.stderr
+    with docker_registry(tmp_path / "peer") as peer:
+        done = ismirror("seed", "push", str(tree), peer.address, "--insecure", "-o", "json")
+        assert done.exit_code == 0, done.stderr
+        blobs = {path.name for path in (tree / "blobs" / "sha256").iterdir()}
+        assert done.json["mounted"] > 0
+        assert digests(peer, "one") == digests(peer, "two") == tags_of(tree, "quay.io", "one")
+        uploaded = {path.parent.name for path in peer.storage.rglob("data")}
+        assert uploaded == blobs
+
+
+@pytest.mark.parametrize("form", ["oci", "oci-archive", "dir", "docker-archive"])
+def test_archives_that_skopeo_writes(images: Path, tmp_path: Path, form: str) -> None:
+    archive, tree = tmp_path / "archive", tmp_path / "tree"
+    name = f"{archive}:quay.io/copied/app:1" if form != "dir" else str(archive)
+    everything = ("--all", "--preserve-digests") if form != "docker-archive" else ("--override-arch", "amd64")
+    run("skopeo", "--insecure-policy", "copy", *everything, f"oci:{images / 'oci'}:multi", f"{form}:{name}")
+    place = ("--as", "quay.io/copied/app:1") if form == "dir" else ()
+    done = ismirror("seed", "archive", str(archive), *place, "--data", str(tree))
+    assert done.exit_code == 0, done.stderr
+    tree_of_images = images / "tree"
+    found = tags_of(tree, "quay.io", "copied/app")
+    if form != "docker-archive":
+        assert found == {"1": tags_of(tree_of_images, "quay.io", "app")["multi"]}
+    assert list(found) == ["1"]
+    assert [str(one) for one in verify(Tree.open(tree), complete=True) if not one.harmless] == []
+
+
+@pytest.mark.parametrize("form", ["oci", "oci-archive", "dir", "docker-archive"])
+def test_archives_that_skopeo_reads(images: Path, tmp_path: Path, form: str) -> None:
+    archive = tmp_path / "archive"
+    done = ismirror("data", "export", "quay.io/app:multi", "--to", f"{form}:{archive}", "--data", str(images / "tree"))
+    assert done.exit_code == 0, done.stderr
+    name = {"oci": f"{archive}:multi", "oci-archive": f"{archive}:multi"}.get(form, str(archive))
+    back = tmp_path / "back"
+    everything = ("--all", "--preserve-digests") if form != "docker-archive" else ()
+    run("skopeo", "--insecure-policy", "copy", *everything, f"{form}:{name}", f"dir:{back}")
+    if form != "docker-archive":
+        digest = tags_of(images / "tree", "quay.io", "app")["multi"]
+        assert compute_digest((back / "manifest.json").read_bytes()) == digest
+
+
+def test_what_skopeo_syncs_and_the_registry_stores(images: Path, tmp_path: Path) -> None:
+    with docker_registry(tmp_path / "peer") as peer:
+        expected = fill(peer, images)
+        skopeo("sync", "--all", "--preserve-digests", "--scoped", "--src", "docker", "--dest", "dir",
+               f"{peer.address}/team/app", str(tmp_path / "synced"))  # fmt: skip
+    synced, stored = tmp_path / "from-sync", tmp_path / "from-storage"
+    done = ismirror("seed", "archive", str(tmp_path / "synced"), "--data", str(synced))
+    assert done.exit_code == 0, done.stderr
+    done = ismirror("seed", "archive", str(peer.storage), "--as", peer.address, "--data", str(stored))
+    assert done.exit_code == 0, done.stderr
+    for tree in (synced, stored):
+        assert tags_of(tree, peer.address, "team/app") == expected
+        assert [str(one) for one in verify(Tree.open(tree), complete=True) if not one.harmless] == []
+    assert ismirror("data", "diff", str(synced), str(stored)).exit_code == 0
