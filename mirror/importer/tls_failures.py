@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -18,6 +19,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
+from cryptography.utils import CryptographyDeprecationWarning
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mirror.gotext import quote, rfc3339
@@ -260,11 +262,14 @@ def certificate_failure(
 def _parse(ders: Sequence[bytes]) -> list[x509.Certificate]:
     """Those certificates that can be read."""
     certificates = []
-    for der in ders:
-        try:
-            certificates.append(x509.load_der_x509_certificate(der))
-        except ValueError:
-            continue
+    with warnings.catch_warnings():
+        # Systems trust old authorities whose serial numbers are not what they should be.
+        warnings.simplefilter("ignore", CryptographyDeprecationWarning)
+        for der in ders:
+            try:
+                certificates.append(x509.load_der_x509_certificate(der))
+            except ValueError:
+                continue
     return certificates
 
 

@@ -1,0 +1,231 @@
+"""Causes that need no sockets: time that passes without anybody waiting, remarks on tags that import, and notes."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.certificates import Authority
+from support.preflight_cases import CASES, image_config, mirrors, tag
+
+from fake_registry.config import Host, Route
+from fake_registry.fixtures import Tree
+from fake_registry.testing.options import fault_of
+from mirror.clock import ManualClock
+from mirror.importer.transport import TransportError
+from mirror.preflight.causes import TEXTS, Cause
+from mirror.preflight.content import Content, of_tree
+from mirror.preflight.policy import read_policy
+from mirror.preflight.report import Report
+from mirror.preflight.running import Question, answer
+from mirror.scenario import START
+from mirror.seed.synth import plant_pull_specs
+from mirror.streams import read_streams
+
+APP = "quay.io/team/app:1"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A tree with an image for two architectures, and one for one."""
+    path = tmp_path / "tree"
+    tree = Tree.open(path, create=True)
+    assert plant_pull_specs(tree, [APP], ["linux/amd64", "linux/arm64"]) == []
+    assert plant_pull_specs(tree, ["quay.io/team/single:1"], ["linux/amd64"]) == []
+    return path
+
+
+def write(path: Path, document: Any) -> str:
+    path.write_text(json.dumps(document))
+    return str(path)
+
+
+async def report(
+    tree: Path,
+    tags: list[dict[str, Any]],
+    *objects: dict[str, Any],
+    host: Host | None = None,
+    architectures: tuple[str, ...] = (),
+    content: Content | None = None,
+) -> Report:
+    """What preflight says of one stream against the tree."""
+    stream = {
+        "kind": "ImageStream",
+        "apiVersion": "image.openshift.io/v1",
+        "metadata": {"name": "app", "namespace": "demo"},
+        "spec": {"tags": tags},
+    }
+    paths = [write(tree.parent / f"policy-{number}.json", one) for number, one in enumerate(objects)]
+    clock = ManualClock(START)
+    found = read_streams([write(tree.parent / "stream.json", stream)], io.BytesIO(), "default")
+    asked = content or of_tree(str(tree), None if host is None else {"quay.io": host}, (), clock)
+    question = Question(found, read_policy(paths), asked, clock, tree="out/tree", architectures=architectures)
+    return await answer(question)
+
+
+async def test_a_registry_that_does_not_answer_in_time(tree: Path) -> None:
+    slow = Host(faults=[fault_of({"kind": "ping", "latency": "20s"})[1]])
+    (late,) = (await report(tree, [tag()], host=slow)).tags
+    assert (late.verdict, late.cause) == ("fails", Cause.TIMEOUT)
+    assert late.remedy == ("Open the way to quay.io in the firewall, or add a mirror rule for quay.io/team/app.")
+    (quick,) = (await report(tree, [tag()], host=Host())).tags
+    assert quick.imports
+
+
+async def test_an_import_that_takes_too_long(tree: Path) -> None:
+    busy = Host(
+        routes=[Route(path=f"/v2/team/app/manifests/{number}", status=429, body="later") for number in range(12)]
+    )
+    tags = [tag(str(number), f"quay.io/team/app:{number}") for number in range(12)]
+    slow = await report(tree, tags, host=busy)
+    assert {one.cause for one in slow.tags} == {Cause.TOO_SLOW}
+    assert {one.status.code if one.status else 0 for one in slow.tags} == {504}
+    # Fewer tags: the time is enough to say what it is.
+    few = await report(tree, tags[2:6], host=busy)
+    assert {one.cause for one in few.tags} == {Cause.RATE_LIMITED}
+
+
+class Unreachable:
+    """A network without a way to anywhere."""
+
+    concurrency = 1
+
+    async def send(self, *_: object, **__: object) -> Any:
+        text = "dial tcp 192.0.2.10:443: connect: network is unreachable"
+        raise TransportError(text, kind="unreachable")
+
+    async def aclose(self) -> None:
+        """Nothing is open."""
+
+
+async def test_a_host_to_which_no_way_leads(tree: Path) -> None:
+    (one,) = (await report(tree, [tag()], content=Content(Unreachable(), False))).tags
+    assert one.cause is Cause.HOST_UNREACHABLE
+    assert one.explanation == "No way leads to quay.io: dial tcp 192.0.2.10:443: connect: network is unreachable."
+
+
+async def test_what_has_no_cause_of_its_own(tree: Path) -> None:
+    odd = Host(routes=[Route(path="/v2/", status=302, headers={"Location": "ftp://quay.io/"})])
+    (one,) = (await report(tree, [tag()], host=odd)).tags
+    assert one.cause is Cause.OTHER
+    assert one.explanation == (
+        'The cluster says: quay.io/team/app:1: Get "ftp://quay.io/": unsupported protocol scheme "ftp"'
+    )
+
+
+async def test_architectures_of_the_nodes(tree: Path) -> None:
+    (one,) = (await report(tree, [tag()], architectures=("amd64", "arm64"))).tags
+    assert (one.verdict, one.cause) == ("imports", Cause.ARCHITECTURE_MISSING)
+    assert one.explanation == (
+        "Legacy mode takes the image for amd64 (there are amd64 and arm64), and there are nodes of arm64."
+    )
+    assert one.remedy is not None
+    assert "PreserveOriginal" in one.remedy
+    kept = tag(importPolicy={"importMode": "PreserveOriginal"})
+    (repaired,) = (await report(tree, [kept], architectures=("amd64", "arm64"))).tags
+    assert (repaired.verdict, repaired.remarks) == ("imports", [])
+    (single,) = (await report(tree, [tag(source="quay.io/team/single:1")], architectures=("arm64",))).tags
+    assert single.explanation is not None
+    assert "nodes of arm64" in single.explanation
+    assert (await report(tree, [tag()], architectures=("amd64",))).summary.remarks == 0
+
+
+async def test_scheduled_and_by_digest(tree: Path) -> None:
+    (found,) = (await report(tree, [tag()])).tags
+    by_digest = f"quay.io/team/app@{found.digest}"
+    scheduled = tag(source=by_digest, importPolicy={"scheduled": True})
+    (one,) = (await report(tree, [scheduled])).tags
+    assert (one.verdict, one.cause) == ("imports", Cause.SCHEDULED_DIGEST)
+    assert one.remedy == "Take importPolicy.scheduled away, or follow a tag."
+    assert (await report(tree, [tag(importPolicy={"scheduled": True})])).summary.remarks == 0
+
+
+async def test_references_are_not_imported(tree: Path) -> None:
+    (one,) = (await report(tree, [tag(reference=True)])).tags
+    assert (one.verdict, one.cause, one.status) == ("imports", Cause.REFERENCE_ONLY, None)
+
+
+async def test_a_stream_without_tags_is_noted(tree: Path) -> None:
+    found = await report(tree, [])
+    assert found.tags == []
+    assert [one.cause for one in found.notes] == [Cause.NOTHING_TO_IMPORT]
+
+
+@pytest.mark.parametrize(
+    ("objects", "cause", "word"),
+    [
+        (
+            [image_config(registrySources={"blockedRegistries": ["quay.io/team"]})],
+            Cause.POLICY_UNUSED,
+            "whole registries",
+        ),
+        (
+            [image_config(registrySources={"insecureRegistries": ["*.io"]})],
+            Cause.POLICY_UNUSED,
+            "insecureRegistries: *.io",
+        ),
+        ([image_config(registrySources={"allowedRegistries": ["quay.io"]})], Cause.POLICY_UNUSED, "allowedRegistries"),
+        ([image_config(additionalTrustedCA={"name": "mine"})], Cause.POLICY_UNUSED, "ConfigMap mine"),
+        ([mirrors("ImageTagMirrorSet", source="*.example.com")], Cause.POLICY_UNUSED, "wildcard"),
+        (
+            [
+                image_config(
+                    allowedRegistriesForImport=[{"domainName": "quay.io"}],
+                    registrySources={"blockedRegistries": ["quay.io"]},
+                )
+            ],
+            Cause.POLICY_CONTRADICTION,
+            "so that it is blocked",
+        ),
+        (
+            [
+                image_config(registrySources={"blockedRegistries": ["quay.io"]}),
+                mirrors("ImageTagMirrorSet", source="quay.io"),
+            ],
+            Cause.POLICY_CONTRADICTION,
+            "is blocked and has mirrors",
+        ),
+    ],
+)
+async def test_what_is_odd_about_a_policy(tree: Path, objects: list[dict[str, Any]], cause: Cause, word: str) -> None:
+    notes = (await report(tree, [tag()], *objects)).notes
+    assert [one.cause for one in notes] == [cause]
+    assert word in notes[0].explanation
+
+
+def test_every_cause_has_words_and_a_test() -> None:
+    assert set(TEXTS) == set(Cause)
+    assert len({text.heading for text in TEXTS.values()}) == len(Cause)
+    here = {
+        Cause(name)
+        for name in (
+            "timeout",
+            "too-slow",
+            "host-unreachable",
+            "other",
+            "architecture-missing",
+            "scheduled-digest",
+            "reference-only",
+            "nothing-to-import",
+            "policy-unused",
+            "policy-contradiction",
+        )
+    }
+    assert {case[0] for case in CASES} | here == set(Cause)
+
+
+def test_authorities_of_a_config_map_are_trusted(tmp_path: Path) -> None:
+    pem = Authority().pem
+    named = image_config(additionalTrustedCA={"name": "authorities"})
+    data = {"quay.io": pem.decode()}
+    (tmp_path / "a.json").write_text(json.dumps(named))
+    (tmp_path / "b.json").write_text(
+        json.dumps({"kind": "ConfigMap", "metadata": {"name": "authorities"}, "data": data})
+    )
+    policy = read_policy([str(tmp_path)])
+    assert policy.ca is not None
+    assert pem.strip() in policy.ca
+    assert policy.notes == []
