@@ -163,10 +163,12 @@ class Supervisor:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         sys.stdout.flush()
         sys.stderr.flush()
+        signal.pthread_sigmask(signal.SIG_BLOCK, _HANDLED)  # what comes now finds the new process as it is to be
         pid = os.fork()
         if pid == 0:
             ours.close()
             self._become(role, theirs)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
         theirs.close()
         self._children[role.name] = _Child(role, pid, Channel(ours, PATIENCE))
 
@@ -177,6 +179,7 @@ class Supervisor:
             signal.set_wakeup_fd(-1)
             for number in _HANDLED:
                 signal.signal(number, signal.SIG_IGN if number in _PASSED_ON else signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, _HANDLED)
             for child in self._children.values():
                 child.channel.close()
             role.body(end)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mirror.cli.output import Format, OutputOption
-from mirror.cli.server_options import AddressOption, ConfigOption, HostPortOption, TlsDirOption
+from mirror.cli.server_options import DEFAULT_REGISTRY, HostPortOption, TlsDirOption
 
 if TYPE_CHECKING:
     from fake_registry.listening import Address
@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 def env(
     context: typer.Context,
     data: Annotated[str | None, typer.Option("--data", metavar="TREE", help="The tree, for its hosts.")] = None,
-    config: ConfigOption = None,
-    address: AddressOption = None,
+    config: Annotated[
+        Path | None, typer.Option("--config", metavar="FILE", help="The configuration that the registry has.")
+    ] = None,
+    address: Annotated[
+        str | None,
+        typer.Option("--registry", metavar="ADDR", help=f"Where the registry listens; {DEFAULT_REGISTRY}."),
+    ] = None,
     tls_dir: TlsDirOption = None,
     ca: Annotated[
         Path | None, typer.Option("--ca", metavar="FILE", help="The certificate of the CA, in place of --tls-dir.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,7 +103,7 @@ def settle(
     access_log: bool = False,
     workers: int | None = None,
 ) -> ServerOptions:
-    """What flags and file say together.
+    """What flags and file say together. With a file SIGHUP does not end the process any more.
 
     Raises:
         InputError: something of it cannot be used.
@@ -122,6 +123,7 @@ def settle(
     from mirror.config import load_config
 
     config = load_config(file)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is to have the file read again, and does not end what is starting
     server = config.server
     return replace(
         flags,
