@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from support.command import ismirror
-from support.serving import ask, serving
+from support.running import ask, serving
 from support.vectors import VECTORS
 
 TREE = str(VECTORS / "tree")

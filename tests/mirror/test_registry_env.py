@@ -14,7 +14,7 @@ import msgspec
 import pytest
 import yaml
 from support.command import Outcome, ismirror
-from support.serving import serving
+from support.running import serving
 from support.vectors import VECTORS
 
 from fake_registry.listening import Address

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.command import ismirror
-from support.serving import Running, ask, serving
+from support.running import Running, ask, serving
 from support.vectors import VECTORS
 
 TREE = str(VECTORS / "tree")
