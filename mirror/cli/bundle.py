@@ -80,6 +80,7 @@ def create(
             with progress("Writing", in_bytes=True) as tell:
                 files = create_bundle(plan, out, options, tell)
         header = plan.header
+    _warn_of_ratio(out, header, files, signed=sign is not None)
     if output is not Format.TABLE:
         print_document(_document(identity(header.encoded()), header, files, signed=sign is not None), output)
         return
@@ -175,6 +176,14 @@ def verify(files: FilesArgument, verify_key: VerifyKeyOption = None, output: Out
     note(f"{files[0]}: {len(found) or 'no'} problem{'' if len(found) == 1 else 's'}")
     if found:
         raise typer.Exit(1)
+
+
+def _warn_of_ratio(out: Path, header: Header, files: list[Path], *, signed: bool) -> None:
+    """What compresses this well is taken for a decompression bomb on the other side, unless a signature vouches."""
+    from mirror.seed.bundles.parts import is_suspicious
+
+    if files and not signed and is_suspicious(header.carried.bytes, sum(file.stat().st_size for file in files)):
+        note(f"{out}: compresses so well that it will only be applied with a signature: --sign")
 
 
 def _public_key(path: Path | None) -> Ed25519PublicKey | None:

@@ -15,6 +15,7 @@ from fake_registry.errors import DigestError, TreeError
 from fake_registry.fixtures import Batch, BlobWriter, Tree
 from fake_registry.fixtures.disk import GRACE, locked, reported
 from fake_registry.fixtures.incoming import blob_directory
+from fake_registry.fixtures.layout import APPLYING
 from fake_registry.fixtures.store import SMALL
 from fake_registry.oci import DOCKER_SCHEMA1_SIGNED
 from mirror.errors import InputError
@@ -78,10 +79,12 @@ def apply_bundle(
         if dry_run:
             effects = _effects(tree, reader)
         else:
-            _require_room(tree, new)
+            if not os.path.lexists(tree.root / APPLYING):  # what an interrupted run left takes room that will be free
+                _require_room(tree, new)
             tree = Tree.open(data, create=True)
             with one_at_a_time(tree):
                 recover(tree, _told(progress, "Switching"))
+                _require_room(tree, new)
                 effects = _apply(tree, reader, progress)
         return Applied(
             bundle=reader.id,

@@ -16,7 +16,7 @@ from fake_registry.fixtures import Tree
 from mirror.errors import InputError
 from mirror.seed.archives.tar import TAR_END, tar_header, tar_padding
 from mirror.seed.bundles.comparing import marked, removals
-from mirror.seed.bundles.inspecting import first_part
+from mirror.seed.bundles.inspecting import beginning
 from mirror.seed.bundles.parts import SMALLEST_PART, PartsWriter, existing_output
 from mirror.seed.bundles.reading import BundleReader, Tally
 from mirror.seed.bundles.records import (
@@ -208,7 +208,7 @@ def _base(stack: ExitStack, since: Path) -> tuple[State, Base]:
         for entry in _entries(state, b"", state.blobs()):
             tally.add(entry)
         return state, Base(state=tally.state)
-    reader = stack.enter_context(BundleReader([first_part(since)]))
+    reader = stack.enter_context(BundleReader(beginning(since)))
     return BundleState(reader), Base(state=reader.header.state, bundle=reader.id)
 
 

@@ -51,17 +51,36 @@ class Inspected(msgspec.Struct, frozen=True, kw_only=True):
                 yield Removed(name=one.repository, what="repository")
 
 
-def first_part(path: Path) -> Part:
-    """The part in which a bundle says what it is (raises `InputError` if the file is another one)."""
-    part = read_part(found_files([path])[0])
-    if part.trailer.part != 1:
-        raise InputError(f"{path}: part {part.trailer.part} of {part.trailer.parts}; expected the first one")
-    return part
+def beginning(path: Path) -> list[Part]:
+    """The part in which a bundle says what it is, and those beside it that follow.
+
+    The first is enough unless lists of tags are longer than a part.
+
+    Raises:
+        InputError: the file is another part, or none.
+    """
+    parts = [read_part(found_files([path])[0])]
+    first = parts[0].trailer
+    if first.part != 1:
+        raise InputError(f"{path}: part {first.part} of {first.parts}; expected the first one")
+    stem, _, digits = parts[0].path.name.rpartition(".")
+    for number in range(2, first.parts + 1):
+        beside = parts[0].path.with_name(f"{stem}.{number:0{len(digits)}}")
+        if not beside.is_file():
+            break
+        try:
+            part = read_part(beside)
+        except InputError:
+            break
+        if (part.trailer.bundle, part.trailer.part) != (first.bundle, number):
+            break
+        parts.append(part)
+    return parts
 
 
 def inspected(path: Path) -> Inspected:
     """What a bundle has in it (raises `InputError` if its beginning is not sound)."""
-    with BundleReader([first_part(path)]) as reader:
+    with BundleReader(beginning(path)) as reader:
         repositories: list[RepositorySummary] = []
         removals: list[Removal] = []
         for content in reader.contents():
@@ -85,7 +104,7 @@ def inspected(path: Path) -> Inspected:
 
 def listed(path: Path) -> Iterator[Entry]:
     """The lines of the manifest of a bundle (raises `InputError` if its beginning is not sound)."""
-    with BundleReader([first_part(path)]) as reader:
+    with BundleReader(beginning(path)) as reader:
         yield from reader.entries()
 
 

@@ -212,7 +212,7 @@ class PartsReader:
 
     def _tell(self, raw: _Hashed) -> None:
         done = self._before + raw.count
-        if not self.trusted and self._count > _FREE + _RATIO * done:
+        if not self.trusted and is_suspicious(self._count, done):
             raise InputError(
                 f"{raw.part.path}: a decompression bomb: more than {self._count} bytes from {done}; "
                 "if it is none, have it signed and say --verify-key"
@@ -375,6 +375,11 @@ class PartsWriter:
             self._file.close()
         for temporary, _, _ in self._done:
             temporary.unlink(missing_ok=True)
+
+
+def is_suspicious(count: int, compressed: int) -> bool:
+    """Whether so many bytes from so few compressed ones are more than any tree of images has."""
+    return count > _FREE + _RATIO * compressed
 
 
 def existing_output(path: Path) -> Iterator[Path]:

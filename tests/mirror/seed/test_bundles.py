@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -260,7 +261,7 @@ STEPS = st.tuples(st.sampled_from(KINDS), st.sampled_from(["a", "a/b", "a/z", "c
 
 
 @given(st.lists(st.lists(STEPS, max_size=6), min_size=1, max_size=4))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 def test_whatever_happens_to_a_tree_is_carried_over(
     tmp_path_factory: pytest.TempPathFactory, rounds: list[list[tuple[Any, ...]]]
 ) -> None:
@@ -533,6 +534,39 @@ def test_a_disk_that_is_too_small_is_told_before(tmp_path: Path, monkeypatch: py
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_room_that_an_interrupted_run_takes_is_not_missed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = bulky_tree(tmp_path / "tree")
+    (file,) = create(tree, tmp_path / "b")
+    target = Tree.open(tmp_path / "elsewhere", create=True).root
+    left = target / ".applying" / ".incoming.0.tmp"
+    left.parent.mkdir()
+    left.write_bytes(b"half of a blob")
+    real = os.statvfs(tmp_path)
+
+    def statvfs(path: object) -> os.statvfs_result:
+        return os.statvfs_result((*real[:4], 0, *real[5:])) if left.exists() else real
+
+    monkeypatch.setattr(os, "statvfs", statvfs)
+    apply(file, target)
+    assert state_of(target) == state_of(tree)
+
+
+def test_lists_of_tags_may_be_longer_than_a_part(tmp_path: Path) -> None:
+    tree = Tree.open(tmp_path / "tree", create=True)
+    put_image(tree, "app", "1")
+    tree.put_manifest(HOST, "app", image(), OCI_MANIFEST, [noise(number, 60).hex() for number in range(2000)])
+    files = create(tree.root, tmp_path / "b", part_size=64 << 10)
+    assert inspected(files[0]).repositories[0].tags == 2001
+    put_image(tree, "new", "1", b"new")
+    (later,) = create(tree.root, tmp_path / "c", tmp_path / "b")
+    apply(files, tmp_path / "elsewhere")
+    apply(later, tmp_path / "elsewhere")
+    assert state_of(tmp_path / "elsewhere") == state_of(tree.root)
+    files[1].unlink()
+    with pytest.raises(InputError, match=r"b\.001: ends"):
+        create(tree.root, tmp_path / "d", tmp_path / "b")
+
+
 class Cut(BaseException):
     """Stands for the end of the process: nothing handles it."""
 
@@ -551,7 +585,7 @@ def test_cut_off_between_two_repositories_it_is_completed_later(
             raise Cut
         switch_repository(*arguments)
 
-    with monkeypatch.context() as patched, pytest.raises(Cut) if after < 4 else pytest.MonkeyPatch.context():
+    with monkeypatch.context() as patched, pytest.raises(Cut) if after < 4 else nullcontext():
         patched.setattr(journal, "switch_repository", switch)
         apply(file, target)
     opened = Tree.open(target)
