@@ -108,7 +108,7 @@ class ApiCore:
         include = check_include(request) if _makes_table(form) else ""
         if self._namespaces is not None and found.verb == "create" and found.call.namespace:
             await self._namespaces.admit(found.call.namespace)
-        reply = await found.handler(_readable(found))
+        reply = await found.handler(_readable(found, plain=form.convert is None))
 
         def converted(value: Any, headers: bool = True) -> Any:
             if form.convert is None:
@@ -125,7 +125,7 @@ class ApiCore:
         return object_response(request, value, form, reply.status, reply.warnings)
 
 
-def _readable(found: Match) -> Call:
+def _readable(found: Match, *, plain: bool) -> Call:
     """The call, with its body as JSON if that came as a protocol buffer and may.
 
     Raises:
@@ -133,7 +133,7 @@ def _readable(found: Match) -> Call:
     """
     request = found.call.request
     if not found.group.protobuf or request.headers.get("content-type", "").partition(";")[0].strip() != PROTOBUF:
-        return found.call
+        return replace(found.call, plain=plain)
     try:
         body = to_json(request.body) if request.body else b""
     except UnknownKindError:
@@ -141,7 +141,7 @@ def _readable(found: Match) -> Call:
     except WireError as error:
         raise failures.bad_request(str(error)) from None
     request = replace(request, body=body, headers={**request.headers, "content-type": JSON})
-    return replace(found.call, request=request)
+    return replace(found.call, request=request, plain=plain)
 
 
 def _makes_table(form: Representation) -> bool:

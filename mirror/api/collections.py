@@ -48,7 +48,8 @@ def _as_it_is(item: T) -> T:
 class Collection(Generic[T]):
     """The objects of a kind as a whole. `shown` completes an object that is read.
 
-    `empty` is what a bookmark shows of an object; `list_type` what a list is.
+    `empty` is what a bookmark shows of an object; `list_type` what a list is. `stored`, if there is one, gives the JSON
+    of a completed object straight from its record, or None where it cannot.
     """
 
     def __init__(
@@ -61,6 +62,7 @@ class Collection(Generic[T]):
         selectable: SelectableFields[T] | None = None,
         shown: Callable[[T], T] = _as_it_is,
         empty: Callable[[], T] | None = None,
+        stored: Callable[[Record], msgspec.Raw | None] | None = None,
     ) -> None:
         self.selectable: SelectableFields[T] = selectable or SelectableFields()
         self._objects = objects
@@ -69,13 +71,19 @@ class Collection(Generic[T]):
         self.timing = timing
         self._shown = shown
         self._empty = empty or kind.type
+        self._stored = stored
         self._shared: dict[tuple[int, EventType], WatchEvent] = {}
 
     # Lists
 
     async def list(self, call: Call) -> Reply:
         """The objects of a namespace, or of all; those that are selected, and as many as are wanted."""
-        items, meta = await self.select(call.namespace, list_options(call.request, self.selectable))
+        options = list_options(call.request, self.selectable)
+        if call.plain and self._stored is not None and not options.selects:
+            page, meta = await self._page(call.namespace, options)
+            texts = [self._stored(record) or self._shown(self._objects.decode(record)) for record in page.records]
+            return Reply(self._listed(texts, meta))
+        items, meta = await self.select(call.namespace, options)
         return Reply(self._listed(items, meta))
 
     async def select(self, namespace: str, options: ListOptions) -> tuple[Sequence[T], ListMeta]:
@@ -84,6 +92,14 @@ class Collection(Generic[T]):
         Raises:
             ApiFailure: 400, 410 or 504.
         """
+        page, meta = await self._page(namespace, options)
+        if options.limit and options.version != "0" and options.selects:
+            return self._filled(namespace, page, options, options.limit)
+        items = [item for record in page.records if (item := self._wanted(record, namespace, options)) is not None]
+        return [self._shown(item) for item in items], meta
+
+    async def _page(self, namespace: str, options: ListOptions) -> tuple[Page, ListMeta]:
+        """The records to choose from, as many as are wanted if all of them are, and what is said of their list."""
         at, start = await self._place(options)
         # What may be of any version is served whole, as from a cache.
         limit = 0 if options.version == "0" else options.limit
@@ -100,14 +116,11 @@ class Collection(Generic[T]):
             if start is None:
                 raise failures.expired(_TOO_OLD) from None
             raise failures.expired(_INCONSISTENT, continue_token(LATEST, start)) from None
-        if limit and options.selects:
-            return self._filled(namespace, page, options, limit)
-        items = [item for record in page.records if (item := self._wanted(record, namespace, options)) is not None]
         meta = ListMeta(resourceVersion=str(page.version))
         if page.remaining:
             meta.continue_ = continue_token(page.version, _start(namespace, page.records[-1]))
             meta.remainingItemCount = page.remaining
-        return [self._shown(item) for item in items], meta
+        return page, meta
 
     def _filled(self, namespace: str, page: Page, options: ListOptions, limit: int) -> tuple[Sequence[T], ListMeta]:
         """As many objects as are wanted; how many follow is not known, as nobody has looked at them yet."""
@@ -151,7 +164,7 @@ class Collection(Generic[T]):
         first, _, rest = start.partition("/")
         return first, rest
 
-    def _listed(self, items: Sequence[T], meta: ListMeta) -> msgspec.Struct:
+    def _listed(self, items: Sequence[T | msgspec.Raw], meta: ListMeta) -> msgspec.Struct:
         return self._list_type(f"{self._kind.kind}List", self._kind.api_version, meta, list(items))
 
     def _wanted(self, record: Record, namespace: str, options: ListOptions) -> T | None:

@@ -30,6 +30,8 @@ Handle = Callable[[ApiRequest], Awaitable[ApiResponse]]
 
 _HEADER_BYTES: Final = 64 * 1024
 _BODY_SECONDS: Final = 60.0
+_COPIED: Final = 64 * 1024
+"""Bytes of a body that go out with the head, in one piece."""
 _NO_BODY: Final = frozenset({204, 304})
 _LINE_END: Final = re.compile(r"[\r\n]")
 
@@ -185,7 +187,12 @@ class Answer(StreamResponse):
         has_body = request.method != "HEAD" and response.status not in _NO_BODY
         length = None if response.status in _NO_BODY else len(response.body)
         body = response.body if has_body else b""
-        await request.writer.write(self._head(request, length) + body)
+        head = self._head(request, length)
+        if len(body) < _COPIED:
+            await request.writer.write(head + body)
+        else:
+            await request.writer.write(head)
+            await request.writer.write(body)
 
     async def _stream(self, request: BaseRequest) -> None:
         """Sends pieces until there are no more or the client has gone."""

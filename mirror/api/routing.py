@@ -18,11 +18,15 @@ EventType = Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK", "ERROR"]
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A routed request: the namespace and name that it points to, each possibly empty, and the request itself."""
+    """A routed request: the namespace and name that it points to, each possibly empty, and the request itself.
+
+    `plain`: objects are answered as they are, and nothing is made of them, so that they may be JSON already.
+    """
 
     namespace: str
     name: str
     request: ApiRequest
+    plain: bool = False
 
 
 @dataclass(slots=True)

@@ -44,6 +44,11 @@ class StreamStrategy:
         )
         return stream
 
+    @property
+    def has_registry(self) -> bool:
+        """Whether there is an internal registry, so that a stream's repository follows from its name."""
+        return bool(self._internal)
+
     def repository(self, stream: ImageStream) -> str:
         """Where the images of a stream can be pulled from: the internal registry, if there is one."""
         if not self._internal:

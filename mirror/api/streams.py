@@ -14,6 +14,7 @@ from mirror.api.patching import Patch
 from mirror.api.reading import check_version
 from mirror.api.registry import Strategy
 from mirror.api.routing import Call, Reply
+from mirror.api.stored_streams import StoredStreams
 from mirror.api.strategy import StatusStrategy
 from mirror.api.updates import Replacement, Update, new_object, warned
 from mirror.v1.imagestream import ImageStream, ImageStreamList
@@ -43,6 +44,7 @@ def stream_collection(cluster: Cluster) -> Collection[ImageStream]:
         selectable=SELECTABLE,
         shown=cluster.strategy.decorate,
         empty=empty,
+        stored=StoredStreams(cluster.strategy),
     )
 
 

@@ -22,13 +22,9 @@ _SHORT: Final = {
 }
 _SPECIAL: Final = re.compile(r"[^ !#-\[\]-~]")
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
-_HTML: Final = (
-    (b"<", rb"\u003c"),
-    (b">", rb"\u003e"),
-    (b"&", rb"\u0026"),
-    ("\u2028".encode(), rb"\u2028"),
-    ("\u2029".encode(), rb"\u2029"),
-)
+_HTML: Final = ((b"<", rb"\u003c"), (b">", rb"\u003e"), (b"&", rb"\u0026"))
+_SEPARATORS: Final = (("\u2028".encode(), rb"\u2028"), ("\u2029".encode(), rb"\u2029"))
+_LEAD: Final = b"\xe2"
 
 
 def quote(text: str | bytes) -> str:
@@ -73,6 +69,9 @@ def html_escape(data: bytes) -> bytes:
     """
     for plain, escaped in _HTML:
         if plain in data:
+            data = data.replace(plain, escaped)
+    if _LEAD in data:  # a single byte is looked for much faster than three
+        for plain, escaped in _SEPARATORS:
             data = data.replace(plain, escaped)
     return data
 
