@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,6 +13,11 @@ from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 from mirror.cli.progress import progress, size_text
+from mirror.cli.remote_options import AuthfileOption, CaOption, ConnectOption, InsecureOption, network, registries
+
+if TYPE_CHECKING:
+    from mirror.seed.registry_source import RegistrySource
+    from mirror.seed.remote.registries import Registries
 
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only says what would happen.")]
 
@@ -26,6 +34,13 @@ def verify(
         list[str] | None,
         typer.Option(metavar="TREE", help="Takes what is damaged or missing from another tree; may be repeated."),
     ] = None,
+    repair_from_registries: Annotated[
+        bool, typer.Option("--repair-from-registries", help="Takes it from the registries that it was copied from.")
+    ] = False,
+    authfile: AuthfileOption = None,
+    insecure: InsecureOption = False,
+    ca: CaOption = None,
+    connect: ConnectOption = None,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Checks digests, sizes and what every index leads to, and names files that belong to nothing.
@@ -34,16 +49,19 @@ def verify(
     """
     from fake_registry.fixtures import Tree
     from fake_registry.fixtures import verify as verify_tree
-    from mirror.seed.repairing import Repair, TreeSource
+    from mirror.seed.repairing import Repair, Source, TreeSource
     from mirror.seed.repairing import repair as repair_tree
 
     tree = Tree.open(data)
-    sources = [TreeSource(Tree.open(other)) for other in repair_from or []]
-    with progress("Verifying") as tell:
-        problems = list(verify_tree(tree, tell, complete=complete))
-        repairs: list[Repair] = []
-        if repair or sources:
-            repairs, problems = repair_tree(tree, problems, sources, complete=complete, progress=tell)
+    sources: list[Source] = [TreeSource(Tree.open(other)) for other in repair_from or []]
+    repairs: list[Repair] = []
+    with ExitStack() as stack:
+        if repair_from_registries:
+            sources.append(stack.enter_context(_registries(authfile, insecure=insecure, ca=ca, connect=connect)))
+        with progress("Verifying") as tell:
+            problems = list(verify_tree(tree, tell, complete=complete))
+            if repair or sources:
+                repairs, problems = repair_tree(tree, problems, sources, complete=complete, progress=tell)
     for one in repairs:
         note(f"{printable(one.file)}: mended, from {one.source}")
     if output is not Format.TABLE:
@@ -56,6 +74,24 @@ def verify(
     note(f"{data}: {wrong or 'no'} problem{'' if wrong == 1 else 's'}{mended}")
     if wrong:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _registries(
+    authfile: Path | None, *, insecure: bool, ca: Path | None, connect: str | None
+) -> Iterator[RegistrySource]:
+    """The registries that the tree's hosts are called after, and in the end what they said in place of content."""
+    from mirror.seed.registry_source import RegistrySource
+
+    @asynccontextmanager
+    async def connected() -> AsyncIterator[Registries]:
+        async with network(ca, connect, 8) as connections:
+            yield registries(connections, (), creds=None, authfile=authfile, insecure=insecure, per_host=8)
+
+    with RegistrySource(connected) as source:
+        yield source
+    for problem in dict.fromkeys(source.problems):
+        typer.echo(printable(problem), err=True)
 
 
 def gc(

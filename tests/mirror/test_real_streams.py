@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.command import NOW, ROOT, ismirror
+from support.command import NOW, ROOT, ismirror, served_registry
 from support.serving import serving
 
 from fake_registry.core.registry import RegistryCore
@@ -177,3 +177,26 @@ def test_a_bundle_brings_all_of_them_over_the_gap(imports: list[dict[str, Any]],
             assert status == 201
             imported += sum(image["status"]["status"] == "Success" for image in answer["status"]["images"])
     assert imported == 271
+
+
+@pytest.mark.slow
+def test_every_image_is_copied_from_registries(tmp_path: Path, imports: list[dict[str, Any]]) -> None:
+    """As a real mirror: registries that have the images, a tree that is filled from them, imports from that."""
+    upstream, tree = tmp_path / "upstream", tmp_path / "tree"
+    done = ismirror("seed", "synth", "--streams", str(STREAMS), "--data", str(upstream))
+    assert (done.exit_code, done.stderr) == (0, f"{upstream}: images for 242 pull specs\n")
+    with served_registry(upstream) as registry:
+        options = ("--metadata-only", "--connect", registry.address, "--ca", str(registry.ca))
+        copy = ("seed", "streams", str(STREAMS), "--data", str(tree), *options, "-q", "-o", "json")
+        done = ismirror(*copy)
+        assert done.exit_code == 0, done.stderr
+        copied = done.json["copied"]
+        again = ismirror(*copy)
+    assert copied == len({image_of(pull_spec) for pull_spec in pull_specs_of(imports)})
+    assert (again.json["unchanged"], again.json["blobs"]) == (copied, 0)
+    assert ismirror("data", "diff", str(upstream), str(tree)).exit_code == 0
+    file = tmp_path / "imports.json"
+    file.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": imports}))
+    outcome = ismirror("import", str(file), "--data", str(tree), "--now", NOW, "-n", "openshift")
+    assert outcome.exit_code == 0, outcome.stderr
+    assert outcome.stderr.splitlines()[-1] == "271 of 271 imported"

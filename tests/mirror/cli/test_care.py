@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.command import ismirror, served_registry
 from support.registry import HOST, image, index, put_image
 from typer.testing import CliRunner
 
@@ -103,6 +104,27 @@ def test_what_no_tree_has_stays_wrong(tree: Tree, tmp_path: Path) -> None:
     out = run("verify", "--data", str(tree.root), "--repair-from", str(good.root), "-o", "json", expected=1)
     assert {problem["digest"] for problem in json.loads(out)} == {compute_digest(b"one")}
     assert blob(tree, b'{"v":2}').read_bytes() == b'{"v":2}'
+
+
+def test_a_tree_is_mended_from_where_it_was_copied(tree: Tree, tmp_path: Path) -> None:
+    good = filled(tmp_path / "good")
+    before = files_of(tree)
+    for name in ("a layer is damaged", "a config is missing", "an index and what it leads to"):
+        DAMAGE[name](tree)
+    blob(good, b'{"v":2}').unlink()
+    with served_registry(good.root) as registry:
+        reach = ("--connect", registry.address, "--ca", str(registry.ca))
+        verify_from = ("data", "verify", "--complete", "--data", str(tree.root), "--repair-from-registries", *reach)
+        done = ismirror(*verify_from)
+        assert done.exit_code == 1
+        digest = compute_digest(b'{"v":2}')
+        assert digest in done.stdout
+        assert f"blobs/{digest}: 404 BLOB_UNKNOWN" in done.stderr
+        good.put_blob(b'{"v":2}')
+        done = ismirror(*verify_from)
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert f"blobs/sha256/{digest.partition(':')[2]}: mended, from its registry" in done.stderr
+    assert files_of(tree) == before
 
 
 # --- gc, rm, tag --------------------------------------------------------------------------------------------------
