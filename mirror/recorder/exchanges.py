@@ -29,12 +29,11 @@ class Question(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     def of(cls, request: Request, host: str, *, negotiable: bool) -> Question:
         """What a request asks of a host; `negotiable` says whether its Accept header may make a difference."""
         headers = request.headers
-        credentials = headers.get("authorization", "")
         return cls(
             host=host,
             target=request.target,
             method=request.method,
-            authorization=credentials.partition(" ")[0].capitalize() if credentials else "",
+            authorization=_scheme(headers.get("authorization", "")),
             accept=headers.get("accept", "") if negotiable else "",
             part=headers.get("range", ""),
             known=headers.get("if-none-match", ""),
@@ -43,7 +42,7 @@ class Question(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
     def request(self) -> Request:
         """A request that asks this."""
         headers = {
-            "authorization": f"{self.authorization} {_CREDENTIALS}" if self.authorization else "",
+            "authorization": f"{self.authorization} {_CREDENTIALS}".strip("* ") if self.authorization else "",
             "accept": self.accept,
             "range": self.part,
             "if-none-match": self.known,
@@ -63,7 +62,7 @@ class Question(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
         """What a route has to say of the headers of a request to be for this: what is said is what is asked for."""
         found: dict[str, str | None] = {}
         if everything or authorization or self.authorization:
-            found["authorization"] = f"{self.authorization} *" if self.authorization else None
+            found["authorization"] = f"{self.authorization} *".removeprefix("* ") if self.authorization else None
         if everything or accept:
             found["accept"] = literal(self.accept) if self.accept else None
         if everything or part or self.part:
@@ -71,6 +70,14 @@ class Question(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
         if everything or part or self.known:
             found["if-none-match"] = literal(self.known) if self.known else None
         return found
+
+
+def _scheme(authorization: str) -> str:
+    """The scheme of an Authorization header; ``*`` for one that has none and may be nothing but a secret."""
+    scheme, space, _ = authorization.partition(" ")
+    if not authorization:
+        return ""
+    return scheme.capitalize() if space and scheme.isascii() and scheme.isalpha() and len(scheme) <= 20 else "*"
 
 
 def literal(text: str) -> str:

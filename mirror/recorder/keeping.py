@@ -99,6 +99,12 @@ class Secrets:
                 return
             self.add(password)
 
+    def add_form(self, form: bytes) -> None:
+        """Takes note of what a token endpoint is sent."""
+        for name, value in parse_qsl(form.decode("utf-8", "replace")):
+            if _SECRET_PARAMETERS.fullmatch(name):
+                self.add(value)
+
     def redacted(self, text: str) -> str:
         """A text without them, and without what makes the URLs in it good for anything."""
         for secret in self._texts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 from collections.abc import AsyncGenerator, AsyncIterator
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -115,6 +116,7 @@ class RecordingOrigin:
         asked = _Asked(request, upstream, target, Question.of(request, host, negotiable=negotiable))
         self._secrets.add_header(request.headers.get("authorization", ""))
         body = await _form(request) if request.method == "POST" else None
+        self._secrets.add_form(body or b"")
         try:
             response = await self._forwarder.send(
                 request.method, upstream, _without_namespace(request), asked.headers, body, target.name
@@ -136,7 +138,7 @@ class RecordingOrigin:
         """An answer that goes through memory."""
         request = asked.request
         try:
-            data = b"" if request.method == "HEAD" else await read_bounded(response, MAX_BODY)
+            data = b"" if request.method == "HEAD" else _decoded(response, await read_bounded(response, MAX_BODY))
         except RemoteError as error:
             raise _bad_gateway(str(error)) from None
         except (ClientError, OSError) as error:
@@ -349,6 +351,21 @@ async def _form(request: Request) -> bytes:
             if len(data) > _MAX_FORM:
                 raise errors.too_large(_MAX_FORM)
     return data
+
+
+def _decoded(response: ClientResponse, data: bytes) -> bytes:
+    """A body without the coding that nobody asked for (raises `RemoteError` if that cannot be undone)."""
+    coding = response.headers.get("Content-Encoding", "identity").strip().lower()
+    if coding == "identity" or not data:
+        return data
+    try:
+        decoder = zlib.decompressobj(wbits=31) if coding in {"gzip", "x-gzip"} else None
+        found = None if decoder is None else decoder.decompress(data, MAX_BODY)
+    except zlib.error:
+        found = None
+    if decoder is None or found is None or not decoder.eof:
+        raise RemoteError(f"{response.method} {response.url.with_query(None)}: a body in the coding {coding[:50]!r}")
+    return found
 
 
 def _length(response: ClientResponse) -> int | None:

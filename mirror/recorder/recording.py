@@ -27,6 +27,9 @@ from mirror.recorder.upstreams import Upstreams
 
 _COMPARED: Final = frozenset({"content-type", "docker-content-digest", "warning", "location", "link", "content-range"})
 _LOG_SUFFIX: Final = ".log"
+_COUNTED: Final = 100
+"""So many times in a row an answer goes into the log: whoever asks for ever does not fill the disk."""
+
 _MAX_LOG: Final = 1 << 30
 
 
@@ -72,6 +75,7 @@ class Recording:
         for line in _lines(self._log_path):
             self._add(line.question, line.given)
         self._changed = bool(self._runs)
+        self._writing = asyncio.Lock()
         try:
             self._log = os.open(self._log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             if self._runs:
@@ -86,8 +90,8 @@ class Recording:
 
     def add(self, question: Question, given: Given) -> None:
         """Keeps an answer. When this returns, killing the process loses nothing of it."""
-        os.write(self._log, msgspec.json.encode(_Line(question, given)) + b"\n")
-        self._add(question, given)
+        if self._add(question, given) <= _COUNTED:
+            os.write(self._log, msgspec.json.encode(_Line(question, given)) + b"\n")
         self._changed = True
 
     async def write(self) -> Totals:
@@ -96,6 +100,10 @@ class Recording:
         Raises:
             OSError: it cannot be written.
         """
+        async with self._writing:
+            return await self._write()
+
+    async def _write(self) -> Totals:
         self._changed = False
         routes: dict[str, list[dict[str, Any]]] = {one.host: [] for one in self._upstreams}
         lost = 0
@@ -117,12 +125,14 @@ class Recording:
             os.close(self._log)
         return totals
 
-    def _add(self, question: Question, given: Given) -> None:
+    def _add(self, question: Question, given: Given) -> int:
+        """Takes an answer; returns how many times in a row it has come now."""
         runs = self._runs.setdefault(question, [])
         if runs and runs[-1].given.is_like(given):
             runs[-1] = runs[-1]._replace(times=runs[-1].times + 1)
         else:
             runs.append(_Run(given, 1))
+        return runs[-1].times
 
     async def _routes(self, group: list[Question], *, protected: bool) -> tuple[list[dict[str, Any]], int]:
         """The routes for requests that differ in their headers only, and how many answers are lost."""

@@ -9,6 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from fake_registry.fixtures import Tree
+from mirror.errors import InputError
 from mirror.recorder.forwarding import Forwarder, Say
 from mirror.recorder.keeping import Secrets
 from mirror.recorder.origin import RecordingOrigin
@@ -61,7 +62,11 @@ class Recorder:
             await self._writing
         await self.origin.close()
         await self._network.__aexit__(None, None, None)
-        totals = await self._recording.close()
+        try:
+            totals = await self._recording.close()
+        except OSError as failure:
+            reason = failure.strerror or failure
+            raise InputError(f"{self._recording.path}: {reason}; its log has what it lacks, for the next one") from None
         lost = f", {totals.lost} answers could not be kept" if totals.lost else ""
         self._say(f"{self._recording.path}: {totals.routes} routes{lost}")
 

@@ -22,27 +22,37 @@ from support.pushing import Reply
 
 
 async def ask(
-    core: RegistryCore, method: str, target: str, host: str = "quay.io", headers: Mapping[str, str] = {}
+    core: RegistryCore,
+    method: str,
+    target: str,
+    host: str = "quay.io",
+    headers: Mapping[str, str] = {},
+    body: bytes | None = None,
 ) -> Reply:
     """Asks a core, and takes all of the answer. A connection that is closed without one is status 0."""
     path, _, query = target.partition("?")
     sent = {name.lower(): value for name, value in headers.items()}
-    response = await core.handle(Request(method, path, query, host=host, headers=sent, sni=host))
-    body = response.body
-    if isinstance(body, StreamBody):
+    asked = Request(method, path, query, host=host, headers=sent, sni=host, body=None if body is None else _once(body))
+    response = await core.handle(asked)
+    found = response.body
+    if isinstance(found, StreamBody):
         pieces = []
         try:
-            async for piece in body.pieces:
+            async for piece in found.pieces:
                 pieces.append(piece)
         finally:
-            await body.pieces.aclose()
-        body = b"".join(pieces)
-    elif isinstance(body, FileBody):
-        with body.path.open("rb") as file:
-            file.seek(body.offset)
-            body = file.read(body.length)
+            await found.pieces.aclose()
+        found = b"".join(pieces)
+    elif isinstance(found, FileBody):
+        with found.path.open("rb") as file:
+            file.seek(found.offset)
+            found = file.read(found.length)
     fields = [(str(name).lower(), value) for name, value in response.headers]
-    return Reply(0 if response.drop else response.status, fields, body)
+    return Reply(0 if response.drop else response.status, fields, found)
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data
 
 
 @dataclass

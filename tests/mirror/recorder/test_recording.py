@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
@@ -194,6 +195,22 @@ class TestTheSameAnswers:
             first = await ask(session.core, "GET", f"/v2/team/app/manifests/{digest}")
         again = await ask(studio.replay(), "GET", f"/v2/team/app/manifests/{digest}")
         assert (again.status, again.body) == (first.status, first.body) == (200, b'{"schemaVersion": 2}')
+
+    @pytest.mark.parametrize("coding", ["gzip", "br"])
+    async def test_codings_that_nobody_asked_for(self, studio: Studio, coding: str) -> None:
+        body = b'{"name":"team/app","tags":[]}'
+        digest = studio.upstream.tree.put_blob(gzip.compress(body, mtime=0))
+        headers = {"Content-Type": "application/json", "Content-Encoding": coding}
+        route = {"path": "/v2/team/app/tags/list", "content": digest, "headers": headers}
+        async with FakeRegistry(studio.upstream.tree.root, hosts={"quay.io": {"routes": [route]}}) as upstream:
+            studio.upstream = upstream
+            async with studio.session() as session:
+                first = await ask(session.core, "GET", "/v2/team/app/tags/list")
+        if coding == "gzip":
+            again = await ask(studio.replay(), "GET", "/v2/team/app/tags/list")
+            assert (first.body, again.body) == (body, body)
+        else:
+            assert first.status == 502
 
     async def test_no_answer(self, studio: Studio) -> None:
         studio.upstream.faults.add(host="quay.io", kind="tags", cut="before")
@@ -397,6 +414,33 @@ class TestSecrets:
         assert again.body == b"no entry with Basic redacted"
         assert again.header("Link") == "<https://quay.io/x?redacted>"
 
+    async def test_a_header_that_is_nothing_but_a_secret(self, studio: Studio) -> None:
+        async with studio.session() as session:
+            for sent in ({"Authorization": "s3same-open"}, {}):
+                await ask(session.core, "GET", "/v2/team/app/manifests/none", headers=sent)
+        assert "s3same" not in studio.text().lower()
+        replay = studio.replay()
+        for sent in ({"Authorization": "another-one"}, {}):
+            assert (await ask(replay, "GET", "/v2/team/app/manifests/none", headers=sent)).status == 404
+
+    async def test_a_form(self, studio: Studio) -> None:
+        """Where tokens are asked for by POST, what is sent is nowhere kept, and what comes back neither."""
+        body = json.dumps({"access_token": "a" * 30, "refresh_token": "r" * 30, "echo": PASSWORD, "expires_in": 60})
+        route = {"path": "/token", "method": "POST", "body": body}
+        async with FakeRegistry(hosts={"quay.io": {"routes": [route]}}) as upstream:
+            studio.upstream = upstream
+            form = f"grant_type=password&username=me&password={PASSWORD}&scope=x".encode()
+            async with studio.session() as session:
+                first = await ask(session.core, "POST", "/token", body=form)
+        assert json.loads(first.body)["access_token"] == "a" * 30
+        again = await ask(studio.replay(), "POST", "/token", body=b"grant_type=password&username=me&password=no")
+        assert json.loads(again.body) == {
+            "access_token": "redacted",
+            "refresh_token": "redacted",
+            "echo": "redacted",
+            "expires_in": 60,
+        }
+
     async def test_signed_requests_are_not_kept(self, studio: Studio) -> None:
         async with studio.session() as session:
             assert (await ask(session.core, "GET", f"/blob?{SIGNED}")).status == 404
@@ -515,6 +559,18 @@ class TestTheFile:
             async with studio.session():
                 pass
         assert studio.text() == text
+
+    async def test_a_file_that_cannot_be_written(self, studio: Studio) -> None:
+        studio.file = studio.file.parent / "kept" / "recorded.yaml"
+        studio.file.parent.mkdir()
+        with pytest.raises(InputError, match="its log has what it lacks"):
+            async with studio.session() as session:
+                first = await ask(session.core, "GET", "/v2/team/app/tags/list")
+                studio.file.mkdir()  # somebody else's
+        studio.file.rmdir()
+        async with studio.session():
+            pass
+        assert significant(await ask(studio.replay(), "GET", "/v2/team/app/tags/list")) == significant(first)
 
     async def test_nowhere_to_write(self, studio: Studio) -> None:
         studio.file = studio.file.parent / "none" / "recorded.yaml"
