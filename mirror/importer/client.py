@@ -100,7 +100,7 @@ class RepositoryContext:
                 return await self._ping("http", insecure=insecure)
             raise
         if not _speaks_v2(answer):
-            status = f"{answer.status} {answer.reason}".rstrip()
+            status = f"{answer.status} {answer.reason}"
             text = f'endpoint "{base}" does not support v2 API (got {status})'
             raise ClientFailure(text).about("no-registry")
         self.authorization.remember(url, answer)
@@ -125,7 +125,7 @@ class RepositoryClient:
         return self._context.base or await self._context.connect(insecure=self._insecure)
 
     async def _send(self, method: str, target: str, headers: Headers, reads: Reads = reads_body) -> Answer:
-        base = await self._base()
+        base = self._context.base or await self._base()
         return await self._request(method, Url(base.scheme, base.host, target), headers, reads)
 
     async def _request(self, method: str, url: Url, headers: Headers, reads: Reads = reads_body) -> Answer:
@@ -162,7 +162,8 @@ class RepositoryClient:
         Raises:
             ClientFailure: the request failed, or the content is not that of the digest.
         """
-        await self._base()
+        if self._context.base is None:
+            await self._base()  # a ping is never repeated
         return await self._retrying(partial(self._manifest, reference, limit))
 
     async def _manifest(self, reference: str, limit: RateLimit | None) -> RawManifest:
@@ -212,7 +213,8 @@ class RepositoryClient:
             ClientFailure: the request failed or the answer has no usable length.
         """
         check_digest_form(digest)
-        await self._base()
+        if self._context.base is None:
+            await self._base()  # a ping is never repeated
         return await self._retrying(partial(self._blob_size, digest, limit))
 
     async def _blob_size(self, digest: str, limit: RateLimit | None) -> int:
@@ -235,7 +237,8 @@ class RepositoryClient:
         Raises:
             ClientFailure: a page failed; nothing of the others is kept.
         """
-        await self._base()
+        if self._context.base is None:
+            await self._base()  # a ping is never repeated
         return await self._retrying(partial(self._tags, limit))
 
     async def _tags(self, limit: RateLimit | None) -> list[str]:

@@ -136,7 +136,7 @@ class RegistriesConfig:
 
     def match(self, named: Named) -> RegistryEntry | None:
         """The entry that decides where a reference is pulled from: the one of the longest scope around it."""
-        scope = named.name()
+        scope = named.name() if self._by_location else ""
         while scope:
             entry = self._by_location.get(scope)
             if entry is not None:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
 __all__ = ["prioritize_tags"]
 
 LARGEST_NUMBER = 2**64 - 1
+LONGEST_TAG = 128
 
 # A part of a pre-release: its number, or its text with 0 in front where numbers have their value; numbers sort
 # before texts.
@@ -81,13 +84,35 @@ def _minor_version(text: str) -> _Version | None:
     return _semantic_version(f"{match['minor']}.0{match['word']}") if match else None
 
 
+class _Read(NamedTuple):
+    """A tag that is a version: the minor ones come first."""
+
+    is_full: bool
+    version: _Version
+    prefix: str
+
+
+def _read(tag: str) -> _Read | None:
+    """What a tag says; None if it is no version."""
+    prefix = "v" if tag.startswith("v") else ""
+    short = tag.removeprefix("v")
+    if version := _semantic_version(short):
+        return _Read(True, version, prefix)
+    if version := _minor_version(short):
+        return _Read(False, version, prefix)
+    return None
+
+
+# Repositories are imported again and again.
+_remembered = lru_cache(maxsize=8192)(_read)
+
 _Versioned: TypeAlias = tuple[_Version, str, str]  # version, prefix, tag
 
 
 def _newest_first(tags: list[_Versioned]) -> list[str]:
     """Newest first; of equal versions the one without ``v`` first, and of those the one that came first."""
-    tags.sort(key=lambda entry: entry[1])
-    tags.sort(key=lambda entry: entry[0], reverse=True)
+    tags.sort(key=itemgetter(1))
+    tags.sort(key=itemgetter(0), reverse=True)
     return [tag for _, _, tag in tags]
 
 
@@ -102,14 +127,10 @@ def prioritize_tags(tags: Iterable[str]) -> list[str]:
     full: list[_Versioned] = []
     other: list[str] = []
     for tag in tags:
-        prefix = "v" if tag.startswith("v") else ""
-        short = tag.removeprefix("v")
         if tag == "latest":
             latest.append(tag)
-        elif version := _semantic_version(short):
-            full.append((version, prefix, tag))
-        elif version := _minor_version(short):
-            minor.append((version, prefix, tag))
+        elif read := (_remembered if len(tag) <= LONGEST_TAG else _read)(tag):
+            (full if read.is_full else minor).append((read.version, read.prefix, tag))
         else:
             other.append(tag)
     return [*latest, *_newest_first(minor), *_newest_first(full), *sorted(other)]

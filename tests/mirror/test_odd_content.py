@@ -55,14 +55,17 @@ class Bytes:
 
     concurrency = 1
 
-    def __init__(self, answers: dict[str, tuple[int, dict[str, str], bytes]]) -> None:
+    def __init__(
+        self, answers: dict[str, tuple[int, dict[str, str], bytes]], reasons: dict[int, str] | None = None
+    ) -> None:
+        self.reasons = reasons or {}
         self.answers = {"/v2/": (200, {}, b"{}"), **answers}
         self.asked: list[str] = []
 
     async def send(self, method: str, scheme: str, host: str, target: str, headers: Any, **_: Any) -> Answer:
         self.asked.append(target)
         status, lines, body = self.answers.get(target, (404, {}, b"404 page not found\n"))
-        return Answer(status, reason_phrase(status), list(lines.items()), body)
+        return Answer(status, self.reasons.get(status, reason_phrase(status)), list(lines.items()), body)
 
     async def aclose(self) -> None:
         pass
@@ -299,6 +302,13 @@ async def test_pages_that_nobody_reads_may_be_broken() -> None:
     broken = {"content-encoding": "gzip"}
     transport = Bytes({"/v2/": (200, broken, b"no gzip"), f"{BASE}/manifests/v1": (503, broken, b"no gzip")})
     assert await outcome(transport) == "received unexpected HTTP status: 503 Service Unavailable"
+
+
+@pytest.mark.parametrize(("status", "text"), [(503, "503 Service Unavailable"), (599, "599 ")])
+async def test_statuses_without_a_reason_keep_the_space_before_it(status: int, text: str) -> None:
+    """Go shows what follows the protocol in the first line of an answer: of an unknown status a space and nothing."""
+    answer = {f"{BASE}/manifests/v1": (status, {}, b"")}
+    assert await outcome(Bytes(answer, reasons={599: ""})) == f"received unexpected HTTP status: {text}"
 
 
 @pytest.mark.parametrize(
