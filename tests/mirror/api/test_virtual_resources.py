@@ -370,7 +370,7 @@ async def test_what_a_push_says(api: ApiCore) -> None:
                     "image.dockerImageLayers",
                     (
                         'Invalid value: [{"Name":"a","LayerSize":1,"MediaType":"x"}]: '
-                        'dockerImageLayers should not be set '
+                        "dockerImageLayers should not be set "
                         "when dockerImageManifests is set"
                     ),
                 ),
