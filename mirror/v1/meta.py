@@ -32,8 +32,12 @@ def nullable() -> Any:
     return msgspec.field(default_factory=_null)
 
 
-class V1(msgspec.Struct, omit_defaults=True):
-    """Base of all API types: what is empty is left out, unless its field says otherwise."""
+class V1(msgspec.Struct, omit_defaults=True, gc=False):
+    """Base of all API types: what is empty is left out, unless its field says otherwise.
+
+    Nothing in them refers back to what they are part of, so that the cyclic collector need not look at them: it took
+    most of the time of long lists.
+    """
 
 
 class OwnerReference(V1):
