@@ -240,12 +240,10 @@ def _rule(registries: RegistriesConfig, reference: Reference) -> MirrorRule | No
     entry = rule_of(registries, reference)
     if entry is None:
         return None
-    skipped = "tag-only" if reference.id else "digest-only"
-    return MirrorRule(
-        scope=entry.location,
-        mirrors=[one.location for one in entry.mirrors if one.pull_from_mirror != skipped],
-        skipped=[one.location for one in entry.mirrors if one.pull_from_mirror == skipped],
-    )
+    other = "tag-only" if reference.id else "digest-only"
+    mirrors = [one.location for one in entry.mirrors if one.pull_from_mirror != other]
+    skipped = [one.location for one in entry.mirrors if one.location not in mirrors]
+    return MirrorRule(scope=entry.location, mirrors=mirrors, skipped=skipped)
 
 
 def _nearly(registries: RegistriesConfig, reference: Reference) -> list[str]:

@@ -10,6 +10,7 @@ import pytest
 import yaml
 from support.command import NOW, ROOT, Outcome, ismirror, served_registry
 from support.preflight_cases import image_config, mirrors
+from support.serving import served_api
 
 from fake_registry.fixtures import Tree
 from mirror.errors import InputError
@@ -368,3 +369,25 @@ def test_a_file_without_image_streams_is_named(tree: Path, tmp_path: Path) -> No
     folder = tmp_path / "folder"
     folder.mkdir()
     assert "no ImageStream and no ImageStreamImport in it" in check(str(folder), tree).stderr
+
+
+# Image streams of a cluster
+
+
+def test_the_image_streams_of_a_live_cluster(tree: Path, tmp_path: Path) -> None:
+    streams = [stream(follows("1", "quay.io/team/app:1")), stream(follows("9", "quay.io/team/app:9"), name="lost")]
+    with served_api(tmp_path, "--data", str(tree)) as ask:
+        for one, namespace in zip(streams, ("demo", "other"), strict=True):
+            one["metadata"]["namespace"] = namespace
+            path = f"/apis/image.openshift.io/v1/namespaces/{namespace}/imagestreams"
+            assert ask("POST", path, one)[0] == 201
+        live = ("--kubeconfig", str(tmp_path / "kubeconfig"), "--data", str(tree), "-o", "json")
+        everywhere = ismirror("preflight", *live)
+        one_namespace = ismirror("preflight", "-n", "demo", *live)
+    assert everywhere.exit_code == 1, everywhere.stderr
+    assert [(one["namespace"], one["stream"], one["verdict"]) for one in everywhere.json["tags"]] == [
+        ("demo", "app", "imports"),
+        ("other", "lost", "fails"),
+    ]
+    assert one_namespace.exit_code == 0
+    assert [one["namespace"] for one in one_namespace.json["tags"]] == ["demo"]

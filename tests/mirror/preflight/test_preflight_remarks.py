@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.certificates import Authority
+from support.command import ROOT
 from support.preflight_cases import CASES, image_config, mirrors, tag
 
 from fake_registry.config import Host, Route
@@ -215,6 +216,12 @@ def test_every_cause_has_words_and_a_test() -> None:
         )
     }
     assert {case[0] for case in CASES} | here == set(Cause)
+
+
+def test_every_cause_is_in_the_documentation() -> None:
+    page = (ROOT / "docs" / "preflight.md").read_text()
+    for cause in Cause:
+        assert f"| `{cause}` | {cause.explanation} |\n" in page
 
 
 def test_authorities_of_a_config_map_are_trusted(tmp_path: Path) -> None:
