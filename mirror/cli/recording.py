@@ -53,6 +53,12 @@ RecordAuthfileOption = Annotated[
     Path | None,
     typer.Option(metavar="FILE", help="Logs in as this file says; clients need not.", rich_help_panel=_PANEL),
 ]
+RecordAnonymousOption = Annotated[
+    bool,
+    typer.Option(
+        "--record-anonymous", help="Fetches tokens as nobody in particular; clients need not.", rich_help_panel=_PANEL
+    ),
+]
 RecordConnectOption = Annotated[
     str | None,
     typer.Option(
@@ -78,6 +84,7 @@ class RecordingOptions(NamedTuple):
     insecure: bool
     creds: str | None
     authfile: Path | None
+    anonymous: bool
     connect: str | None
     proxy: str | None
 
@@ -117,7 +124,7 @@ class RecordingOptions(NamedTuple):
     def _logins(self, first: str) -> Logins | None:
         from mirror.seed.remote.credentials import Logins, login_files, parse_login
 
-        if self.creds is None and self.authfile is None:
+        if self.creds is None and self.authfile is None and not self.anonymous:
             return None
         files = [] if self.authfile is None else login_files(os.environ, Path.home(), self.authfile)
         return Logins(files, {} if self.creds is None else {first: parse_login(self.creds)})

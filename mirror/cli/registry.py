@@ -10,6 +10,7 @@ import typer
 
 from mirror.cli.options import UsageError
 from mirror.cli.recording import (
+    RecordAnonymousOption,
     RecordAuthfileOption,
     RecordCaOption,
     RecordConnectOption,
@@ -68,6 +69,7 @@ def registry(
     record_insecure: RecordInsecureOption = False,
     record_creds: RecordCredsOption = None,
     record_authfile: RecordAuthfileOption = None,
+    record_anonymous: RecordAnonymousOption = False,
     record_connect: RecordConnectOption = None,
     record_proxy: RecordProxyOption = None,
 ) -> None:
@@ -102,6 +104,7 @@ def registry(
         record_insecure,
         record_creds,
         record_authfile,
+        record_anonymous,
         record_connect,
         record_proxy,
     )

@@ -74,13 +74,16 @@ class Studio:
     file: Path
 
     @asynccontextmanager
-    async def session(self, *sources: str, login: Login | None = None) -> AsyncIterator[Session]:
-        """Records what is asked of its core."""
+    async def session(
+        self, *sources: str, login: Login | None = None, anonymous: bool = False
+    ) -> AsyncIterator[Session]:
+        """Records what is asked of its core. With a login, or `anonymous`, the recorder fetches the tokens."""
         said: list[str] = []
         upstreams = Upstreams(parse_upstream(text) for text in sources or ("quay.io",))
         network = Network(ca=self.upstream.ca_pem, connect=tuple(self.upstream.address))
         recording = Recording(self.file, self.tree, upstreams)
-        logins = None if login is None else Logins([], {"quay.io": login})
+        given = {} if login is None else {"quay.io": login}
+        logins = Logins([], given) if given or anonymous else None
         recorder = Recorder(self.tree, upstreams, recording, network, said.append, logins=logins)
         core = RegistryCore(self.tree, upstreams.hosts(None), origin=recorder.origin, default_host=upstreams.only)
         async with recorder:

@@ -218,6 +218,20 @@ class TestTheSameAnswers:
             assert (await ask(session.core, "GET", "/v2/team/app/tags/list")).status == 0
         assert (await ask(studio.replay(), "GET", "/v2/team/app/tags/list")).status == 0
 
+    async def test_clear_text(self, studio: Studio) -> None:
+        hosts = {"plain.example.com:5000": {"scheme": "http"}}
+        async with FakeRegistry(hosts=hosts) as upstream:
+            upstream.push_image("plain.example.com:5000/app:1")
+            studio.upstream = upstream
+            async with studio.session("http://plain.example.com:5000") as session:
+                first = await ask(session.core, "GET", "/v2/app/manifests/1", "plain.example.com:5000")
+        assert first.status == 200
+        replay = studio.replay()
+        config = replay.host("plain.example.com:5000")
+        assert (config and config.scheme) == "http"
+        again = await ask(replay, "GET", "/v2/app/manifests/1", "plain.example.com:5000")
+        assert significant(again) == significant(first)
+
     async def test_two_challenges(self, studio: Studio) -> None:
         challenges = ['Bearer realm="https://quay.io/token"', 'Basic realm="x"']
         route = {"path": "/v2/", "status": 401, "headers": {"WWW-Authenticate": challenges}}
@@ -476,6 +490,42 @@ class TestSecrets:
             async with studio.session(login=Login("me", PASSWORD)) as session:
                 assert (await ask(session.core, "GET", "/v2/")).status == 502
             assert {entry.host for entry in upstream.journal} == {"quay.io"}
+
+    async def test_tokens_from_another_host_that_is_recorded(self, studio: Studio) -> None:
+        """As with Docker Hub: once the clients fetch them, once the recorder does."""
+        challenge = 'Bearer realm="https://auth.example.com/token",service="x"'
+        refusal = {"status": 401, "when": {"Authorization": None}, "headers": {"WWW-Authenticate": challenge}}
+        path, scope = "/v2/team/app/manifests/1.0", "/token?service=x&scope=repository%3Ateam%2Fapp%3Apull"
+        config: dict[str, Any] = {
+            "quay.io": {"routes": [{"path": path, **refusal}]},
+            "auth.example.com": {"routes": [{"path": scope, "body": '{"token": "abcdefgh"}'}]},
+        }
+        async with FakeRegistry(studio.upstream.tree.root, hosts=config) as upstream:
+            studio.upstream = upstream
+            async with studio.session("quay.io", "auth.example.com") as session:
+                first = [
+                    await ask(session.core, "GET", path),
+                    await ask(session.core, "GET", scope, "auth.example.com"),
+                    await ask(session.core, "GET", path, headers={"Authorization": "Bearer abcdefgh"}),
+                ]
+            file, studio.file = studio.file, studio.file.with_name("logged-in.yaml")
+            async with studio.session("quay.io", "auth.example.com", login=Login("other", "login")) as session:
+                assert (await ask(session.core, "GET", path)).status == 502  # the login is another one's
+            async with studio.session("quay.io", "auth.example.com", anonymous=True) as session:
+                logged_in = await ask(session.core, "GET", path)
+        assert [reply.status for reply in first] == [401, 200, 200]
+        assert significant(logged_in) == significant(first[2])
+        assert significant(await ask(studio.replay(), "GET", path)) == significant(first[2])
+        studio.file = file
+        replay = studio.replay()
+        again = [
+            await ask(replay, "GET", path),
+            await ask(replay, "GET", scope, "auth.example.com"),
+            await ask(replay, "GET", path, headers={"Authorization": "Bearer redacted"}),
+        ]
+        assert json.loads(again[1].body) == {"token": "redacted"}
+        assert [significant(reply)[:2] for reply in again] == [significant(reply)[:2] for reply in first]
+        assert "abcdefgh" not in studio.text()
 
     async def test_tokens_are_as_good_as_new(self, studio: Studio) -> None:
         body = json.dumps({"token": "x" * 40, "expires_in": 60, "issued_at": "2020-01-01T00:00:00Z"})
