@@ -6,13 +6,16 @@ import asyncio
 import contextlib
 import signal
 from collections.abc import AsyncIterator, Callable
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from fake_registry.control import AccessLog, Controlled, ControlPlane, Metrics, OneProcess
 from fake_registry.core.changes import Configure, make
+from fake_registry.core.registry import RegistryCore
 from fake_registry.one_host import OneHost
 from fake_registry.processes.plan import Listening, Plan
 from fake_registry.server import RegistryServer
+
+if TYPE_CHECKING:
+    from fake_registry.control import Controlled, Metrics
 
 LEISURE: Final = 0.5
 """Seconds after the start that belong to clients that have waited for it."""
@@ -28,9 +31,11 @@ async def serving(plan: Plan, reloaded: Callable[[Configure], None] | None = Non
     counted = metrics(plan) if plan.control else None
     async with contextlib.AsyncExitStack() as stack:
         if plan.access_log:
-            stack.enter_context(contextlib.closing(AccessLog(core)))
+            log_access(stack, core)
         await listen(stack, plan)
         if plan.control:
+            from fake_registry.control import OneProcess  # noqa: PLC0415 - not loaded where it is not wanted
+
             await serve_control(stack, plan, OneProcess(core, counted))
         if plan.reload is not None:
             read = plan.reload
@@ -49,8 +54,17 @@ async def serving(plan: Plan, reloaded: Callable[[Configure], None] | None = Non
         yield
 
 
+def log_access(stack: contextlib.AsyncExitStack, core: RegistryCore) -> None:
+    """Writes a line for each request until the stack is closed."""
+    from fake_registry.control import AccessLog  # noqa: PLC0415 - not loaded where it is not wanted
+
+    stack.enter_context(contextlib.closing(AccessLog(core)))
+
+
 def metrics(plan: Plan) -> Metrics | None:
     """Counts from now on, if what counts is installed."""
+    from fake_registry.control import Metrics  # noqa: PLC0415 - not loaded where it is not wanted
+
     try:
         return Metrics(plan.core)
     except ImportError:
@@ -69,6 +83,8 @@ async def listen(stack: contextlib.AsyncExitStack, plan: Plan) -> None:
 
 async def serve_control(stack: contextlib.AsyncExitStack, plan: Plan, controlled: Controlled) -> None:
     """Serves the control plane until the stack is closed."""
+    from fake_registry.control import ControlPlane  # noqa: PLC0415 - not loaded where it is not wanted
+
     plane = ControlPlane(controlled, token=plan.token)
     server = await stack.enter_async_context(RegistryServer(plane, plan.authority))
     await server.listen(list(plan.control))

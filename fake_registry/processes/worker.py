@@ -11,7 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fake_registry.control import AccessLog, JournalFilter, Metrics
+from fake_registry.control import JournalFilter, Metrics
 from fake_registry.control.controlled import journal_page, tree_problems
 from fake_registry.control.documents import JournalPage
 from fake_registry.control.metrics import Exposition, Family, exposition
@@ -20,7 +20,7 @@ from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import TallyFull
 from fake_registry.processes.channel import Answer, Ask, AskHealth, AskJournal, AskMetrics, LoopChannel
 from fake_registry.processes.plan import Plan
-from fake_registry.processes.serving import listen, metrics, serve_control, stop_signal
+from fake_registry.processes.serving import listen, log_access, metrics, serve_control, stop_signal
 
 _CHANGES: Final = (Configure, AddFault, RemoveFault, ClearFaults, Forget, Reset)
 
@@ -30,7 +30,7 @@ async def work(plan: Plan, end: socket.socket) -> None:
     counted = metrics(plan) if plan.control else None
     async with contextlib.AsyncExitStack() as stack:
         if plan.access_log:
-            stack.enter_context(contextlib.closing(AccessLog(plan.core)))
+            log_access(stack, plan.core)
         stopped = stop_signal(signal.SIGTERM)
         channel = await _channel(stack, end)
         await listen(stack, plan)

@@ -171,7 +171,6 @@ def _listening(stack: contextlib.ExitStack, options: ServerOptions) -> list[list
 
 
 def _print_addresses(listening: list[Listening], ca_file: Path, control: list[socket.socket]) -> None:
-    from fake_registry.control.documents import PREFIX
     from fake_registry.listening import Address
 
     typer.echo(f"registry listening on {Address.of(listening[0].sockets[0])}")
@@ -179,6 +178,8 @@ def _print_addresses(listening: list[Listening], ca_file: Path, control: list[so
     for one in listening[1:]:
         typer.echo(f"{one.serving} listening on {Address.of(one.sockets[0])}")
     if control:
+        from fake_registry.control.documents import PREFIX
+
         typer.echo(f"control plane: http://{Address.of(control[0])}{PREFIX}")
 
 
