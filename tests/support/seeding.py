@@ -100,12 +100,13 @@ class Upstream:
         return summary
 
     async def push(
-        self, tree: Tree, target: str, *names: str, keep_hosts: bool = False, logins: Any = None, **options: Any
+        self, tree: Tree, target: str, *names: str, keep_hosts: bool = False, reach: Any = None, **options: Any
     ) -> PushSummary:
-        """Pushes from a tree, and checks that everything is accounted for."""
+        """Pushes from a tree, and checks that everything is accounted for; `reach` is for `registries`."""
         progress = Silent()
         place = parse_target(target, keep_hosts=keep_hosts)
-        async with self.registries(logins=logins or {}) as registries:
+        reach = (reach or {}) | {"logins": options.pop("logins", {})}
+        async with self.registries(**reach) as registries:
             found = shipments(tree, place, names)
             summary = await push_images(found, place, registries, progress, **options)
         assert progress.images == len(progress.results) == len(summary.images)

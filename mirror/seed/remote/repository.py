@@ -195,11 +195,13 @@ class Repository:
     async def _referrers(self, path: str) -> tuple[list[Descriptor], str]:
         async with self.registry.exchange("GET", path, self._read, headers={"Accept": OCI_INDEX}) as response:
             data = await read_bounded(response, MAX_MANIFEST)
-            following = _next_page(response)
+            following, stated = _next_page(response), response.content_type
         try:
             manifests = msgspec.json.decode(data, type=Index).manifests
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-            raise RemoteError(f"{self}: the list of referrers is no index", status=404) from None
+            damaged = stated == OCI_INDEX  # else something that answers everything, and knows no such lists
+            status = 0 if damaged else 404
+            raise RemoteError(f"{self}: the list of referrers is no index", status=status, passing=damaged) from None
         return [manifest for manifest in manifests if is_digest(manifest.digest)], following
 
     async def small_blob(self, digest: str, limit: int) -> bytes:

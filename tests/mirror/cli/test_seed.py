@@ -146,3 +146,51 @@ def test_a_tree_without_layers_cannot_be_pushed(tmp_path: Path) -> None:
         done = ismirror("seed", "push", str(tree), "mirror.example.com", *options)
     assert (done.exit_code, done.stdout) == (1, "")
     assert "is not in the tree, which may have metadata only" in done.stderr
+
+
+def test_copy_says_what_it_did_and_what_it_could_not(tmp_path: Path) -> None:
+    tree = tmp_path / "tree"
+    with served_registry(ROOT / "data" / "tree") as registry:
+        reach = ("--data", str(tree), "--connect", registry.address, "--ca", str(registry.ca), "--metadata-only")
+        copy = ("seed", "copy", "docker.io/library/nginx:latest", "quay.io/none:1", *reach)
+        plan = ismirror(*copy, "--dry-run")
+        assert not tree.exists()
+        done = ismirror(*copy)
+        again = ismirror(*copy, "-o", "json", "-q")
+    failed = (
+        "failed quay.io/none:1: GET https://quay.io/v2/none/manifests/1: "
+        "404 NAME_UNKNOWN: repository name not known to registry"
+    )
+    header, *rows = plan.stdout.splitlines()
+    assert header.split() == ["IMAGE", "DIGEST", "STATUS", "BLOBS", "BYTES"]
+    assert [row.split()[2] for row in rows] == ["planned", "failed"]
+    assert (plan.exit_code, done.exit_code, again.exit_code) == (1, 1, 1)
+    assert done.stdout == ""
+    *lines, summary, last = done.stderr.splitlines()
+    assert sorted(line.partition(",")[0] for line in lines) == ["copied docker.io/library/nginx:latest", failed]
+    assert last == failed
+    blobs, size = rows[0].split()[3:]
+    assert summary.startswith(f"{tree}: 1 image copied, 0 unchanged, 1 failed; {blobs} blobs, ")
+    assert again.stderr == f"{failed}\n"
+    assert (again.json["unchanged"], again.json["failed"], again.json["bytes"]) == (1, 1, 0)
+    assert int(size) > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        ((), "nothing to copy: name images or repositories, or a file with --by-digest-list"),
+        (("quay.io/a:1", "--tags", "1*"), "choose among the tags of whole repositories; none is named"),
+        (("quay.io/a", "docker.io/b", "--creds", "me:secret"), "--creds: is for one registry, but there are docker.io"),
+        (("quay.io/a", "--ca", "none.pem"), "none.pem: No such file or directory"),
+        (("quay.io/a", "--authfile", "none.json"), "none.json: no such file; expected logins as"),
+        (("quay.io/a", "--platform", "linux"), "--platform: 'linux': expected OS/ARCHITECTURE"),
+    ],
+)
+def test_copy_with_wrong_options_asks_nobody(arguments: tuple[str, ...], problem: str, tmp_path: Path) -> None:
+    options = ("--data", "tree", "--connect", "127.0.0.1:1")
+    done = ismirror("seed", "copy", *arguments, *options, cwd=tmp_path)
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert problem in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert "secret" not in done.stderr

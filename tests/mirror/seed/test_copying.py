@@ -210,3 +210,25 @@ async def test_tags_are_chosen_and_signatures_come_along(origin: Tree, tmp_path:
     assert [one.descriptor.digest for one in copied.referrers(first)] == [compute_digest(sbom)]
     assert copied.find_blob(compute_digest(b"payload"))
     assert not copied.find_blob(compute_digest(LARGE))
+
+
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (FaultAction(corrupt=5), 1),
+        (FaultAction(status=503), 1),
+        (FaultAction(status=404), 0),
+        (FaultAction(body="<html></html>", content_type="text/html"), 0),
+    ],
+    ids=["damaged", "503", "404", "something else"],
+)
+async def test_lists_of_referrers_come_again(origin: Tree, tmp_path: Path, action: FaultAction, expected: int) -> None:
+    snapshot = origin.snapshot(HOST, "app")
+    assert snapshot is not None
+    for blob in (b'{"sbom":1}', b"parts"):
+        origin.put_blob(blob)
+    origin.put_manifest(HOST, "app", image(b'{"sbom":1}', [b"parts"], subject=snapshot.tags["1.0"]), OCI_MANIFEST)
+    fault = Fault(match=FaultMatch(kind="referrers"), action=action, times=1)
+    async with upstream(origin, [fault]) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0")
+    assert [(one.status, one.referrers) for one in summary.images] == [("copied", expected)]

@@ -18,6 +18,7 @@ from mirror.importer.registries import RegistriesConfig, mirror_sets_of
 from mirror.reference import parse_normalized_named
 from mirror.seed.mirror_sets import mirror_sets
 from mirror.seed.remote.credentials import Login
+from mirror.seed.remote.patience import Patience
 from mirror.seed.targets import parse_target, shipments
 
 TARGET = "mirror.example.com:5000"
@@ -185,7 +186,8 @@ async def test_faults_are_overcome(origin: Tree, tmp_path: Path, action: FaultAc
         for method in ("HEAD", "POST", "PUT")
     ]
     async with upstream(target, hosts={TARGET: Host(faults=faults)}) as registry:
-        summary = await registry.push(origin, TARGET)
+        # as many tries as there are faults: it does not matter who meets them
+        summary = await registry.push(origin, TARGET, reach={"patience": Patience(attempts=16)})
         assert [one.reason for one in summary.images if one.reason] == []
         times = [entry.time for entry in registry.journal]
         for wait in [entry.time for entry in registry.journal if entry.status == 429]:
