@@ -37,6 +37,7 @@ _PIECE: Final = 128 << 10
 _WINDOW: Final = 32 << 20
 _FREE: Final = 1 << 30
 _RATIO: Final = 1000
+_TEMPORARY: Final = re.compile(r"\.[0-9]+\.([0-9]{1,9})\.tmp")
 _NUMBERED: Final = re.compile(r"(.+)\.([0-9]{3,})")
 
 
@@ -297,6 +298,7 @@ class PartsWriter:
         self._unflushed = 0
 
     def __enter__(self) -> Self:
+        _sweep(self._path)
         self._stack.callback(self._discard)
         self._begin()
         return self
@@ -375,6 +377,24 @@ class PartsWriter:
             self._file.close()
         for temporary, _, _ in self._done:
             temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Removes what somebody left who was killed while writing a bundle of this name: it may be large, and is hidden."""
+    for left in path.parent.glob(f".{_escaped(path.name)}.*.tmp"):
+        found = _TEMPORARY.fullmatch(left.name.removeprefix(f".{path.name}"))
+        if found is not None and not _is_running(int(found[1])):
+            left.unlink(missing_ok=True)
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        return True
+    return True
 
 
 def is_suspicious(count: int, compressed: int) -> bool:

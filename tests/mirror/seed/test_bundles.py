@@ -8,6 +8,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tarfile
 from contextlib import nullcontext
 from pathlib import Path
@@ -100,7 +101,7 @@ def test_the_same_tree_gives_the_same_bytes(tmp_path: Path) -> None:
         out = tmp_path / f"out{seed}"
         out.mkdir()
         subprocess.run(
-            [os.sys.executable, "-c", code, str(tree), str(out / "b")],  # type: ignore[attr-defined]
+            [sys.executable, "-c", code, str(tree), str(out / "b")],
             check=True,
             timeout=60,
             env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
@@ -442,6 +443,18 @@ def test_what_is_there_is_not_overwritten_unless_told_to(tmp_path: Path) -> None
         create(tree, tmp_path / "c", part_size=1000)
     with pytest.raises(InputError, match="no such directory"):
         create(tree, tmp_path / "none" / "c")
+
+
+def test_what_a_killed_writer_left_goes_with_the_next_bundle(tmp_path: Path) -> None:
+    tree = bulky_tree(tmp_path / "tree", images=1)
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait(60)
+    ours = [f".b.1.{ended.pid}.tmp", f".b.12.{ended.pid}.tmp"]
+    others = [f".b.1.{os.getppid()}.tmp", f".c.1.{ended.pid}.tmp", ".b.tmp", ".b.notes.tmp"]
+    for name in (*ours, *others):
+        (tmp_path / name).write_bytes(b"x")
+    create(tree, tmp_path / "b")
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "b", "tree"])
 
 
 def test_a_signature_is_checked_before_anything_else(tmp_path: Path) -> None:
