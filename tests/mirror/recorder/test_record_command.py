@@ -156,6 +156,16 @@ async def test_clients_that_go_away_and_registries_that_do(upstream: FakeRegistr
     assert "Traceback" not in said
 
 
+def test_tokens_for_everybody(upstream: FakeRegistry, tmp_path: Path) -> None:
+    with recorder(upstream, tmp_path, "--record-anonymous") as (process, address):
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "ca.pem"))
+        tags = json.loads(fetched(address, "/v2/team/app/tags/list", trusting))["tags"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=30)
+    assert tags == ["1.0", "1.1"]
+    assert "Bearer" not in (tmp_path / "recorded.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
