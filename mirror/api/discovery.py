@@ -48,7 +48,7 @@ class Discovery:
     def __init__(self, groups: Sequence[ApiGroup]) -> None:
         self._core = [group for group in groups if not group.name]
         self._named: dict[str, list[ApiGroup]] = {}
-        for group in sorted((group for group in groups if group.name), key=lambda group: group.name):
+        for group in sorted((group for group in groups if group.name), key=_place):
             self._named.setdefault(group.name, []).append(group)
         self._paths: dict[str, Callable[[ApiRequest], ApiResponse]] = {"/apis": self._all_groups}
         if self._core:
@@ -98,6 +98,15 @@ class Discovery:
             for name, versions in self._named.items()
         ]
         return _plain_or_aggregated(request, APIGroupList("APIGroupList", groups=groups), items)
+
+
+def _place(group: ApiGroup) -> tuple[bool, str]:
+    """Where a group stands among others: those of custom resources come last.
+
+    Clients take the first group that has a resource of a name: ``images`` are those of ``image.openshift.io``, not the
+    configuration.
+    """
+    return group.custom, group.name
 
 
 def _constant(value: Any) -> Callable[[ApiRequest], ApiResponse]:

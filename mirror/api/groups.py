@@ -48,6 +48,11 @@ class ApiGroup:
     protobuf: bool = False
 
     @property
+    def custom(self) -> bool:
+        """Whether the kinds of the group are custom resources, which no Go types stand behind."""
+        return self.package == "unstructured"
+
+    @property
     def path(self) -> str:
         """``/apis/image.openshift.io/v1`` or ``/api/v1``."""
         return f"/apis/{self.name}/{self.version}" if self.name else f"/api/{self.version}"

@@ -441,3 +441,18 @@ async def test_everything_is_described() -> None:
                 known = shown.get("description") or name.startswith("io.k8s.apimachinery")
                 assert known, f"{name}.{field}"
     assert (await ask(api, "GET", "/openapi/v2")).status == 200
+
+
+async def test_images_are_those_that_clients_mean() -> None:
+    """Clients take the first group that has a resource of a name, so custom resources come last, as in a cluster."""
+    api = await whole_api()
+    _, found = await ask_json(api, "GET", "/apis")
+    assert [group["name"] for group in found["groups"]] == [
+        "authentication.k8s.io",
+        "authorization.k8s.io",
+        "image.openshift.io",
+        "project.openshift.io",
+        "user.openshift.io",
+        "config.openshift.io",
+        "operator.openshift.io",
+    ]
