@@ -32,7 +32,7 @@ from fake_registry.fixtures import (
 )
 from fake_registry.oci import is_digest
 
-_ANSWER_BYTES: Final = 64 << 20
+ANSWER_BYTES: Final = 64 << 20
 
 Result = TypeVar("Result")
 
@@ -55,16 +55,17 @@ class Content:
 
     Manifests and small blobs are read where they are asked for, once; a thread would cost more than the read.
     ``complete`` says that a manifest is taken only with everything that it names. ``pending`` is how many bytes of
-    manifests are in memory that are still on their way, ``gathered`` how many of uploads.
+    manifests are in memory that are still on their way, ``gathered`` how many of uploads. `answer_bytes` is how many
+    bytes of answers are kept.
     """
 
-    def __init__(self, tree: Tree, *, complete: bool = False) -> None:
+    def __init__(self, tree: Tree, *, complete: bool = False, answer_bytes: int = ANSWER_BYTES) -> None:
         self.tree = tree
         self.uploads = Uploads(tree.store)
         self.complete = complete
         self.pending = 0
         self.gathered = 0
-        self.answers: BoundedCache[Answer] = BoundedCache(_ANSWER_BYTES)
+        self.answers: BoundedCache[Answer] = BoundedCache(answer_bytes)
         self._checks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._writers: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
 

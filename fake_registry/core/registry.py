@@ -11,7 +11,7 @@ from fake_registry.config import Host, Hosts, TlsFailure
 from fake_registry.core import blobs, errors, manifests, paths, referrers, tags, uploads
 from fake_registry.core.answers import without_body
 from fake_registry.core.auth import Access, Tokens, claimed_user
-from fake_registry.core.call import Call, Content
+from fake_registry.core.call import ANSWER_BYTES, Call, Content
 from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.faults import KINDS, Faults, Met, asked_of
 from fake_registry.core.hosts import HostTable, VirtualHost, namespace_of
@@ -101,6 +101,7 @@ class RegistryCore:
     authentication. `clock` gives seconds since 1970; `token_key` signs the tokens of the token endpoints
     (random by default, so that tokens end with the core). With `read_only` nothing can be pushed or deleted; with
     `require_references` a manifest can only be pushed after everything that it names. `tally` counts what is counted.
+    `answer_bytes` is how many bytes of answers are kept for the next who asks.
     For hosts that `origin` covers it answers, and nothing can be pushed. `default_host` is asked by requests that name
     no host that is known.
     """
@@ -118,6 +119,7 @@ class RegistryCore:
         tally: Tally | None = None,
         origin: Origin | None = None,
         default_host: str = "",
+        answer_bytes: int = ANSWER_BYTES,
     ) -> None:
         self.tree = tree
         self._origin = origin
@@ -127,7 +129,7 @@ class RegistryCore:
         self.faults = Faults(hosts, self._tally)
         self._clock = clock
         self._watchers: tuple[Watcher, ...] = ()
-        self._content = Content(tree, complete=require_references)
+        self._content = Content(tree, complete=require_references, answer_bytes=answer_bytes)
         self._tokens = Tokens(token_key or secrets.token_bytes(32), clock)
         self._hosts = HostTable(tree, hosts or {}, self._tokens, self._tally, default_host)
         self._operations: dict[str, dict[str, Operation]] = {}

@@ -143,6 +143,7 @@ def preflight(
     if explain is not None:
         _show_explanation(run(explained(question(), explain), sockets=data is None), output)
         return
+    del found  # the question has them, and lets go of them
     with progress("image streams") as tell:
         report = run(answer(question(), tell), sockets=data is None)
     write_reports(report, ReportFiles(html, junit, sarif, image_set))

@@ -82,7 +82,7 @@ class Aliases:
             cause=remark.cause,
             remedy=remark.remedy,
             explanation=remark.explanation,
-            remarks=[remark],
+            remarks=(remark,),
         )
         self._results.setdefault((namespace, stream, tag.name), result)
         self._others.append(result)

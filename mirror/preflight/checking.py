@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,7 @@ from mirror.preflight.causes import Cause
 from mirror.preflight.cluster import TrialCluster
 from mirror.preflight.diagnosis import Diagnostician, host_of
 from mirror.preflight.report import Note, Report, TagResult
-from mirror.preflight.trials import TagTrial, Trial, TrialAnswer, answer_to, trial_of, unique_tags
+from mirror.preflight.trials import TagTrial, Trial, TrialAnswer, answer_to, remainder, trial_of, unique_tags
 from mirror.streams import Found, FoundStream
 
 Progress = Callable[[int, int], None]
@@ -28,13 +29,16 @@ class CheckOptions:
 
 
 async def check(
-    found: Sequence[Found],
+    found: list[Found],
     cluster: TrialCluster,
     diagnostician: Diagnostician,
     options: CheckOptions,
     progress: Progress = lambda done, total: None,
 ) -> Report:
-    """Tries the import of every stream. The report does not depend on what runs at the same time."""
+    """Tries the import of every stream. The report does not depend on what runs at the same time.
+
+    `found` is let go of on the way: at the end there is only what aliases need.
+    """
     api = ApiCore(cluster)
     results: list[list[TagResult] | None] = [None] * len(found)
     pending = iter(enumerate(found))
@@ -46,6 +50,7 @@ async def check(
         for place, one in pending:
             answer = await answer_to(trial_of(one), api, cluster)
             results[place] = list(_results(answer, diagnostician))
+            found[place] = remainder(one)
             done += 1
             progress(done, len(found))
             if options.fail_fast and not all(tag.imports for tag in results[place] or ()):
@@ -117,8 +122,8 @@ def result_of(answer: TrialAnswer, tag: TagTrial, diagnostician: Diagnostician) 
         remedy=diagnosis.remedy,
         explanation=diagnosis.explanation,
         registry=host_of(tag.from_) or None,
-        tried=diagnosis.tried,
-        copies=diagnosis.copies,
+        tried=tuple(diagnosis.tried),
+        copies=tuple(diagnosis.copies),
     )
 
 
@@ -133,12 +138,12 @@ def _imported(trial: Trial, tag: TagTrial, diagnostician: Diagnostician) -> TagR
         from_=tag.from_,
         verdict="imports",
         source=tried[-1].reference if tried else tag.pull_spec,
-        digest=tag.digest,
+        digest=sys.intern(tag.digest) if tag.digest is not None else None,
         status=tag.status,
         cause=None if first is None else first.cause,
         remedy=None if first is None else first.remedy,
         explanation=None if first is None else first.explanation,
         registry=host_of(tag.from_) or None,
-        tried=tried,
-        remarks=remarks,
+        tried=tuple(tried),
+        remarks=tuple(remarks),
     )

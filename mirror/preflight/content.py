@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from fake_registry.config import Host, Hosts
+from fake_registry.core.journal import Journal
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree, canonical_host, is_host
 from mirror.clock import Clock
@@ -16,6 +17,8 @@ from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.importer.http_transport import HttpTransport
 from mirror.importer.transport import Transport
 from mirror.session import order_matters
+
+_ANSWER_BYTES: Final = 4 << 20
 
 
 class Content(NamedTuple):
@@ -33,7 +36,9 @@ def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock
         InputError: what is to be gone is no host.
     """
     tree = Tree.open(path)
-    core = RegistryCore(tree, hosts, clock=lambda: clock.now().timestamp())
+    # Nobody reads the journal, and hardly anything is asked for twice.
+    journal = Journal(limit=1)
+    core = RegistryCore(tree, hosts, clock=lambda: clock.now().timestamp(), journal=journal, answer_bytes=_ANSWER_BYTES)
     known = {name: core.host(name) or Host() for name in core.known_hosts()} if hosts is None else dict(hosts)
     gone = _gone(without)
     kept = {name: host for name, host in known.items() if canonical_host(name) not in gone}

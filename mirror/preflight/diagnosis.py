@@ -97,18 +97,19 @@ class Diagnostician:
 
     def refusal(self, answer: TrialAnswer, tag: TagTrial) -> Diagnosis:
         """Why a tag is among those that were refused together."""
-        own = self._refused_alone(tag)
+        own = self.refused_alone(tag)
         if own is not None:
             return own
         assert answer.refusal is not None
         if answer.refusal.code == 504:
             return self._say.too_slow(len(answer.tags))
-        guilty = [one for one in answer.tags if self._refused_alone(one) is not None]
+        guilty = [one for one in answer.tags if self.refused_alone(one) is not None]
         if guilty:
-            return self._say.refused_along(guilty[0], self._refused_alone(guilty[0]))
+            return self._say.refused_along(guilty[0], self.refused_alone(guilty[0]))
         return self._say.invalid_object(answer.refusal.message)
 
-    def _refused_alone(self, tag: TagTrial) -> Diagnosis | None:
+    def refused_alone(self, tag: TagTrial) -> Diagnosis | None:
+        """Why the API server refuses a stream with that tag, whatever else is in it; None if it does not."""
         try:
             reference = Reference.parse(tag.from_)
         except InvalidReference as error:

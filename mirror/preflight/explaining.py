@@ -23,7 +23,7 @@ from mirror.preflight.diagnosis import host_of, named_of, rule_of
 from mirror.preflight.recording import Exchange, RecordingTransport, by_source
 from mirror.preflight.report import TagResult
 from mirror.preflight.running import Question, diagnostician_of
-from mirror.preflight.trials import TrialAnswer, answer_to, trial_of, unique_tags
+from mirror.preflight.trials import TagTrial, TrialAnswer, answer_to, trial_of, unique_tags
 from mirror.reference import InvalidReference, Reference
 from mirror.streams import Found, FoundImport, FoundStream, name_of
 from mirror.v1.imagestream import TagReference
@@ -99,9 +99,13 @@ async def explain(question: Question, wanted: str) -> Explanation:
         )
         diagnostician = diagnostician_of(cluster, question)
         answer = await answer_to(trial_of(alone), ApiCore(cluster), cluster)
+        result = result_of(answer, answer.tags[0], diagnostician)
+        if any(diagnostician.refused_alone(one) is not None for one in _other_trials(found, tag)):
+            # Alone it would be taken; the stream as a whole is not.
+            whole = await answer_to(trial_of(found), ApiCore(cluster), cluster)
+            result = next((result_of(whole, one, diagnostician) for one in whole.tags if one.tag == tag.name), result)
     finally:
         await transport.aclose()
-    result = result_of(answer, answer.tags[0], diagnostician)
     trace = answer.tags[0].trace or Trace()
     settings = cluster.settings
     logins = Logins(settings.secrets, settings.node_secrets)
@@ -133,6 +137,8 @@ def find_tag(streams: Sequence[Found], wanted: str) -> tuple[Found, TagReference
     if not named:
         named = [(found, tag) for found, tag in every if tag.from_ is not None and tag.from_.name == wanted][:1]
     if not named:
+        named = [(found, tag) for found in streams for tag in _of_repository(found, wanted)]
+    if not named:
         names = [_names(found, tag)[0] for found, tag in every]
         near = difflib.get_close_matches(wanted, names + [name.partition("/")[2] for name in names], 3, 0.5)
         hint = f"; there is {', '.join(near)}" if near else ""
@@ -158,6 +164,18 @@ def tags_of(found: Found) -> list[TagReference]:
             )
         )
     return images
+
+
+def _of_repository(found: Found, wanted: str) -> Iterator[TagReference]:
+    """The tag of that name, where all tags of a repository are imported."""
+    if isinstance(found, FoundStream):
+        repository = found.stream.spec.dockerImageRepository
+    else:
+        spec = found.isi.spec.repository
+        repository = "" if spec is None else spec.from_.name
+    name, _, tag = wanted.rpartition(":")
+    if repository and tag and f"{name}:" in {one.removesuffix(tag) for one in _names(found, TagReference(tag))}:
+        yield TagReference(tag, from_=ObjectReference(kind="DockerImage", name=f"{repository}:{tag}"))
 
 
 def _reference(pull_spec: str) -> Reference | None:
@@ -199,7 +217,7 @@ def _alone(found: Found, tag: TagReference) -> Found:
     """The stream with nothing but that tag. Whether it is insecure says the first tag of the same repository."""
     assert tag.from_ is not None
     same = [one for one in tags_of(found) if one.from_ is not None and _repository(one) == _repository(tag)]
-    policy = msgspec.structs.replace(tag.importPolicy, insecure=same[0].importPolicy.insecure)
+    policy = msgspec.structs.replace(tag.importPolicy, insecure=(same or [tag])[0].importPolicy.insecure)
     if isinstance(found, FoundStream):
         only = msgspec.structs.replace(tag, importPolicy=policy, reference=False)
         spec = msgspec.structs.replace(found.stream.spec, tags=[only], dockerImageRepository="")
@@ -212,6 +230,13 @@ def _alone(found: Found, tag: TagReference) -> Found:
     )
     isi = msgspec.structs.replace(found.isi, spec=ImageStreamImportSpec(import_=True, images=[image]))
     return FoundImport(found.source, isi, msgspec.json.encode(isi))
+
+
+def _other_trials(found: Found, tag: TagReference) -> Iterator[TagTrial]:
+    """The other tags of the stream that follow images, not tried yet."""
+    for one in tags_of(found):
+        if one.name != tag.name and one.from_ is not None and one.from_.kind == "DockerImage" and not one.reference:
+            yield TagTrial(one.name, one.from_.name, one.importPolicy.insecure, one.importPolicy.importMode, None)
 
 
 def _repository(tag: TagReference) -> str:

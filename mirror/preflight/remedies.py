@@ -42,6 +42,14 @@ class Remedies:
         """The command that copies an image."""
         return f"ismirror seed copy {shlex.quote(pull_spec)} --data {shlex.quote(self._tree or 'TREE')}"
 
+    def mirror_lines(self, pull_spec: str, target: str) -> str:
+        """The commands that bring an image to a mirror, where its name there is its own one behind a prefix."""
+        line = self.seed_line(pull_spec)
+        repository, place = _repository(pull_spec).partition("/")[2], _repository(target)
+        if self._tree is not None or not place.endswith(f"/{repository}"):
+            return line
+        return f"{line} && ismirror seed push TREE {shlex.quote(place[: -len(repository) - 1])}"
+
     # What the cluster is told
 
     def blocked(self, registry: str) -> Diagnosis:
@@ -112,7 +120,7 @@ class Remedies:
         return _diagnosis(
             Cause.NOT_MIRRORED,
             f"{hosts} {verb}{rest}.",
-            f"Mirror {pull_spec} to {mirrors[0].reference}: {self.seed_line(pull_spec)}",
+            f"Mirror {pull_spec} to {mirrors[0].reference}: {self.mirror_lines(pull_spec, mirrors[0].reference)}",
             tried,
             copies,
         )
@@ -132,7 +140,7 @@ class Remedies:
             f"The image is named by its {kind}, and {where} only mirrors {entry.location} for {other}; "
             f"so {source.host} is asked, which {_problem(source)}.",
             f"Add an {wanted} with source {entry.location} and mirror {entry.mirrors[0].location}, "
-            f"and mirror {pull_spec} to {target}: {self.seed_line(pull_spec)}",
+            f"and mirror {pull_spec} to {target}: {self.mirror_lines(pull_spec, target)}",
             tried,
             [Copy(source=pull_spec, target=target)],
         )

@@ -73,9 +73,9 @@ class TagResult(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
         str | None, Meta(description="Of an alias, the tag at the end of the chain: NAMESPACE/STREAM:TAG.")
     ] = None
     registry: Annotated[str | None, Meta(description="The registry that the tag names, defaults filled in.")] = None
-    tried: Annotated[list[Try], Meta(description="Where the image was looked for, in order.")] = []
-    copies: Annotated[list[Copy], Meta(description="What to mirror so that it imports.")] = []
-    remarks: Annotated[list[Remark], Meta(description="What else is to be known about it.")] = []
+    tried: Annotated[tuple[Try, ...], Meta(description="Where the image was looked for, in order.")] = ()
+    copies: Annotated[tuple[Copy, ...], Meta(description="What to mirror so that it imports.")] = ()
+    remarks: Annotated[tuple[Remark, ...], Meta(description="What else is to be known about it.")] = ()
 
     @property
     def imports(self) -> bool:

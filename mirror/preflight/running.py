@@ -25,10 +25,11 @@ from mirror.streams import Found
 class Question:
     """Whether streams would be imported under a policy with some content.
 
-    `tree` is what commands that fill the tree are told of it, `architectures` are those of the nodes.
+    The streams are let go of while they are tried. `tree` is what commands that fill the tree are told of it,
+    `architectures` are those of the nodes.
     """
 
-    streams: Sequence[Found]
+    streams: list[Found]
     policy: Policy
     content: Content
     clock: Clock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -16,9 +17,9 @@ from mirror.api.messages import JSON, ApiRequest
 from mirror.importer.tracing import Trace
 from mirror.preflight.cluster import TrialCluster
 from mirror.reference import InvalidReference, Reference
-from mirror.streams import Found, FoundImport, name_of
+from mirror.streams import Found, FoundImport, FoundStream, name_of
 from mirror.v1.imagestream import ImageStream, ImageStreamStatus, TagReference
-from mirror.v1.imagestreamimport import ImageStreamImport
+from mirror.v1.imagestreamimport import ImageStreamImport, ImageStreamImportSpec
 from mirror.v1.meta import Status
 
 _HEADERS: Final = {"content-type": JSON, "accept": JSON}
@@ -90,6 +91,19 @@ def unique_tags(stream: ImageStream) -> list[TagReference]:
     """The tags of a stream as the API server keeps them: by name, of equal names the last."""
     tags = {tag.name: tag for tag in stream.spec.tags or ()}
     return [tags[name] for name in sorted(tags)]
+
+
+def remainder(found: Found) -> Found:
+    """What is still needed of a stream whose import has been tried: its name, and the tags that follow no image."""
+    if isinstance(found, FoundImport):
+        isi = msgspec.structs.replace(found.isi, spec=ImageStreamImportSpec())
+        return FoundImport(found.source, isi, b"")
+    spec = found.stream.spec
+    kept = [tag for tag in spec.tags or () if tag.from_ is None or tag.from_.kind != "DockerImage" or tag.reference]
+    if len(kept) == len(spec.tags or ()):
+        return found
+    spec = msgspec.structs.replace(spec, tags=kept or None)
+    return FoundStream(found.source, msgspec.structs.replace(found.stream, spec=spec))
 
 
 class _Named(msgspec.Struct):
@@ -173,7 +187,7 @@ async def answer_to(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialA
     tags = []
     for place, (spec, result) in enumerate(zip(answer.spec.images, answer.status.images, strict=True)):
         name = spec.to.name if spec.to is not None else ""
-        tags.append(_tag(spec, result, name, spec.from_.name, traces.images.get(place)))
+        tags.append(_tag(spec, result, name, sys.intern(spec.from_.name), traces.images.get(place)))
     tags += _repository_tags(answer, traces.tags, Trace(traces.listing_failure), taken={one.tag for one in tags})
     return TrialAnswer(trial, tags)
 

@@ -202,6 +202,24 @@ def test_explaining_an_alias_leads_to_its_end(tree: Path, tmp_path: Path) -> Non
     ]
 
 
+def test_explaining_a_tag_that_another_one_keeps_out(tree: Path, tmp_path: Path) -> None:
+    policy = write(tmp_path / "image.json", image_config(allowedRegistriesForImport=[{"domainName": "quay.io"}]))
+    tags = follows("1", "quay.io/team/app:1"), follows("2", "mirror.example.com/team/app:1")
+    file = write(tmp_path / "two.json", stream(*tags))
+    outcome = check(file, tree, "--policy", policy, "--explain", "app:1", "-o", "json")
+    assert outcome.exit_code == 1
+    found = outcome.json["result"]
+    (reported, _) = check(file, tree, "--policy", policy, "-o", "json").json["tags"]
+    assert (found["verdict"], found["cause"], found["status"]) == ("fails", "stream-refused", reported["status"])
+
+
+def test_explaining_a_tag_of_a_whole_repository(tree: Path, tmp_path: Path) -> None:
+    file = write(tmp_path / "whole.json", stream(dockerImageRepository="quay.io/team/app"))
+    outcome = check(file, tree, "--explain", "demo/app:2")
+    assert outcome.exit_code == 0
+    assert outcome.stdout.splitlines()[:2] == ["demo/app:2 imports", "reference  quay.io/team/app:2"]
+
+
 @pytest.mark.parametrize(
     ("wanted", "problem"),
     [("app:3", "no tag 'app:3' in the image streams; there is"), ("nothing", "no tag 'nothing' in the image streams")],

@@ -20,6 +20,7 @@ from mirror.importer.transport import TransportError
 from mirror.preflight.causes import TEXTS, Cause
 from mirror.preflight.content import Content, of_tree
 from mirror.preflight.policy import read_policy
+from mirror.preflight.remedies import Remedies
 from mirror.preflight.report import Report
 from mirror.preflight.running import Question, answer
 from mirror.scenario import START
@@ -127,7 +128,7 @@ async def test_architectures_of_the_nodes(tree: Path) -> None:
     assert "PreserveOriginal" in one.remedy
     kept = tag(importPolicy={"importMode": "PreserveOriginal"})
     (repaired,) = (await report(tree, [kept], architectures=("amd64", "arm64"))).tags
-    assert (repaired.verdict, repaired.remarks) == ("imports", [])
+    assert (repaired.verdict, repaired.remarks) == ("imports", ())
     (single,) = (await report(tree, [tag(source="quay.io/team/single:1")], architectures=("arm64",))).tags
     assert single.explanation is not None
     assert "nodes of arm64" in single.explanation
@@ -195,6 +196,21 @@ async def test_what_is_odd_about_a_policy(tree: Path, objects: list[dict[str, An
     notes = (await report(tree, [tag()], *objects)).notes
     assert [one.cause for one in notes] == [cause]
     assert word in notes[0].explanation
+
+
+@pytest.mark.parametrize(
+    ("pull_spec", "target", "command"),
+    [
+        ("quay.io/team/app:1", "mirror.example.com:5000/team/app:1", "mirror.example.com:5000"),
+        ("quay.io/team/app:1", "mirror.example.com/quay/team/app:1", "mirror.example.com/quay"),
+        ("quay.io/team/app:1", "mirror.example.com/other:1", ""),
+    ],
+)
+def test_the_commands_that_bring_an_image_to_a_mirror(pull_spec: str, target: str, command: str) -> None:
+    copy = f"ismirror seed copy {pull_spec} --data TREE"
+    wanted = f"{copy} && ismirror seed push TREE {command}" if command else copy
+    assert Remedies().mirror_lines(pull_spec, target) == wanted
+    assert Remedies("out/tree").mirror_lines(pull_spec, target) == f"ismirror seed copy {pull_spec} --data out/tree"
 
 
 def test_every_cause_has_words_and_a_test() -> None:
