@@ -119,12 +119,17 @@ async def _odd_second_pass(image: Image, manifest: ImageManifest, problem: str, 
             await _schema1_second_pass(image, layers, history, sizes)
         case 2:
             _add_layers(image, _layers(manifest.layers))
-            raise HalfImage(
-                problem or f"dockerImageConfig must not be empty for manifest type {quote(manifest.media_type)}", image
-            )
+            raise HalfImage(problem or _no_config(manifest.media_type), image)
         case version:
-            name = quote(manifest.name)
-            raise HalfImage(f"unrecognized container image manifest schema {version} for {name} ()", image)
+            raise HalfImage(_unrecognized(version, manifest.name), image)
+
+
+def _no_config(media_type: str) -> str:
+    return f"dockerImageConfig must not be empty for manifest type {quote(media_type)}"
+
+
+def _unrecognized(version: int, name: str) -> str:
+    return f"unrecognized container image manifest schema {version} for {quote(name)} ()"
 
 
 def _layers(layers: list[Descriptor]) -> list[ImageLayer]:
@@ -151,7 +156,7 @@ async def schema1_image(manifest: Schema1Manifest, sizes: BlobSizes) -> Image:
     """The image of a schema 1 manifest. Where no layer has a size, they are asked for, each distinct one once.
 
     Raises:
-        HalfImage: layers and history do not fit, or a size cannot be had.
+        HalfImage: layers and history do not fit, a size cannot be had, or it says to be of another schema version.
         ClientFailure: there is no usable history.
     """
     if not manifest.history:
@@ -162,9 +167,16 @@ async def schema1_image(manifest: Schema1Manifest, sizes: BlobSizes) -> Image:
         dockerImageMetadata=docker_image_metadata(config, manifest.name, 0),
         dockerImageMetadataVersion=METADATA_VERSION,
         dockerImageManifest=go_text(manifest.content),
-        dockerImageManifestMediaType=oci.DOCKER_SCHEMA1,
+        dockerImageManifestMediaType=oci.DOCKER_SCHEMA1_SIGNED,
     )
-    await _schema1_second_pass(image, manifest.layers, manifest.history, sizes)
+    match manifest.schema_version:
+        case 1:
+            await _schema1_second_pass(image, manifest.layers, manifest.history, sizes)
+        case 2:
+            _add_layers(image, [])
+            raise HalfImage(_no_config(manifest.media_type or image.dockerImageManifestMediaType), image)
+        case version:
+            raise HalfImage(_unrecognized(version, manifest.name), image)
     return image
 
 

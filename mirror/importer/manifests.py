@@ -74,11 +74,14 @@ class ListManifest(msgspec.Struct, frozen=True):
 
 
 class Schema1Manifest(msgspec.Struct, frozen=True):
-    """A signed schema 1 manifest; ``name`` is the digest of the payload without signatures."""
+    """A signed schema 1 manifest; ``name`` is the digest of the payload without signatures. Schema version and media
+    type are what it says of itself."""
 
     content: bytes
     payload: bytes
     name: str
+    schema_version: int
+    media_type: str
     layers: list[str]
     history: list[str]
 
@@ -263,8 +266,9 @@ def _decode_list(content: bytes, *, is_oci: bool) -> ListManifest:
 
 def _decode_schema1(content: bytes) -> Schema1Manifest:
     payload = signed_payload(content)
-    layers, history = _compatibility(_go_decode(payload, _SCHEMA1))
-    return Schema1Manifest(content, payload, oci.compute_digest(payload), layers, history)
+    fields = _go_decode(payload, _SCHEMA1)
+    version, media_type = fields.get("schemaVersion", 0), fields.get("mediaType", "")
+    return Schema1Manifest(content, payload, oci.compute_digest(payload), version, media_type, *_compatibility(fields))
 
 
 def compatibility_of(content: bytes) -> tuple[list[str], list[str]]:

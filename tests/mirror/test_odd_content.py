@@ -35,6 +35,7 @@ BASE = "/v2/ns/app"
 SCHEMA2 = "application/vnd.docker.distribution.manifest.v2+json"
 OCI = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
+SIGNED = "application/vnd.docker.distribution.manifest.v1+prettyjws"
 PREFIX = "quay.io/ns/app:v1: "
 
 
@@ -369,6 +370,36 @@ def protected(length: Any = 7, tail: Any = "fQ") -> str:
 )
 def test_signatures(signatures: list[dict[str, Any]], problem: str) -> None:
     assert text_of(signed_payload, signed(*signatures)) == (problem or b'{"a": 1}')
+
+
+def schema1(**more: Any) -> tuple[str, bytes]:
+    """A signed schema 1 manifest: the digest of what is signed, and the whole."""
+    history = [{"v1Compatibility": '{"id":"x","Size":1}'}]
+    payload = json.dumps({"fsLayers": [{"blobSum": LAYER_DIGEST}], "history": history, **more}).encode()
+    signature = {"protected": protected(len(payload) - 1)}
+    return digest(payload), payload[:-1] + b',"signatures":' + json.dumps([signature]).encode() + b"}"
+
+
+@pytest.mark.parametrize(
+    ("more", "text"),
+    [
+        ({"schemaVersion": 1}, ""),
+        ({}, 'unrecognized container image manifest schema 0 for "{}" ()'),
+        ({"schemaVersion": 3}, 'unrecognized container image manifest schema 3 for "{}" ()'),
+        (
+            {"schemaVersion": 2},
+            f'dockerImageConfig must not be empty for manifest type "{SIGNED}"',
+        ),
+        (
+            {"schemaVersion": 2, "mediaType": "text/plain"},
+            'dockerImageConfig must not be empty for manifest type "text/plain"',
+        ),
+    ],
+)
+async def test_schema_versions_of_signed_manifests(more: dict[str, Any], text: str) -> None:
+    """The second pass believes what a manifest says of itself, whatever decoded it."""
+    name, body = schema1(**more)
+    assert await outcome(manifest(body, "application/json")) == text.format(name)
 
 
 async def test_what_is_wrong_with_an_entry_takes_nothing_from_the_list() -> None:
