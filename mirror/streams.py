@@ -93,7 +93,10 @@ async def live_streams(connection: Connection, namespace: str = "") -> list[Foun
 
 def _contents(path: str, stdin: BinaryIO) -> Iterator[tuple[str, bytes, bool]]:
     if path == "-":
-        yield "standard input", stdin.read(MAX_FILE + 1), True
+        content = stdin.read(MAX_FILE + 1)
+        if len(content) > MAX_FILE:
+            raise InputError(f"standard input: larger than {MAX_FILE} bytes")
+        yield "standard input", content, True
     elif Path(path).is_dir():
         for directory, names, files in os.walk(path):
             names.sort()

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final, NamedTuple
 from urllib.parse import urlsplit
 
 from fake_registry.config import Host, Hosts
-from fake_registry.core.journal import Journal
+from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree, canonical_host, is_host
 from mirror.clock import Clock
@@ -21,11 +21,26 @@ from mirror.session import order_matters
 _ANSWER_BYTES: Final = 4 << 20
 
 
+class Damages(Journal):
+    """A journal that keeps only what a registry could not answer because the tree is damaged."""
+
+    def __init__(self) -> None:
+        super().__init__(limit=1)
+        self.found: dict[str, None] = {}
+
+    def append(self, entry: Entry) -> None:
+        """Looks at an entry."""
+        super().append(entry)
+        if entry.status >= 500 and entry.note:
+            self.found[entry.note] = None
+
+
 class Content(NamedTuple):
-    """A transport to it, and whether its answers depend on the order of the requests."""
+    """A transport to it, whether its answers depend on the order of the requests, and what of a tree is damaged."""
 
     transport: Transport
     in_order: bool
+    damages: Collection[str] = ()
 
 
 def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock) -> Content:
@@ -36,13 +51,13 @@ def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock
         InputError: what is to be gone is no host.
     """
     tree = Tree.open(path)
-    # Nobody reads the journal, and hardly anything is asked for twice.
-    journal = Journal(limit=1)
+    journal = Damages()
+    # Hardly anything is asked for twice.
     core = RegistryCore(tree, hosts, clock=lambda: clock.now().timestamp(), journal=journal, answer_bytes=_ANSWER_BYTES)
     known = {name: core.host(name) or Host() for name in core.known_hosts()} if hosts is None else dict(hosts)
     gone = _gone(without)
     kept = {name: host for name, host in known.items() if canonical_host(name) not in gone}
-    return Content(EmbeddedTransport(core, kept), order_matters(kept))
+    return Content(EmbeddedTransport(core, kept), order_matters(kept), journal.found)
 
 
 def of_registries(

@@ -10,6 +10,7 @@ import msgspec
 from mirror.clock import Clock, NamedUids
 from mirror.importer.policy import DEFAULT_MAXIMUM_TAGS
 from mirror.preflight.cache import AnswerCache
+from mirror.preflight.causes import Cause
 from mirror.preflight.checking import CheckOptions, check
 from mirror.preflight.cluster import TrialCluster
 from mirror.preflight.content import Content
@@ -17,7 +18,7 @@ from mirror.preflight.credentials import Logins
 from mirror.preflight.diagnosis import Diagnostician
 from mirror.preflight.policy import Policy
 from mirror.preflight.remedies import Remedies
-from mirror.preflight.report import Report
+from mirror.preflight.report import Note, Report
 from mirror.streams import Found
 
 
@@ -67,7 +68,16 @@ async def answer(question: Question, progress: Callable[[int, int], None] = lamb
         await transport.aclose()
     if question.cache is not None:
         question.cache.save()
-    return msgspec.structs.replace(report, notes=[*question.policy.notes, *report.notes])
+    damages = [_damage(question.tree, one) for one in question.content.damages]
+    return msgspec.structs.replace(report, notes=[*question.policy.notes, *damages, *report.notes])
+
+
+def _damage(tree: str | None, problem: str) -> Note:
+    return Note(
+        cause=Cause.REGISTRY_ERROR,
+        explanation=f"{tree}: {problem}.",
+        remedy=f"ismirror data verify --data {tree} says more.",
+    )
 
 
 def diagnostician_of(cluster: TrialCluster, question: Question) -> Diagnostician:

@@ -357,6 +357,16 @@ def test_a_tree_that_lacks_everything(streams: str, tmp_path: Path) -> None:
     assert outcome.stderr.splitlines()[-1] == "0 of 2 tags import, 2 fail; 1 image stream"
 
 
+def test_a_damaged_tree_is_named(streams: str, tree: Path) -> None:
+    (tree / "registries" / "quay.io" / "team" / "app" / "index.json").write_text("{")
+    outcome = check(streams, tree, "-o", "json")
+    assert outcome.exit_code == 1
+    assert {one["cause"] for one in outcome.json["tags"]} == {"registry-error"}
+    (note,) = outcome.json["notes"]
+    assert "index.json" in note["explanation"]
+    assert note["remedy"] == f"ismirror data verify --data {tree} says more."
+
+
 @pytest.mark.parametrize(
     ("arguments", "problem"),
     [
