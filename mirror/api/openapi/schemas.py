@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import msgspec
 
 from mirror.api.groups import ApiGroup
+from mirror.api.openapi.descriptions import Words, recorded_descriptions
 from mirror.api.openapi.names import (
     ATOMIC_TYPES,
     FIELD_HINTS,
@@ -20,7 +21,7 @@ from mirror.api.openapi.names import (
     REQUIRED,
     definition_name,
 )
-from mirror.api.openapi.texts import FIELDS, TYPES, WELL_KNOWN
+from mirror.api.openapi.texts import FIELDS, TYPES
 
 Schema = dict[str, Any]
 
@@ -50,30 +51,35 @@ class Schemas:
         name = definition_name(type_, self._group)
         if name not in self._found:
             self._found[name] = {}  # a type may lead back to itself
-            self._found[name] = self._schema(type_)
+            self._found[name] = self._schema(type_, name)
         return PREFIX + name
 
     def well_known(self, name: str) -> str:
         """The reference to a type that is no Struct: times, raw objects, patches, events."""
         if name not in self._found:
-            schema: Schema = {"description": WELL_KNOWN[name.rpartition(".")[2]], "type": "object"}
+            words = recorded_descriptions()[name]
+            schema: Schema = {"description": words[""], "type": "object"}
             self._found[name] = schema
             if name == _TIME:
                 schema |= {"type": "string", "format": "date-time"}
             elif name == WATCH_EVENT:
                 schema["properties"] = {
-                    "object": {"allOf": [{"$ref": self.well_known(RAW_EXTENSION)}]},
+                    "object": {
+                        "description": words["object"],
+                        "allOf": [{"$ref": self.well_known(RAW_EXTENSION)}],
+                    },
                     "type": {"type": "string", "default": ""},
                 }
                 schema["required"] = ["type", "object"]
                 schema["x-kubernetes-group-version-kind"] = self._in_all_versions("WatchEvent")
         return PREFIX + name
 
-    def _schema(self, type_: type[msgspec.Struct]) -> Schema:
+    def _schema(self, type_: type[msgspec.Struct], definition: str) -> Schema:
         name = type_.__name__
+        words = recorded_descriptions().get(definition) or _own_words(type_)
         fields = sorted(msgspec.structs.fields(type_), key=lambda field: field.encode_name)
-        properties = {field.encode_name: self._property(name, field) for field in fields}
-        found: Schema = {"description": TYPES.get(name) or _docstring(type_), "type": "object"}
+        properties = {field.encode_name: self._property(name, field, words) for field in fields}
+        found: Schema = {"description": words[""], "type": "object"}
         if name in REQUIRED:
             found["required"] = list(REQUIRED[name])
         found["properties"] = properties
@@ -88,9 +94,9 @@ class Schemas:
             found["x-kubernetes-group-version-kind"] = self._versions(type_)
         return found
 
-    def _property(self, name: str, field: msgspec.structs.FieldInfo) -> Schema:
+    def _property(self, name: str, field: msgspec.structs.FieldInfo, words: Words) -> Schema:
         place = (name, field.encode_name)
-        text = FIELDS.get(name, {}).get(field.encode_name) or FIELDS["*"].get(field.encode_name)
+        text = words.get(field.encode_name)
         schema: Schema = {"description": text} if text else {}
         schema |= self._field(field.type, place)
         if field.default_factory in _ZEROS:
@@ -161,6 +167,12 @@ _PLAIN: Final[Mapping[Any, Schema]] = {
 
 def _gvk(group: str, version: str, kind: str) -> dict[str, str]:
     return {"group": group, "kind": kind, "version": version}
+
+
+def _own_words(type_: type) -> Words:
+    """Our own words for what the real document does not have."""
+    name = type_.__name__
+    return {**FIELDS["*"], **FIELDS.get(name, {}), "": TYPES.get(name) or _docstring(type_)}
 
 
 def _docstring(type_: type) -> str:
