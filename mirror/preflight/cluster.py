@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Final, NamedTuple
 
 import msgspec
@@ -158,9 +159,15 @@ class TrialCluster(Cluster):
         self._known: dict[tuple[str, str], ImageStream] = {}
         self._traces: dict[str, Traces] = {}
 
-    def expect(self, stream: ImageStream) -> None:
-        """Says what the stream is like into which an import is about to go."""
-        self._known[stream.metadata.namespace, stream.metadata.name] = stream
+    @contextmanager
+    def expecting(self, stream: ImageStream) -> Iterator[None]:
+        """Says, while the block runs, what the stream is like into which an import goes."""
+        key = (stream.metadata.namespace, stream.metadata.name)
+        self._known[key] = stream
+        try:
+            yield
+        finally:
+            self._known.pop(key, None)
 
     def traces_of(self, uid: str) -> Traces | None:
         """What the import with that uid did, once."""
@@ -169,7 +176,7 @@ class TrialCluster(Cluster):
     async def run_import(self, isi: ImageStreamImport, stream: ImageStream | None) -> ImageStreamImportStatus:
         """As in every cluster, and keeps what was done."""
         meta = isi.metadata
-        known = self._known.pop((meta.namespace, meta.name), stream)
+        known = self._known.get((meta.namespace, meta.name), stream)
         secrets = await self.settings.pull_secrets(meta.namespace)
         stopwatch = Stopwatch(self.clock, REQUEST_LIMIT if self.clock.virtual else None)
         try:

@@ -10,10 +10,14 @@ from urllib.parse import quote
 
 import msgspec
 
+from mirror.api import failures
 from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.controllers.decisions import import_of
+from mirror.api.defaults import default_stream
 from mirror.api.importing import CHECK_ANNOTATION
 from mirror.api.messages import JSON, ApiRequest
+from mirror.api.validation import stream_errors
+from mirror.importer.allowed import AllowedRegistries
 from mirror.importer.tracing import Trace
 from mirror.preflight.cluster import TrialCluster
 from mirror.reference import InvalidReference, Reference
@@ -166,16 +170,26 @@ class _Answer(msgspec.Struct):
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _REFUSAL: Final = msgspec.json.Decoder(Status)
+_EVERY_REGISTRY: Final = AllowedRegistries()
 SUCCESS: Final = Status(status="Success")
 _NOT_IMPORTED: Final = Status(status="Failure", message="unknown error prevented import")
 
 
 async def answer_to(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialAnswer:
     """Sends the import of a stream, and says what came of each of its tags."""
+    if trial.stream is None:
+        return await _imported(trial, api, cluster)
+    with cluster.expecting(trial.stream):
+        answer = await _imported(trial, api, cluster)
+    invalid = None if answer.refusal is not None else _invalid(trial.stream, cluster)
+    if invalid is None:
+        return answer
+    return TrialAnswer(trial, list(_tags_of(trial.stream, invalid)), invalid)
+
+
+async def _imported(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialAnswer:
     if trial.body is None:
         return TrialAnswer(trial)
-    if trial.stream is not None:
-        cluster.expect(trial.stream)
     path = f"{GROUP_PATH}/namespaces/{quote(trial.namespace, safe='')}/imagestreamimports"
     response = await api.answer(ApiRequest("POST", path, "", _HEADERS, trial.body))
     if response.status >= 400:
@@ -190,6 +204,25 @@ async def answer_to(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialA
         tags.append(_tag(spec, result, name, sys.intern(spec.from_.name), traces.images.get(place)))
     tags += _repository_tags(answer, traces.tags, Trace(traces.listing_failure), taken={one.tag for one in tags})
     return TrialAnswer(trial, tags)
+
+
+def _invalid(stream: ImageStream, cluster: TrialCluster) -> Status | None:
+    """The Status of a stream that could not even be created, for another reason than its registries.
+
+    What is not allowed to be imported from keeps the import out, too, and is said by the answer to that.
+    """
+    new = _as_new(stream)
+    default_stream(new, cluster.mode)
+    errors = stream_errors(new, _EVERY_REGISTRY)
+    return failures.invalid("ImageStream", new.metadata.name, errors).status if errors else None
+
+
+def _tags_of(stream: ImageStream, status: Status) -> Iterator[TagTrial]:
+    """The tags of a stream that is refused, but for those that follow other tags."""
+    for tag in unique_tags(stream):
+        if tag.from_ is not None and tag.from_.kind not in ("ImageStreamTag", "ImageStreamImage") and not tag.reference:
+            policy = tag.importPolicy
+            yield TagTrial(tag.name, tag.from_.name, policy.insecure, policy.importMode, status)
 
 
 def _tag(spec: _Source, result: _Result, name: str, from_: str, trace: Trace | None) -> TagTrial:

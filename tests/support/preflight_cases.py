@@ -202,6 +202,13 @@ CASES: list[tuple[Cause, Setup, dict[str, Any], str]] = [
         f"That {MIRROR}/team mirrors it does not count",
     ),
     (Cause.OBJECT_INVALID, Setup(tags=(tag(importPolicy={"importMode": "Odd"}),)), {"tags": (tag(),)}, "importMode"),
+    (Cause.OBJECT_INVALID, Setup(tags=(tag(kind="Image"),)), {"tags": (tag(),)}, "spec.tags[1].from.kind: Required"),
+    (
+        Cause.OBJECT_INVALID,
+        Setup(tags=(tag(), tag("2", "app:1", "ImageStreamTag", importPolicy={"scheduled": True}))),
+        {"tags": (tag(), tag("2", "app:1", "ImageStreamTag"))},
+        "only tags pointing to Docker repositories may be scheduled",
+    ),
     (Cause.INVALID_PULL_SPEC, Setup(tags=(tag(source="quay.io/Team/app:1"),)), {"tags": (tag(),)}, "lowercase"),
     (Cause.NOT_MIRRORED, replace(MIRRORED, images=()), {"images": (f"{MIRROR}/team/app:1",)}, f"{MIRROR} lacks it"),
     (
