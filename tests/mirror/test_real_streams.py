@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 from support.command import NOW, ROOT, ismirror, served_registry
-from support.serving import serving
+from support.serve_command import serving
 
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree

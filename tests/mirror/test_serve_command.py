@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import yaml
 from support.command import ismirror
-from support.serving import PORTS, serving
+from support.serve_command import PORTS, serving
 from support.vectors import VECTORS
 
 STREAMS = "/apis/image.openshift.io/v1/namespaces/default/imagestreams"
