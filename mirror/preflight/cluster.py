@@ -51,12 +51,19 @@ class SharedOutcomes:
     """The outcomes of imports with the same pull secrets; a `mirror.importer.tracing.Commons`.
 
     With `connections` they share these, too. `conversions` is what manifests were made into, `remembered` the
-    repositories of which some of it is from earlier times.
+    repositories of which some of it is from earlier times. `again` are the repositories with tags or digests that more
+    than one tag follows (None: all may be): outcomes of others are not kept.
     """
 
     def __init__(
-        self, *, connections: bool, conversions: dict[ConversionKey, Outcome], remembered: Collection[str]
+        self,
+        *,
+        connections: bool,
+        conversions: dict[ConversionKey, Outcome],
+        remembered: Collection[str],
+        again: Collection[tuple[str, str]] | None,
     ) -> None:
+        self._again = again
         self._connections = connections
         self._conversions = conversions
         self._remembered = remembered
@@ -90,7 +97,11 @@ class SharedOutcomes:
             else:
                 future.cancel()
             raise
-        self._outcomes[key] = resolved
+        prefix, _, _, value, *_ = key
+        if self._again is None or (prefix, value) in self._again:
+            self._outcomes[key] = resolved
+        else:
+            del self._outcomes[key]
         future.set_result(resolved)
         return resolved
 
@@ -108,12 +119,22 @@ class SharedOutcomes:
 
 
 def slim(outcome: Outcome) -> Outcome:
-    """The outcome without what only pods and people look at: manifests, configs, layers and most of the metadata."""
+    """The outcome without what only pods and people look at: manifests, configs, layers and most of the metadata; and
+    without the frames that failures hold on to, which are many times as large as they are."""
+    _let_go(outcome.failure)
+    for attempt in outcome.trace.attempts if outcome.trace is not None else ():
+        _let_go(attempt.failure)
     manifests = None if outcome.manifests is None else [_slim_image(image) for image in outcome.manifests]
     return outcome._replace(
         image=None if outcome.image is None else _slim_image(outcome.image),
         manifests=manifests,
     )
+
+
+def _let_go(failure: ClientFailure | None) -> None:
+    while failure is not None:
+        failure.__traceback__ = failure.__context__ = failure.__cause__ = None
+        failure = failure.inner
 
 
 def _slim_image(image: Image) -> Image:
@@ -136,7 +157,8 @@ class TrialCluster(Cluster):
 
     Imports share what they resolve, unless `in_order`: then every import asks for itself, as where answers of
     registries depend on how often they were asked. With `virtual` time, an import may take as long as in the real
-    cluster; otherwise as long as it takes. `cache` is what earlier runs found out.
+    cluster; otherwise as long as it takes. `cache` is what earlier runs found out, `again` what
+    is asked for more than once (see `SharedOutcomes`).
     """
 
     def __init__(
@@ -149,11 +171,13 @@ class TrialCluster(Cluster):
         concurrency: int,
         in_order: bool = False,
         cache: AnswerCache | None = None,
+        again: Collection[tuple[str, str]] | None = None,
     ) -> None:
         super().__init__(config, transport, clock, uids, NothingKept(), concurrency=min(concurrency, MAX_CONCURRENCY))
         self._in_order = in_order
         self._conversions: dict[ConversionKey, Outcome] = {} if cache is None else cache.conversions
         self._remembered: Collection[str] = () if cache is None else cache.repositories
+        self._again = again
         self._commons: dict[tuple[object, ...], SharedOutcomes] = {}
         self._odd_secrets: dict[tuple[str, ...], bool] = {}
         self._known: dict[tuple[str, str], ImageStream] = {}
@@ -213,7 +237,10 @@ class TrialCluster(Cluster):
         key = tuple((secret.namespace, secret.name) for secret in secrets)
         if key not in self._commons:
             self._commons[key] = SharedOutcomes(
-                connections=not self.clock.virtual, conversions=self._conversions, remembered=self._remembered
+                connections=not self.clock.virtual,
+                conversions=self._conversions,
+                remembered=self._remembered,
+                again=self._again,
             )
         return self._commons[key]
 

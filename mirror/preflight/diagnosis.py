@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Final
 
@@ -244,7 +245,7 @@ class Diagnostician:
                     mirror=attempt.reference != own,
                     answered=attempt.failure is None,
                     cause=cause,
-                    message="" if attempt.failure is None else str(attempt.failure),
+                    message="" if attempt.failure is None else sys.intern(str(attempt.failure)),
                 )
             )
         return found

@@ -19,6 +19,7 @@ from mirror.preflight.diagnosis import Diagnostician
 from mirror.preflight.policy import Policy
 from mirror.preflight.remedies import Remedies
 from mirror.preflight.report import Note, Report
+from mirror.preflight.trials import asked_again
 from mirror.streams import Found
 
 
@@ -60,6 +61,7 @@ async def answer(question: Question, progress: Callable[[int, int], None] = lamb
             concurrency=question.concurrency if together else 1,
             in_order=question.content.in_order,
             cache=question.cache,
+            again=asked_again(question.streams),
         )
         diagnostician = diagnostician_of(cluster, question)
         options = CheckOptions(question.concurrency if together else 1, question.fail_fast)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
@@ -95,6 +96,35 @@ def unique_tags(stream: ImageStream) -> list[TagReference]:
     """The tags of a stream as the API server keeps them: by name, of equal names the last."""
     tags = {tag.name: tag for tag in stream.spec.tags or ()}
     return [tags[name] for name in sorted(tags)]
+
+
+def asked_again(found: Iterable[Found]) -> set[tuple[str, str]] | None:
+    """The repositories, as they are written, with the tags and digests that more than one tag follows.
+
+    None where whole repositories are imported, of which nobody knows the tags.
+    """
+    counted: Counter[tuple[str, str]] = Counter()
+    for one in found:
+        if isinstance(one, FoundStream):
+            if one.stream.spec.dockerImageRepository:
+                return None
+            sources = [tag.from_ for tag in one.stream.spec.tags or ()]
+        else:
+            if one.isi.spec.repository is not None:
+                return None
+            sources = [image.from_ for image in one.isi.spec.images or ()]
+        for source in sources:
+            if source is not None and source.kind == "DockerImage":
+                counted[_place(source.name)] += 1
+    return {place for place, count in counted.items() if count > 1}
+
+
+def _place(pull_spec: str) -> tuple[str, str]:
+    try:
+        reference = Reference.parse(pull_spec)
+    except InvalidReference:
+        return pull_spec, ""
+    return reference.as_repository().exact(), reference.id or reference.tag or "latest"
 
 
 def remainder(found: Found) -> Found:
@@ -227,7 +257,7 @@ def _tags_of(stream: ImageStream, status: Status) -> Iterator[TagTrial]:
 
 def _tag(spec: _Source, result: _Result, name: str, from_: str, trace: Trace | None) -> TagTrial:
     policy = spec.policy
-    status, image = SUCCESS if result.status == SUCCESS else result.status, result.image
+    status, image = _kept(result.status), result.image
     if image is None and status.status == "Success":
         status = _NOT_IMPORTED
     found = TagTrial(name, from_, policy.insecure, policy.import_mode, status, trace=trace, scheduled=policy.scheduled)
@@ -235,6 +265,16 @@ def _tag(spec: _Source, result: _Result, name: str, from_: str, trace: Trace | N
         found.digest, found.pull_spec = image.metadata.name, image.docker_image_reference
         found.architecture = image.docker_image_metadata.architecture
     return found
+
+
+def _kept(status: Status) -> Status:
+    """A Status that shares with others what it has in common with them: reports keep a hundred thousand."""
+    if status == SUCCESS:
+        return SUCCESS
+    status.metadata = SUCCESS.metadata
+    for cause in (status.details.causes if status.details is not None else None) or ():
+        cause.message = sys.intern(cause.message)
+    return status
 
 
 def _repository_tags(
