@@ -338,3 +338,16 @@ def test_nothing_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
             use(api)
     assert held() == before
     assert not any(os.scandir(tmp_path))
+
+
+async def test_watches_end_with_it() -> None:
+    tasks = asyncio.all_tasks()
+    async with aiohttp.ClientSession() as session:
+        async with ImageApi(load=[STREAM]) as api:
+            url = f"{api.url}{STREAMS}?watch=true"
+            answer = await session.get(url, headers=api.headers, ssl=api.ssl_context())
+            assert json.loads(await answer.content.readline())["type"] == "ADDED"
+        assert await answer.content.read() == b""
+        answer.release()
+    await asyncio.sleep(0)
+    assert asyncio.all_tasks() == tasks
