@@ -159,9 +159,9 @@ class TooManyRequests(_Part, frozen=True, kw_only=True):
 class FaultMatch(_Part, frozen=True, kw_only=True):
     """Which requests a fault is for: those that have everything that is said here.
 
-    ``reference`` is the tag or digest in the path, ``digest`` the digest in the path or in the query of an upload,
-    ``user`` who the client says it is (empty: nobody). Of the requests that match, ``nth`` takes the first, second…
-    (one number or several), ``every`` those whose number it divides, ``after`` those behind the first so many.
+    ``reference`` is the tag or digest in the path, ``digest`` the digest in the path or in the query of an upload or
+    mount, ``user`` who the client says it is (empty: nobody). Of the requests that match, ``nth`` takes the first,
+    second… (one number or several), ``every`` those whose number it divides, ``after`` those behind the first so many.
     """
 
     method: str | list[str] = []
@@ -250,8 +250,8 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
     ``https`` has a certificate of our CA, ``selfsigned`` one of a CA that nobody trusts, ``http`` speaks
     clear text only, ``down`` refuses connections. ``page`` is the default page size of tag lists. ``access`` says who
-    may do what (without rules: users everything, others only read). ``recorded`` is set for hosts whose answers were
-    recorded: what is not in the recording is not answered as if it did not exist, but as not recorded.
+    may do what (without rules: everything, but with ``auth`` only for its users). ``recorded`` is set for hosts whose
+    answers were recorded: what is not in the recording is not answered as if it did not exist, but as not recorded.
     """
 
     scheme: Scheme = "https"

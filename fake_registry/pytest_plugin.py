@@ -28,8 +28,9 @@ def pytest_configure(config: pytest.Config) -> None:
     """Makes the marker known."""
     config.addinivalue_line(
         "markers",
-        "registry(tree=None, hosts=None, faults=(), copy=False): what the fixture fake_registry serves; a relative "
-        "tree is looked for in the root directory; markers of classes and modules count where a test says nothing.",
+        "registry(tree=None, hosts=None, faults=(), copy=False, ...): what the fixture fake_registry serves; a "
+        "relative tree is looked for in the root directory; markers of classes and modules count where a test says "
+        "nothing.",
     )
 
 

@@ -81,6 +81,14 @@ def test_every_module_has_a_layer(package: str) -> None:
 
 
 @pytest.mark.parametrize("package", LAYERS)
+def test_the_page_names_every_module(package: str) -> None:
+    picture = (ROOT / "docs" / "architecture.md").read_text().split("```")[1]
+    found = re.search(rf"^{package}/\n((?:  .*\n)+)", picture, re.MULTILINE)
+    assert found is not None
+    assert set().union(*LAYERS[package]) - set(re.findall(r"\w+", found[1])) == set()
+
+
+@pytest.mark.parametrize("package", LAYERS)
 def test_arrows_point_down(package: str) -> None:
     wrong = []
     for path in modules(package):

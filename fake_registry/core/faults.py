@@ -286,8 +286,8 @@ class Faults:
 def asked_of(method: str, target: paths.Target, query: str, user: Callable[[], str], user_agent: str) -> Asked:
     """What rules look at in a request."""
     digest = target.argument if ":" in target.argument else ""
-    if not digest and "digest=" in query:
-        digest = next((value for key, value in paths.parameters(query) if key == "digest"), "")
+    if not digest and ("digest=" in query or "mount=" in query):
+        digest = next((value for key, value in paths.parameters(query) if key in {"digest", "mount"}), "")
     return Asked(method, KINDS.get(target.pattern, "other"), target.name, target.argument, digest, user, user_agent)
 
 

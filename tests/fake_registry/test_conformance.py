@@ -74,7 +74,11 @@ INDEX_DIGEST = compute_digest(INDEX)
 SUBJECT = describe(IMAGE, OCI_MANIFEST)
 SBOM = image(b"{}", [b"sbom"], subject=SUBJECT, artifact_type="application/sbom", annotations={"a": "b"})
 SIGNATURE = image(b"{}", [b"signature"], subject=SUBJECT)
+SBOMS = [image(b"{}", [layer], subject=SUBJECT, artifact_type="application/sbom") for layer in (b"one", b"two")]
+SORTED_SBOMS = sorted((SBOM, *SBOMS), key=compute_digest)
+QUOTED_SBOM = compute_digest(SORTED_SBOMS[1]).replace(":", "%3A")
 ABSENT = "sha256:" + "0" * 64
+REFERRERS = f"/v2/team/app/referrers/{IMAGE_DIGEST}"
 UPLOADS = "/v2/team/app/blobs/uploads/"
 
 
@@ -671,7 +675,11 @@ DISCOVERY = [
                     ("?last=z", [], NONE),
                 )
             ),
-            refused("GET", "/v2/team/app/tags/list?n=-1", 400, "PAGINATION_NUMBER_INVALID"),
+            *(
+                refused("GET", f"{path}?n={count}", 400, "PAGINATION_NUMBER_INVALID")
+                for path in ("/v2/team/app/tags/list", "/v2/_catalog", f"/v2/team/app/referrers/{ABSENT}")
+                for count in ("-1", "x", "1.5", "9223372036854775808", "9" * 30)
+            ),
             refused("GET", "/v2/no/where/tags/list", 404, "NAME_UNKNOWN"),
         ],
     ),
@@ -681,7 +689,32 @@ DISCOVERY = [
             BEGIN,
             *pushed(LAYER, name="b"),
             put(IMAGE, "v1", name="a"),
-            Ask("GET", "/v2/_catalog", 200, answer={"repositories": ["a", "b"]}),
+            Ask("GET", "/v2/_catalog", 200, answer={"repositories": ["a", "b"]}, headers={"Link": NONE}),
+            Ask(
+                "GET",
+                "/v2/_catalog?n=1",
+                200,
+                answer={"repositories": ["a"]},
+                headers={"Link": '</v2/_catalog?last=a&n=1>; rel="next"'},
+            ),
+            Ask("GET", "/v2/_catalog?last=a&n=1", 200, answer={"repositories": ["b"]}, headers={"Link": NONE}),
+            Ask("GET", "/v2/_catalog?n=0", 200, answer={"repositories": []}, headers={"Link": NONE}),
+        ],
+    ),
+    (
+        "the host that a client of a mirror asks for is looked up and named, also in errors",
+        [
+            put(IMAGE, "v1", headers={"OCI-Namespace": NONE}),
+            refused(
+                "GET",
+                "/v2/team/app/manifests/v1?ns=mirrored.example.com",
+                404,
+                "NAME_UNKNOWN",
+                headers={"OCI-Namespace": "mirrored.example.com"},
+            ),
+            put(INDEX, "v1?ns=mirrored.example.com", OCI_INDEX, headers={"OCI-Namespace": "mirrored.example.com"}),
+            Ask("GET", "{here}", 200, answer=INDEX, headers={"OCI-Namespace": "mirrored.example.com"}),
+            Ask("GET", "/v2/team/app/manifests/v1", 200, answer=IMAGE, headers={"OCI-Namespace": NONE}),
         ],
     ),
     (
@@ -786,7 +819,29 @@ DISCOVERY = [
                 headers={"Link": NONE},
             ),
             Ask("GET", f"/v2/team/app/referrers/{IMAGE_DIGEST}?n=0", 200, answer=listed(), headers={"Link": NONE}),
-            refused("GET", f"/v2/team/app/referrers/{IMAGE_DIGEST}?n=x", 400, "PAGINATION_NUMBER_INVALID"),
+        ],
+    ),
+    (
+        "referrers of one artifact type in pages, all of which say that they are filtered",
+        [
+            *map(referring, (SBOM, SIGNATURE, *SBOMS)),
+            *(
+                Ask(
+                    "GET",
+                    f"/v2/team/app/referrers/{IMAGE_DIGEST}?artifactType=application%2Fsbom&n=2{after}",
+                    200,
+                    answer=listed(*found),
+                    headers={"OCI-Filters-Applied": "artifactType", "Link": link},
+                )
+                for after, found, link in (
+                    (
+                        "",
+                        SORTED_SBOMS[:2],
+                        f'<{REFERRERS}?last={QUOTED_SBOM}&n=2&artifactType=application%2Fsbom>; rel="next"',
+                    ),
+                    (f"&last={compute_digest(SORTED_SBOMS[1])}", SORTED_SBOMS[2:], NONE),
+                )
+            ),
         ],
     ),
     (

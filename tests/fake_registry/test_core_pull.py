@@ -580,6 +580,22 @@ class TestReferrers:
         assert header(response, "OCI-Filters-Applied") == "artifactType"
         assert len(json.loads(body(response))["manifests"]) == count
 
+    @pytest.mark.parametrize("tag", ["{}", "anything"])
+    async def test_those_that_only_an_index_of_an_older_client_leads_to(
+        self, core: RegistryCore, tree: Tree, tag: str
+    ) -> None:
+        """The specification's "Referrers Tag Schema". What the index lists beside them refers to nothing."""
+        subject = put_image(tree, "app", "v1")
+        sbom, other = image(subject=subject, artifact_type="application/sbom"), image(b"other")
+        for data in (sbom, other):
+            tree.put_blob(data)
+        tree.put_manifest(HOST, "app", index(sbom, other), OCI_INDEX, tag.format(subject.digest.replace(":", "-")))
+        listed = json.loads(body(await ask(core, f"/v2/app/referrers/{subject.digest}")))["manifests"]
+        assert [(entry["digest"], entry["artifactType"]) for entry in listed] == [
+            (compute_digest(sbom), "application/sbom")
+        ]
+        assert (await ask(core, f"/v2/app/manifests/{compute_digest(sbom)}")).status == 200
+
     @pytest.mark.parametrize("name", ["app", "no/where"])
     async def test_none(self, core: RegistryCore, tree: Tree, name: str) -> None:
         put_image(tree, "app", "v1")
