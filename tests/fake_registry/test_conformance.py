@@ -586,6 +586,13 @@ PUSH = [
             *pushed(CONFIG, LAYER),
             *blob_got(LAYER),
             put(IMAGE, "v1", headers={"Warning": NONE}),
+            put(
+                image(CONFIG, [b"1", b"2", b"3", b"4"]),
+                "v2",
+                headers={
+                    "Warning": re.compile(r'299 - "[^"]* does not have (sha256:[0-9a-f]{64}(, )?){3} and 1 more"')
+                },
+            ),
         ],
     ),
     (

@@ -436,6 +436,25 @@ class TestLatencies:
         assert drawn(Spread(normal=(1, "10s"), seed=seed), number) >= 0
         assert drawn(Spread(exponential=1, seed=seed), number) >= 0
 
+    @pytest.mark.parametrize("spread", [{"uniform": ["100ms", 2]}, {"normal": ["5s", 1]}, {"exponential": "500ms"}])
+    async def test_the_same_requests_wait_equally_long(self, tree: Tree, spread: dict[str, Any]) -> None:
+        async def delays(core: RegistryCore) -> list[float]:
+            responses = [await ask(core, path) for path in (MANIFEST, "/v2/", MANIFEST, BLOB, MANIFEST)]
+            return [0.0 if response.delivery is None else response.delivery.delay for response in responses]
+
+        def of(seed: int) -> RegistryCore:
+            match = {"kind": ["manifest", "blob"]}
+            return core_of(tree, {"match": match, "action": {"latency": spread | {"seed": seed}}})
+
+        core = of(7)
+        first = await delays(core)
+        assert first[1] == 0
+        assert len(set(first)) == 5
+        assert await delays(core) != first  # it goes on
+        core.reset()
+        assert await delays(core) == first == await delays(of(7))
+        assert await delays(of(8)) != first
+
     def test_means(self) -> None:
         for spread in (Spread(uniform=(0, 2)), Spread(normal=(1, 0.1)), Spread(exponential=1)):
             values = [drawn(spread, number) for number in range(4000)]

@@ -470,6 +470,16 @@ class TestFaults:
         assert get(registry, f"{registry.url('quay.io')}/v2/")[0] == 200
         assert fault.met
 
+    def test_a_handshake_behind_the_proxy_fails(self, registry: FakeRegistry) -> None:
+        fault = registry.faults.add(host="quay.io", tls="close", nth=2)
+        proxy = urllib.request.ProxyHandler({"https": f"http://{registry.address}"})
+        opener = urllib.request.build_opener(proxy, urllib.request.HTTPSHandler(context=registry.ssl_context()))
+        opener.open("https://quay.io/v2/", timeout=20).close()
+        with pytest.raises(urllib.error.URLError):
+            opener.open("https://quay.io/v2/", timeout=20)
+        opener.open("https://quay.io/v2/", timeout=20).close()
+        assert (fault.seen, fault.fired) == (3, 1)
+
     def test_nobody_waits_for_an_answer_that_is_late_on_purpose(self, registry: FakeRegistry) -> None:
         registry.faults.add(latency="1h")
         with pytest.raises(TimeoutError):
