@@ -140,7 +140,7 @@ def load(url: str, seconds: int) -> Load:
     if "Non-2xx" in output:
         raise SystemExit(f"{url}: not all answers were 200:\n{output}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
-    median = re.search(r"50%\s+(\S+)", output)
+    median = re.search(r"^ +50%\s+(\S+)", output, re.MULTILINE)
     pair = PAIR.match(median[1]) if median else None
     if rate is None or pair is None:
         raise SystemExit(f"cannot read what wrk says:\n{output}")
