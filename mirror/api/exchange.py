@@ -13,7 +13,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable
 from email.utils import formatdate
-from typing import Final
+from typing import Final, cast
 
 from aiohttp.http_exceptions import LineTooLong
 from aiohttp.web_protocol import RequestHandler, RequestPayloadError
@@ -44,9 +44,9 @@ class Connection(RequestHandler):
     `streaming` is the task that streams, `ended` whether it was told to end.
     """
 
-    __slots__ = ("_greeting", "ended", "streaming")
+    __slots__ = ("_greeting", "_open", "_socket_transport", "ended", "streaming")
 
-    def __init__(self, manager: Server, *, greeting: float, idle: float) -> None:
+    def __init__(self, manager: Server, open_ones: set[Connection], *, greeting: float, idle: float) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
             manager,
@@ -60,8 +60,17 @@ class Connection(RequestHandler):
         self.streaming: asyncio.Task[object] | None = None
         self.ended = False
         self._greeting: asyncio.TimerHandle | None = loop.call_later(greeting, self.force_close)
+        self._open = open_ones
+        self._socket_transport: asyncio.Transport | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._socket_transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
+        self._open.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
+        self._socket_transport = None
+        self._open.discard(self)
         self.greeted()
         self.end_stream()
         super().connection_lost(exc)
@@ -71,6 +80,11 @@ class Connection(RequestHandler):
         if self._greeting is not None:
             self._greeting.cancel()
             self._greeting = None
+
+    def cut(self) -> None:
+        """Closes the connection at once; a TLS peer is not waited for."""
+        if self._socket_transport is not None:
+            self._socket_transport.abort()
 
     def end_stream(self) -> None:
         """Ends what is being streamed, if anything is."""

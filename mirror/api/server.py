@@ -78,6 +78,7 @@ class ApiServer:
         self._grace = grace
         self._manager: Server | None = None
         self._servers: list[asyncio.Server] = []
+        self._connections: set[Connection] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -132,14 +133,15 @@ class ApiServer:
         manager, self._manager = self._manager, None
         if manager is None:
             return
-        for connection in manager.connections:
-            if isinstance(connection, Connection):
-                connection.end_stream()
+        for connection in self._connections:
+            connection.end_stream()
         manager.pre_shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2 * self._grace):
                 await manager.shutdown(self._grace)
+        for connection in list(self._connections):
+            connection.cut()
 
     def _connection(self) -> Connection:
         assert self._manager is not None
-        return Connection(self._manager, greeting=self._greeting, idle=self._idle)
+        return Connection(self._manager, self._connections, greeting=self._greeting, idle=self._idle)

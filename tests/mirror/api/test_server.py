@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
+from typing import TypeVar
 
 import aiohttp
 import pytest
@@ -26,6 +28,8 @@ from mirror.api.decoding import MAX_BODY
 from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.api.server import ApiServer
 from mirror.errors import InputError
+
+T = TypeVar("T")
 
 STREAMS = f"{GROUP}/namespaces/demo/imagestreams"
 STREAM = {"metadata": {"name": "a"}}
@@ -206,6 +210,33 @@ async def test_the_end_of_the_server_ends_streams_properly() -> None:
             assert await response.content.read() == b"", "a chunked body with its end"
             await closing
     assert api.ended.is_set()
+
+
+async def test_the_end_of_the_server_waits_for_no_tls_client() -> None:
+    """One that keeps its connection and never says that it closes it: the connection is gone all the same."""
+    authority = CertificateAuthority.create()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    context = ssl.create_default_context(cadata=authority.ca_pem.decode())
+    client = context.wrap_bio(incoming, outgoing, server_hostname="127.0.0.1")
+    async with ApiServer(ApiCore(new_cluster()), authority) as server:
+        reader, writer = await asyncio.open_connection(*await server.start())
+
+        async def until_done(step: Callable[[], T]) -> T:
+            while True:
+                try:
+                    return step()
+                except ssl.SSLWantReadError:
+                    writer.write(outgoing.read())
+                    incoming.write(await reader.read(65536))
+
+        await until_done(client.do_handshake)
+        client.write(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert b"200 OK" in await until_done(client.read)
+        await server.close()
+        async with asyncio.timeout(10):
+            with contextlib.suppress(ConnectionResetError):
+                await reader.read()
+        writer.close()
 
 
 async def test_old_clients_get_streams_until_the_connection_ends() -> None:
