@@ -13,7 +13,6 @@ import math
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable
-from pathlib import Path
 from typing import Any, Final, cast
 
 from aiohttp.http_exceptions import LineTooLong
@@ -23,15 +22,11 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime, remote_of
-from fake_registry.core.messages import FAITHFUL, JSON, Delivery, FileBody, Request, Response, Stage, StreamBody
+from fake_registry.core.messages import FAITHFUL, JSON, Delivery, Request, Response, Stage, StreamBody
 from fake_registry.core.reasons import reason_phrase
+from fake_registry.files import CHUNK, SMALL, Content, File, opened
 from fake_registry.resets import reset_on_close
-from fake_registry.sendfile import send_file
 
-CHUNK: Final = 1024 * 1024
-"""Bytes of a file that are read, and held in memory, at once."""
-
-_SMALL: Final = 64 * 1024
 _NO_BODY: Final = frozenset({204, 304})
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _CR: Final = "\r"
@@ -76,8 +71,8 @@ class Connection(RequestHandler):
             keepalive_timeout=keepalive_timeout,
             access_log=None,  # type: ignore[arg-type]
             auto_decompress=False,
-            max_line_size=_SMALL,
-            max_field_size=_SMALL,
+            max_line_size=SMALL,
+            max_field_size=SMALL,
         )
         self.secure = secure
         self.sni = sni
@@ -200,7 +195,7 @@ class Exchanges:
         asked = _Asked(request, self._stall)
         try:
             response = await self._response(asked)
-            content = await _content(request.method, response)
+            content = await opened(request.method, response)
         except (ConnectionError, RequestPayloadError) as error:
             # The client went away, or its body is no HTTP: there is nobody to answer.
             if isinstance(error, Stalled):
@@ -280,7 +275,7 @@ def _target(raw: str) -> tuple[str | None, str, str]:
 class _Reply(StreamResponse):
     """The core's response, written as it is: aiohttp's own would add headers of its own."""
 
-    def __init__(self, exchanges: Exchanges, asked: _Asked, response: Response, content: _Content) -> None:
+    def __init__(self, exchanges: Exchanges, asked: _Asked, response: Response, content: Content) -> None:
         super().__init__()
         self._exchanges = exchanges
         self._asked = asked
@@ -322,7 +317,7 @@ class _Reply(StreamResponse):
         if isinstance(content, bytes):
             if length < len(content) or delivery.corrupt is not None:
                 content = delivery.sent(content[:length], 0)
-            if length <= _SMALL:
+            if length <= SMALL:
                 await writer.write(head + content)
             else:
                 await writer.write(head)
@@ -363,7 +358,7 @@ class _Reply(StreamResponse):
         """The transport, if what the socket is given is what the client gets: with TLS it is not."""
         return None if self._asked.connection.secure or not hasattr(os, "sendfile") else request.transport
 
-    def _shorter(self, content: _File) -> ConnectionResetError:
+    def _shorter(self, content: File) -> ConnectionResetError:
         log.error("%s: shorter than announced", content.path)
         self._open = False
         return ConnectionResetError("file shorter than announced")
@@ -437,57 +432,3 @@ class _Reply(StreamResponse):
 @functools.lru_cache(256)
 def _is_field_name(name: str) -> bool:
     return _TOKEN.fullmatch(name) is not None
-
-
-class _File:
-    """A part of a file that is being sent. It is closed when nobody holds it, a thread that still reads included."""
-
-    __slots__ = ("_descriptor", "_offset", "path")
-
-    def __init__(self, body: FileBody) -> None:
-        self.path: Path = body.path
-        self._descriptor = -1
-        self._descriptor = os.open(body.path, os.O_RDONLY | os.O_CLOEXEC)
-        self._offset = body.offset
-
-    def __del__(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-
-    def read(self, count: int) -> bytes:
-        """The next bytes, up to `count`; none at the end of the file."""
-        piece = os.pread(self._descriptor, count, self._offset)
-        self._offset += len(piece)
-        return piece
-
-    async def send(self, transport: asyncio.WriteTransport, count: int) -> None:
-        """Sends the next `count` bytes without reading them; raises as `send_file`."""
-        await send_file(transport, self._descriptor, self._offset, count)
-
-    def cached(self, count: int) -> bytes | None:
-        """The next `count` bytes if the system has them in memory; None if reading them would wait for a disk."""
-        if not hasattr(os, "RWF_NOWAIT"):  # Linux only
-            return None
-        buffer = bytearray(count)
-        try:
-            complete = os.preadv(self._descriptor, [buffer], self._offset, os.RWF_NOWAIT) == count
-        except OSError:  # not in memory, or a file system that cannot tell
-            return None
-        return bytes(buffer) if complete else None
-
-
-_Content = bytes | _File | StreamBody
-
-
-async def _content(method: str, response: Response) -> _Content:
-    """What is to be sent of a response: its bytes, or its file, opened. Small files are read at once if they can be."""
-    body = response.body
-    if isinstance(body, bytes | StreamBody):
-        return body
-    if method == "HEAD" or response.drop or (response.delivery is not None and not response.delivery.has_answer):
-        return b""
-    if body.length <= _SMALL:
-        file = _File(body)
-        piece = file.cached(body.length)
-        return file if piece is None else piece
-    return await asyncio.get_running_loop().run_in_executor(None, _File, body)

@@ -20,7 +20,7 @@ LAYERS = {
         {"client_hello", "config", "oci", "resets", "sendfile", "tls"},
         {"fixtures"},
         {"core", "images"},
-        {"control", "conversation", "listening", "tunnel"},
+        {"control", "conversation", "files", "listening", "tunnel"},
         {"exchange", "quick"},
         {"server"},
         {"one_host"},

@@ -1,19 +1,17 @@
 """Answers that carry content: entity tags, ranges, and what a HEAD request gets.
 
-Source: RFC 9110, sections 9.3.2, 13.1.2 and 14.
+Source: RFC 9110, sections 9.3.2, 13.1.2, 13.1.5 and 14.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Final, NamedTuple
 
-from fake_registry.core import errors
 from fake_registry.core.errors import API_VERSION
 from fake_registry.core.messages import FileBody, Request, Response
+from fake_registry.core.ranges import multipart, wanted_parts
 from fake_registry.oci import OCTET_STREAM
 
-_RANGE: Final = re.compile(r"bytes=\s*([0-9]*)-([0-9]*)\s*")
 _BODILESS: Final = frozenset({204, 304})
 
 
@@ -57,41 +55,29 @@ def header_text(media_type: str) -> str:
 
 
 def ranged(answer: Answer, request: Request) -> Response:
-    """The part of the content that a Range header asks for, or all of it.
+    """The part of the content that a Range header asks for, several parts, or all of it.
 
-    Only one range is served; several, and units other than bytes, get everything, as RFC 9110 allows. What Go's
-    ``http.ServeContent`` calls an invalid range is refused like one behind the end.
+    Units other than bytes, more ranges than are looked at and an If-Range that does not name the content get
+    everything.
 
     Raises:
         RegistryError: 416.
     """
     response = answer.respond(request)
     wanted = request.headers.get("range", "")
-    if response.status != 200 or request.method != "GET" or not wanted.startswith("bytes=") or "," in wanted:
+    if not wanted or response.status != 200 or request.method != "GET":
         return response
-    first, last = _byte_range(wanted, answer.size)
-    headers = [("Content-Range", f"bytes {first}-{last}/{answer.size}"), *answer.headers]
-    return Response(206, headers, _part(answer.body, first, last - first + 1))
-
-
-def _byte_range(wanted: str, size: int) -> tuple[int, int]:
-    found = _RANGE.fullmatch(wanted)
-    if found is None or not (found[1] or found[2]):
-        raise errors.range_invalid(wanted, size)
-    digits = [text[:20] for text in found.groups()]  # longer ones are behind any end, and slow to convert
-    if not digits[0]:
-        first, last = max(0, size - int(digits[1])), size - 1
-    else:
-        first, last = int(digits[0]), min(int(digits[1]), size - 1) if digits[1] else size - 1
-    if first > last:
-        raise errors.range_invalid(wanted, size)
-    return first, last
-
-
-def _part(body: bytes | FileBody, offset: int, length: int) -> bytes | FileBody:
-    if isinstance(body, FileBody):
-        return FileBody(body.path, body.offset + offset, length)
-    return body[offset : offset + length]
+    if request.headers.get("if-range", answer.tag) != answer.tag:  # weak tags and dates name nothing here
+        return response
+    parts = wanted_parts(wanted, answer.size)
+    if not parts:
+        return response
+    if len(parts) == 1:
+        headers = [("Content-Range", parts[0].content_range(answer.size)), *answer.headers]
+        return Response(206, headers, parts[0].of(answer.body))
+    whole = multipart(parts, answer.body, dict(answer.headers)["Content-Type"], answer.tag)
+    headers = [(name, whole.media_type if name == "Content-Type" else value) for name, value in answer.headers]
+    return Response(206, headers, whole.body)
 
 
 def _has_tag(wanted: str, tag: str) -> bool:

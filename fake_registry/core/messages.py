@@ -50,6 +50,18 @@ class FileBody:
     length: int
 
 
+@dataclass(slots=True, frozen=True)
+class PartsBody:
+    """Bytes and parts of files, one after the other."""
+
+    parts: tuple[bytes | FileBody, ...]
+
+    @property
+    def length(self) -> int:
+        """Bytes of all parts."""
+        return sum(part.length if isinstance(part, FileBody) else len(part) for part in self.parts)
+
+
 class Pieces(Protocol):
     """What comes piece by piece, once. Whoever has it closes it."""
 
@@ -70,7 +82,7 @@ class StreamBody:
     pieces: Pieces
 
 
-Body = bytes | FileBody | StreamBody
+Body = bytes | FileBody | PartsBody | StreamBody
 
 
 @dataclass(slots=True, frozen=True)

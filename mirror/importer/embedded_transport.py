@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
 from fake_registry.config import Host, Hosts, Scheme
-from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, Request, Response, StreamBody
+from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, PartsBody, Request, Response, StreamBody
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.core.registry import RegistryCore
 from mirror.hostport import join_host_port
@@ -252,7 +252,7 @@ def _body(
     delivery = response.delivery or FAITHFUL
     body = response.body
     assert not isinstance(body, StreamBody), "registries that are recorded are asked over sockets"
-    content = delivery.sent(read_part(body) if isinstance(body, FileBody) else body, 0)
+    content = delivery.sent(_read(body), 0)
     length = len(content) if announced is None else min(announced, len(content))
     missing = announced is not None and announced > length
     after = length if delivery.after is None else min(delivery.after, length)
@@ -292,6 +292,13 @@ def joined(headers: tuple[tuple[str, str], ...]) -> dict[str, str]:
     for name, value in headers:
         lines[name] = f"{lines[name]}, {value}" if name in lines else value
     return lines
+
+
+def _read(body: bytes | FileBody | PartsBody) -> bytes:
+    """All of a body."""
+    if isinstance(body, PartsBody):
+        return b"".join(map(_read, body.parts))
+    return read_part(body) if isinstance(body, FileBody) else body
 
 
 def read_part(part: FileBody) -> bytes:

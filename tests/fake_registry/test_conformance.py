@@ -215,7 +215,25 @@ PULL = [
             ),
             *(
                 refused("GET", f"/v2/team/app/blobs/{LAYER_DIGEST}", 416, "RANGE_INVALID", sent={"Range": asked})
-                for asked in ("bytes=500-0", "bytes=6000-7000", "bytes=-0")
+                for asked in ("bytes=500-0", "bytes=6000-7000", "bytes=-0", "bytes=6000-,7000-7001")
+            ),
+            Ask(
+                "GET",
+                f"/v2/team/app/blobs/{LAYER_DIGEST}",
+                206,
+                sent={"Range": "bytes=0-9,100-109", "If-Range": f'"{LAYER_DIGEST}"'},
+                headers={
+                    "Content-Range": NONE,
+                    "Content-Type": re.compile(r"multipart/byteranges; boundary=[0-9a-f]{64}"),
+                    "ETag": f'"{LAYER_DIGEST}"',
+                },
+            ),
+            Ask(
+                "GET",
+                f"/v2/team/app/blobs/{LAYER_DIGEST}",
+                200,
+                sent={"Range": "bytes=0-9,100-109", "If-Range": f'"{ABSENT}"'},
+                answer=LAYER,
             ),
         ],
     ),

@@ -11,7 +11,19 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.registry import HOST, ask, body, error, header, image, index, put_image, signed_schema1, write_index
+from support.registry import (
+    HOST,
+    ask,
+    body,
+    error,
+    header,
+    image,
+    index,
+    put_image,
+    received_parts,
+    signed_schema1,
+    write_index,
+)
 from support.vectors import VECTORS
 
 from fake_registry.config import Host
@@ -343,11 +355,69 @@ class TestBlobs:
         assert error(response)["code"] == "RANGE_INVALID"
         assert header(response, "Content-Range") == "bytes */10"
 
-    @pytest.mark.parametrize("wanted", ["bytes=0-1,3-4", "lines=0-1", "0-1", ""])
+    @pytest.mark.parametrize("wanted", ["lines=0-1", "0-1", "", f"bytes={',0-0' * 65}"])
     async def test_ranges_that_are_passed_over(self, core: RegistryCore, tree: Tree, wanted: str) -> None:
         put_image(tree, "app", "v1")
         response = await ask(core, f"/v2/app/blobs/{compute_digest(b'layer')}", headers={"range": wanted})
         assert (response.status, response.body) == (200, b"layer")
+
+    @pytest.mark.parametrize("large", [False, True])
+    @pytest.mark.parametrize(
+        ("wanted", "parts"),
+        [
+            ("bytes=0-1,4-5", [(0, 1), (4, 5)]),
+            ("bytes=4-5, 0-1", [(4, 5), (0, 1)]),
+            ("Bytes= 7-8 ,\t2-3,", [(7, 8), (2, 3)]),
+            ("bytes=0-0,,-1,30000000-", [(0, 0), (-1, -1)]),
+            ("bytes=8-8,0-2,2-4,6-6,5-5", [(8, 8), (0, 6)]),
+            ("bytes=0-1,3-4,7-8,2-2", [(0, 4), (7, 8)]),
+            (f"bytes={','.join(f'{n}-{n}' for n in range(64))},", None),
+            ("bytes=0-4,5-,30000000-", None),
+            ("bytes=0-1,1-,-3", None),
+        ],
+    )
+    async def test_several_ranges(
+        self, core: RegistryCore, tree: Tree, *, large: bool, wanted: str, parts: list[tuple[int, int]] | None
+    ) -> None:
+        data = b"0123456789abcdef" * (200_000 if large else 4)
+        size, digest = len(data), compute_digest(data)
+        put_image(tree, "app", "v1", layers=[data])
+        path, headers = f"/v2/app/blobs/{digest}", {"range": wanted}
+        response = await ask(core, path, headers=headers)
+        assert response.status == 206
+        assert (header(response, "ETag"), header(response, "Docker-Content-Digest")) == (f'"{digest}"', digest)
+        if parts is None:  # one part is left, as of a request for one
+            last = 63 if "," + "63-63" in wanted else size - 1
+            assert header(response, "Content-Range") == f"bytes 0-{last}/{size}"
+            assert body(response) == data[: last + 1]
+            return
+        assert header(response, "Content-Range") is None
+        assert received_parts(header(response, "Content-Type"), body(response)) == [
+            (f"bytes {first % size}-{last % size}/{size}", data[first % size : last % size + 1])
+            for first, last in parts
+        ]
+        again = await ask(core, path, headers=headers)
+        assert (again.headers, body(again)) == (response.headers, body(response))
+
+    @pytest.mark.parametrize("wanted", ["bytes=10-11,20-", "bytes=0-1,5-4", "bytes=0-1,x", "bytes=,", "bytes=0-1,-"])
+    async def test_several_ranges_that_cannot_be(self, core: RegistryCore, tree: Tree, wanted: str) -> None:
+        put_image(tree, "app", "v1", layers=[b"0123456789"])
+        response = await ask(core, f"/v2/app/blobs/{compute_digest(b'0123456789')}", headers={"range": wanted})
+        assert (response.status, error(response)["code"]) == (416, "RANGE_INVALID")
+        assert header(response, "Content-Range") == "bytes */10"
+
+    @pytest.mark.parametrize("wanted", ["bytes=0-1", "bytes=0-0,4-4"])
+    async def test_ranges_of_content_that_is_named(self, core: RegistryCore, tree: Tree, wanted: str) -> None:
+        put_image(tree, "app", "v1")
+        digest = compute_digest(b"layer")
+        for names, status in {
+            f'"{digest}"': 206,
+            f'W/"{digest}"': 200,
+            f'"{ABSENT}"': 200,
+            "Wed, 21 Oct 2015 07:28:00 GMT": 200,
+        }.items():
+            headers = {"range": wanted, "if-range": names}
+            assert (await ask(core, f"/v2/app/blobs/{digest}", headers=headers)).status == status
 
     async def test_head_does_not_range(self, core: RegistryCore, tree: Tree) -> None:
         put_image(tree, "app", "v1")

@@ -11,7 +11,7 @@ import pytest
 from support.cores import Answering, TinyCore
 from support.raw import Wire, connected
 
-from fake_registry.core.messages import FileBody, Request, Response
+from fake_registry.core.messages import FileBody, PartsBody, Request, Response
 from fake_registry.server import RegistryServer
 
 GET = b"GET /v2/ HTTP/1.1\r\nHost: quay.io\r\n\r\n"
@@ -249,6 +249,28 @@ async def test_files(tmp_path: Path, length: int) -> None:
             await client.send(GET)
             assert (await client.head()).endswith(f"Content-Length: {length}".encode())
             assert await client.body(length) == content[7 : 7 + length]
+
+
+async def test_parts_of_files(tmp_path: Path) -> None:
+    content = bytes(range(251)) * 20_000
+    path = tmp_path / "blob"
+    path.write_bytes(content)
+    parts = PartsBody((b"first", FileBody(path, 7, 3_000_000), b"", FileBody(path, 100, 1), b"last"))
+    expected = b"first" + content[7:3_000_007] + content[100:101] + b"last"
+    async with wire(Response(206, [], parts)) as (client, _):
+        for _ in range(2):
+            await client.send(GET)
+            assert (await client.head()).endswith(f"Content-Length: {len(expected)}".encode())
+            assert await client.body(len(expected)) == expected
+
+
+@pytest.mark.parametrize("gone", ["absent", "shorter"])
+async def test_parts_of_files_that_are_not_what_they_were(tmp_path: Path, gone: str) -> None:
+    (tmp_path / "shorter").write_bytes(b"four")
+    async with wire(Response(206, [], PartsBody((b"head", FileBody(tmp_path / gone, 0, 70_000))))) as (client, _):
+        await client.send(GET)
+        await client.head()
+        assert await client.rest() in {b"head", b"headfour"}
 
 
 async def test_files_that_are_gone(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import email
+import email.policy
 import json
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fake_registry.core.messages import FileBody, Request, Response
+from fake_registry.core.messages import FileBody, PartsBody, Request, Response
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
 from fake_registry.oci import (
@@ -95,11 +97,29 @@ def header(response: Response, name: str) -> str | None:
 
 def body(response: Response) -> bytes:
     """The body, read from its file if it is in one."""
+    if isinstance(response.body, PartsBody):
+        return b"".join(body(Response(200, [], part)) for part in response.body.parts)
     if isinstance(response.body, FileBody):
         with response.body.path.open("rb") as file:
             file.seek(response.body.offset)
             return file.read(response.body.length)
     return response.body
+
+
+def received_parts(media_type: str | None, content: bytes) -> list[tuple[str | None, bytes]]:
+    """Place and bytes of each part of an answer of type multipart/byteranges, read as MIME has it."""
+    message = email.message_from_bytes(
+        f"Content-Type: {media_type}\r\n\r\n".encode() + content, policy=email.policy.HTTP
+    )
+    assert message.get_content_type() == "multipart/byteranges"
+    assert not message.defects
+    parts = []
+    for part in message.iter_parts():
+        assert part.get_content_type() == "application/octet-stream"
+        data = part.get_payload(decode=True)
+        assert isinstance(data, bytes)
+        parts.append((part["Content-Range"], data))
+    return parts
 
 
 def error(response: Response) -> dict[str, Any]:
