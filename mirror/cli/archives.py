@@ -8,13 +8,9 @@ from typing import Annotated
 import typer
 
 from mirror.cli.notes import note
-from mirror.cli.options import DataOption
+from mirror.cli.options import DataOption, MetadataOnlyOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table
 from mirror.cli.progress import progress, size_text
-
-MetadataOnlyOption = Annotated[
-    bool, typer.Option("--metadata-only", help="Manifests and configs, no layers: all that an import looks at.")
-]
 
 
 def archive(

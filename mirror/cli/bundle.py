@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.care import DryRunOption
 from mirror.cli.notes import note
-from mirror.cli.options import DataOption
+from mirror.cli.options import DataOption, DryRunOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table, printable
 from mirror.cli.progress import progress, size_text
 from mirror.cli.sizes import parse_size

@@ -4,24 +4,23 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror.cli.notes import note
-from mirror.cli.options import DataOption
+from mirror.cli.option_groups import grouped
+from mirror.cli.options import DataOption, DryRunOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 from mirror.cli.progress import progress, size_text
-from mirror.cli.remote_options import AuthfileOption, CaOption, ConnectOption, InsecureOption, network, registries
+from mirror.cli.remote_options import RemoteOptions, network, registries
 
 if TYPE_CHECKING:
     from mirror.seed.registry_source import RegistrySource
     from mirror.seed.remote.registries import Registries
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only says what would happen.")]
 
-
+@grouped
 def verify(
     data: DataOption,
     complete: Annotated[
@@ -37,10 +36,8 @@ def verify(
     repair_from_registries: Annotated[
         bool, typer.Option("--repair-from-registries", help="Takes it from the registries that it was copied from.")
     ] = False,
-    authfile: AuthfileOption = None,
-    insecure: InsecureOption = False,
-    ca: CaOption = None,
-    connect: ConnectOption = None,
+    *,
+    remote: RemoteOptions,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Checks digests, sizes and what every index leads to, and names files that belong to nothing.
@@ -57,7 +54,7 @@ def verify(
     repairs: list[Repair] = []
     with ExitStack() as stack:
         if repair_from_registries:
-            sources.append(stack.enter_context(_registries(authfile, insecure=insecure, ca=ca, connect=connect)))
+            sources.append(stack.enter_context(_registries(remote)))
         with progress("Verifying") as tell:
             problems = list(verify_tree(tree, tell, complete=complete))
             if repair or sources:
@@ -77,16 +74,14 @@ def verify(
 
 
 @contextmanager
-def _registries(
-    authfile: Path | None, *, insecure: bool, ca: Path | None, connect: str | None
-) -> Iterator[RegistrySource]:
+def _registries(remote: RemoteOptions) -> Iterator[RegistrySource]:
     """The registries that the tree's hosts are called after, and in the end what they said in place of content."""
     from mirror.seed.registry_source import RegistrySource
 
     @asynccontextmanager
     async def connected() -> AsyncIterator[Registries]:
-        async with network(ca, connect, 8) as connections:
-            yield registries(connections, (), creds=None, authfile=authfile, insecure=insecure, per_host=8)
+        async with network(remote) as connections:
+            yield registries(connections, (), remote)
 
     with RegistrySource(connected) as source:
         yield source

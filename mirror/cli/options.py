@@ -25,6 +25,10 @@ NowOption = Annotated[
         help="Fixes the clock (RFC 3339): the same run then gives the same bytes. SOURCE_DATE_EPOCH does it, too.",
     ),
 ]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only says what would happen.")]
+MetadataOnlyOption = Annotated[
+    bool, typer.Option("--metadata-only", help="Manifests and configs, no layers: all that an import looks at.")
+]
 ConcurrencyOption = Annotated[
     int, typer.Option(min=1, max=1024, metavar="N", help="Requests under way at once; results never depend on it.")
 ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -11,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.live_options import LiveOptions
 from mirror.cli.notes import note
+from mirror.cli.option_groups import grouped
 from mirror.cli.options import NowOption
 from mirror.cli.output import Format, print_document, print_table, printable
 from mirror.cli.preflight_reports import (
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from mirror.streams import Found
 
 
+@grouped
 def preflight(
     streams: Annotated[
         list[str] | None,
@@ -56,13 +58,8 @@ def preflight(
         list[str] | None,
         typer.Option(metavar="HOST=URL", help="Ask this real registry for HOST; other hosts do not exist."),
     ] = None,
-    live: Annotated[
-        bool, typer.Option("--live", help="The image streams of the cluster of the current kubeconfig, too.")
-    ] = False,
-    kubeconfig: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The kubeconfig of that cluster. Implies --live.")
-    ] = None,
-    context: Annotated[str, typer.Option(metavar="NAME", help="The context in it. Implies --live.")] = "",
+    *,
+    cluster: LiveOptions,
     namespace: Annotated[
         str,
         typer.Option(
@@ -116,15 +113,14 @@ def preflight(
     from mirror.preflight.explaining import explain as explained
     from mirror.preflight.running import answer
 
-    live = live or kubeconfig is not None or bool(context)
     if (data is None) == (not against):
         raise InputError("give either --data TREE or --against HOST=URL: what the registries hold")
-    if not streams and not live:
+    if not streams and not cluster.is_wanted:
         raise InputError("nothing to check: name image streams, or a cluster with --live or --kubeconfig")
     earlier = _earlier(compare)
     found = _found(streams or [], namespace)
-    if live:
-        found += _live(kubeconfig, context, namespace)
+    if cluster.is_wanted:
+        found += _live(cluster, namespace)
     _check_found(found)
     question = _question(
         found,
@@ -172,12 +168,11 @@ def _found(paths: list[str], namespace: str) -> list[Found]:
     return read_streams(paths, sys.stdin.buffer, namespace or "default")
 
 
-def _live(kubeconfig: Path | None, context: str, namespace: str) -> list[Found]:
+def _live(cluster: LiveOptions, namespace: str) -> list[Found]:
     from mirror.cli.loop import run
-    from mirror.live_api import load_connection
     from mirror.streams import live_streams
 
-    connection = load_connection(os.environ, Path.home(), kubeconfig, context)
+    connection = cluster.connection()
     found = run(live_streams(connection, namespace))
     note(f"{connection.server}: {len(found)} image stream{'' if len(found) == 1 else 's'}")
     return found

@@ -9,23 +9,15 @@ import typer
 
 from mirror.cli.copy_progress import copy_progress, line_of, size_text
 from mirror.cli.notes import note
-from mirror.cli.options import ConcurrencyOption
+from mirror.cli.option_groups import grouped
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
-from mirror.cli.remote_options import (
-    AuthfileOption,
-    CaOption,
-    ConnectOption,
-    CredsOption,
-    InsecureOption,
-    PerHostOption,
-    network,
-    registries,
-)
+from mirror.cli.remote_options import TransferOptions, network, registries
 
 if TYPE_CHECKING:
     from mirror.seed.pushing import PushSummary
 
 
+@grouped
 def push(
     tree: Annotated[str, typer.Argument(metavar="TREE", help="The directory of the fixture tree.")],
     registry: Annotated[
@@ -45,13 +37,8 @@ def push(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Asks what is there, says what would be pushed, and pushes nothing.")
     ] = False,
-    creds: CredsOption = None,
-    authfile: AuthfileOption = None,
-    insecure: InsecureOption = False,
-    ca: CaOption = None,
-    connect: ConnectOption = None,
-    concurrency: ConcurrencyOption = 8,
-    per_host: PerHostOption = 8,
+    *,
+    transfer: TransferOptions,
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Pushes the images of a tree to a registry, and prints the ImageDigestMirrorSet, ImageTagMirrorSet and
@@ -68,18 +55,19 @@ def push(
     found = shipments(Tree.open(tree), target, image or ())
 
     async def work() -> PushSummary:
-        async with network(ca, connect, per_host) as connections:
+        async with network(transfer, transfer.per_host) as connections:
             servers = registries(
                 connections,
                 [target.host],
-                creds=creds,
-                authfile=authfile,
-                insecure=insecure,
-                per_host=per_host,
+                transfer,
+                creds=transfer.creds,
+                per_host=transfer.per_host,
                 mirrors=False,
             )
             with copy_progress() as progress:
-                return await push_images(found, target, servers, progress, dry_run=dry_run, concurrency=concurrency)
+                return await push_images(
+                    found, target, servers, progress, dry_run=dry_run, concurrency=transfer.concurrency
+                )
 
     summary = run(work())
     if mirror_sets is not None:
