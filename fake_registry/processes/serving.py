@@ -91,7 +91,10 @@ async def serve_control(stack: contextlib.AsyncExitStack, plan: Plan, controlled
 
 
 def stop_signal(*numbers: signal.Signals) -> asyncio.Event:
-    """An event that the first of these signals (SIGINT or SIGTERM) sets. The second one ends the process as ever."""
+    """An event that the first of these signals (SIGINT or SIGTERM) sets. The second one ends the process as ever.
+
+    Where they were held back until here, they are let through.
+    """
     loop = asyncio.get_running_loop()
     stopped = asyncio.Event()
     handled = numbers or (signal.SIGINT, signal.SIGTERM)
@@ -103,6 +106,7 @@ def stop_signal(*numbers: signal.Signals) -> asyncio.Event:
 
     for number in handled:
         loop.add_signal_handler(number, stop)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, handled)
     return stopped
 
 

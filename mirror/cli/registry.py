@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -136,7 +137,9 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
         for listener in control:
             stack.callback(listener.close)
         signing, ca_file = authority(stack, options.tls_dir)
-        # Clients that connect from here on wait for the rest to be loaded.
+        # Clients that connect from here on wait for the rest to be loaded, and so does whoever stops it.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+        stack.callback(signal.pthread_sigmask, signal.SIG_SETMASK, before)
         _print_addresses(workers[0], ca_file, control)
         say_what_is_served(core, options)
         served = Plan(

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import signal
 import socket
 import ssl
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from support.command import ismirror
+from support.forked import Forked
 from support.vectors import VECTORS
 
 TREE = VECTORS / "tree"
-COMMAND = [sys.executable, "-m", "mirror.cli.main", "registry"]
 
 
 @contextmanager
-def running(*options: str) -> Iterator[tuple[subprocess.Popen[str], str, Path]]:
+def running(*options: str) -> Iterator[tuple[Forked, str, Path]]:
     """The process, its address, and the file of its CA."""
-    with subprocess.Popen([*COMMAND, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            listening, certificate = process.stdout.readline(), process.stdout.readline()
-            address = re.fullmatch(r"registry listening on (127\.0\.0\.1:\d+)\n", listening)
-            assert address is not None, (listening, process.stderr and process.stderr.read())
-            yield process, address[1], Path(certificate.removeprefix("CA certificate: ").rstrip("\n"))
-        finally:
-            process.kill()
+    with Forked(("registry", *options), os.environ) as process:
+        listening, certificate = process.stdout.readline(), process.stdout.readline()
+        address = re.fullmatch(r"registry listening on (127\.0\.0\.1:\d+)\n", listening)
+        assert address is not None, (listening, process.communicate())
+        yield process, address[1], Path(certificate.removeprefix("CA certificate: ").rstrip("\n"))
 
 
 def refused(*options: str) -> str:
     """What a command that cannot run says."""
-    done = subprocess.run([*COMMAND, *options], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (2, "")
+    done = ismirror("registry", *options)
+    assert (done.exit_code, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     return done.stderr.rstrip("\n").removeprefix("ismirror: error: ")
 
@@ -59,10 +55,18 @@ def test_it_serves_until_it_is_told_to_stop(number: signal.Signals) -> None:
         assert fetch(f"https://{address}/v2/", context) == (200, "{}")
         assert '"tags":' in fetch(f"https://{address}/v2/app/oci/tags/list", context, host="quay.io")[1]
         process.send_signal(number)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate()
         assert (process.returncode, out) == (0, "")
         assert re.fullmatch(f"serving {TREE.resolve()}: .*, .* and 5 more\n", err)
         assert not certificate.parent.exists()
+
+
+@pytest.mark.parametrize("options", [(), ("--workers", "2"), ("--control", "127.0.0.1:0")])
+def test_it_may_be_stopped_as_soon_as_it_says_where_it_is(options: tuple[str, ...]) -> None:
+    with running("--data", str(TREE), "--registry", "127.0.0.1:0", *options) as (process, _, _):
+        process.terminate()
+        _, err = process.communicate()
+        assert (process.returncode, "Traceback" in err) == (0, False)
 
 
 def test_the_authority_is_kept(tmp_path: Path) -> None:
@@ -117,6 +121,7 @@ def test_what_it_cannot_do(tmp_path: Path) -> None:
 
 
 def test_help() -> None:
-    done = subprocess.run([*COMMAND, "--help"], capture_output=True, text=True, timeout=60, check=True)
+    done = ismirror("registry", "--help")
+    assert done.exit_code == 0
     for option in ("--data", "--config", "--registry", "--tls-dir", "--read-only", "Example:"):
         assert option in done.stdout

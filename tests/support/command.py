@@ -7,10 +7,13 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from tempfile import TemporaryFile
+from typing import IO, Any, NamedTuple
+
+from support.forked import Forked, begin, line, server
 
 ROOT = Path(__file__).resolve().parents[2]
 TREE = str(ROOT / "tests" / "vectors" / "tree")
@@ -38,18 +41,35 @@ def ismirror(
     *arguments: str, stdin: str | bytes = b"", environment: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> Outcome:
     """Runs a command to its end. A traceback is never right."""
-    done = subprocess.run(
-        [*_COMMAND, *arguments],
-        check=False,
-        input=stdin.encode() if isinstance(stdin, str) else stdin,
-        capture_output=True,
-        env=_environment(environment),
-        cwd=cwd,
-        timeout=100,
-    )
-    outcome = Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+    given = stdin.encode() if isinstance(stdin, str) else stdin
+    run = _started if "PYTHONHASHSEED" in (environment or {}) else _forked
+    outcome = run(arguments, given, _environment(environment), cwd or Path.cwd())
     assert "Traceback" not in outcome.stderr, outcome.stderr
     return outcome
+
+
+def _started(arguments: Sequence[str], stdin: bytes, environment: Mapping[str, str], cwd: Path) -> Outcome:
+    """In an interpreter of its own, which takes its settings from the environment."""
+    done = subprocess.run(
+        [*_COMMAND, *arguments], check=False, input=stdin, capture_output=True, env=environment, cwd=cwd
+    )
+    return Outcome(done.returncode, done.stdout.decode(), done.stderr.decode())
+
+
+def _forked(arguments: Sequence[str], stdin: bytes, environment: Mapping[str, str], cwd: Path) -> Outcome:
+    with TemporaryFile() as given, TemporaryFile() as printed, TemporaryFile() as said:
+        given.write(stdin)
+        given.seek(0)
+        streams = (given.fileno(), printed.fileno(), said.fileno())
+        connection, _ = begin(server(), arguments, environment, str(cwd), streams)
+        with connection:
+            code = int(line(connection))
+        return Outcome(code, _content(printed), _content(said))
+
+
+def _content(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
 
 
 class Served(NamedTuple):
@@ -67,21 +87,20 @@ class Served(NamedTuple):
 @contextmanager
 def served_registry(data: Path | str, *arguments: str) -> Iterator[Served]:
     """``ismirror registry`` on a free port, while the block runs; afterwards it has to stop when told to."""
-    command = [*_COMMAND, "registry", "--data", str(data), "--registry", "127.0.0.1:0", *arguments]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_environment())
-    assert process.stdout is not None
-    try:
+    options = ("registry", "--data", str(data), "--registry", "127.0.0.1:0", *arguments)
+    with Forked(options, _environment()) as process:
         lines = [process.stdout.readline(), process.stdout.readline()]
         listening, certificate = _LISTENING.fullmatch(lines[0]), _CERTIFICATE.fullmatch(lines[1])
         if listening is None or certificate is None:
             process.kill()
             raise AssertionError((lines, process.communicate()))
-        yield Served(int(listening[1]), Path(certificate[1]))
-    finally:
-        process.terminate()
-        _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 0, stderr
-    assert "Traceback" not in stderr, stderr
+        try:
+            yield Served(int(listening[1]), Path(certificate[1]))
+        finally:
+            process.terminate()
+            _, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        assert "Traceback" not in stderr, stderr
 
 
 def _environment(more: Mapping[str, str] | None = None) -> dict[str, str]:

@@ -7,14 +7,13 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-COMMAND = [sys.executable, "-m", "mirror.cli.main"]
+from support.forked import Forked
+
 ADDRESS = re.compile(r"127\.0\.0\.1:(\d+)")
 
 
@@ -47,7 +46,7 @@ def ask(
 class Running(NamedTuple):
     """A command that serves, and the ports that it printed, by what they are for."""
 
-    process: subprocess.Popen[str]
+    process: Forked
     ports: dict[str, int]
     ca_file: Path
 
@@ -70,7 +69,6 @@ class Running(NamedTuple):
 
     def says(self) -> str:
         """The next line on standard error."""
-        assert self.process.stderr is not None
         return self.process.stderr.readline().rstrip("\n")
 
     def send(self, number: signal.Signals) -> None:
@@ -79,7 +77,7 @@ class Running(NamedTuple):
     def end(self) -> str:
         """Has it end, which it has to do well; the rest of standard error."""
         self.send(signal.SIGTERM)
-        _, stderr = self.process.communicate(timeout=60)
+        _, stderr = self.process.communicate()
         assert self.process.returncode == 0, stderr
         assert "Traceback" not in stderr, stderr
         return stderr
@@ -92,22 +90,12 @@ def serving(*arguments: str, command: str = "registry", last: str = "CA certific
     options = [] if "--registry" in arguments else ["--registry", "127.0.0.1:0"]
     if command == "registry":
         last = "control plane" if "--control" in arguments else last
-    with subprocess.Popen(
-        [*COMMAND, command, *arguments, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).resolve().parents[2])},
-    ) as process:
-        try:
-            assert process.stdout is not None
-            lines: list[str] = []
-            while not lines or not lines[-1].startswith(last):
-                lines.append(process.stdout.readline())
-                assert lines[-1], (lines, process.communicate())
-            yield Running(process, _ports(lines), _ca_file(lines))
-        finally:
-            process.kill()
+    with Forked((command, *arguments, *options), os.environ) as process:
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith(last):
+            lines.append(process.stdout.readline())
+            assert lines[-1], (lines, process.communicate())
+        yield Running(process, _ports(lines), _ca_file(lines))
 
 
 def _ports(lines: list[str]) -> dict[str, int]:

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
+import os
 import ssl
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -17,9 +15,9 @@ from typing import Any
 
 import yaml
 
+from support.forked import Forked
 from support.vectors import VECTORS
 
-COMMAND = [sys.executable, "-m", "mirror.cli.main", "serve"]
 PORTS = ["--registry", "127.0.0.1:0", "--api", "127.0.0.1:0"]
 
 
@@ -54,24 +52,18 @@ class Client:
 
 
 @contextmanager
-def serving(
-    folder: Path, *options: str, data: Path = VECTORS / "tree"
-) -> Iterator[tuple[Client, list[str], subprocess.Popen[str]]]:
+def serving(folder: Path, *options: str, data: Path = VECTORS / "tree") -> Iterator[tuple[Client, list[str], Forked]]:
     """A server, what it printed, and its process, which has to end when it is told to."""
     kubeconfig = folder / "kubeconfig"
-    arguments = [*COMMAND, "--data", str(data), *PORTS, "--kubeconfig", str(kubeconfig), *options]
-    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            lines: list[str] = []
-            while not lines or not lines[-1].startswith("use it with"):
-                line = process.stdout.readline()
-                assert line, (lines, process.communicate())
-                lines.append(line.rstrip("\n"))
-            yield Client(kubeconfig), lines, process
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-            assert process.stderr is not None
-            assert "Traceback" not in process.stderr.read()
-        finally:
-            process.kill()
+    arguments = ["serve", "--data", str(data), *PORTS, "--kubeconfig", str(kubeconfig), *options]
+    with Forked(arguments, os.environ) as process:
+        lines: list[str] = []
+        while not lines or not lines[-1].startswith("use it with"):
+            line = process.stdout.readline()
+            assert line, (lines, process.communicate())
+            lines.append(line.rstrip("\n"))
+        yield Client(kubeconfig), lines, process
+        process.terminate()
+        _, stderr = process.communicate()
+        assert process.returncode == 0, stderr
+        assert "Traceback" not in stderr

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-import signal
+import os
 import ssl
-import subprocess
-import sys
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -17,6 +15,8 @@ from typing import Any
 
 import yaml
 
+from support.forked import Forked
+
 Ask = Callable[[str, str, Any], tuple[int, Any]]
 """Sends a request: method, path, body; gives status and body."""
 
@@ -25,19 +25,14 @@ Ask = Callable[[str, str, Any], tuple[int, Any]]
 def served_api(folder: Path, *options: str) -> Iterator[Ask]:
     """A server on free ports; `folder` is for its kubeconfig."""
     kubeconfig = folder / "kubeconfig"
-    command = [sys.executable, "-m", "mirror.cli.main", "serve", "--registry", "127.0.0.1:0", "--api", "127.0.0.1:0"]
-    with subprocess.Popen(
-        [*command, "--kubeconfig", str(kubeconfig), *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None
-            while not (line := process.stdout.readline()).startswith("use it with"):
-                assert line, process.communicate()
-            yield client_of(kubeconfig)
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-        finally:
-            process.kill()
+    options = ("serve", "--registry", "127.0.0.1:0", "--api", "127.0.0.1:0", "--kubeconfig", str(kubeconfig), *options)
+    with Forked(options, os.environ) as process:
+        while not (line := process.stdout.readline()).startswith("use it with"):
+            assert line, process.communicate()
+        yield client_of(kubeconfig)
+        process.terminate()
+        _, stderr = process.communicate()
+        assert process.returncode == 0, stderr
 
 
 def client_of(kubeconfig: Path) -> Ask:

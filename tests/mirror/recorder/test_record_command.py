@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import ssl
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from typing import Any
 
 import pytest
 from support.command import NOW, ismirror, served_registry
+from support.forked import Forked
 
 from fake_registry import FakeRegistry
 from fake_registry.oci import compute_digest
@@ -44,22 +44,18 @@ def upstream() -> Iterator[FakeRegistry]:
 
 
 @contextmanager
-def recorder(upstream: FakeRegistry, folder: Path, *options: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def recorder(upstream: FakeRegistry, folder: Path, *options: str) -> Iterator[tuple[Forked, str]]:
     """The process and its address."""
     (folder / "upstream.pem").write_bytes(upstream.ca_pem)
-    command = [sys.executable, "-m", "mirror.cli.main", "registry", "--data", str(folder / "tree")]
+    command = ["registry", "--data", str(folder / "tree")]
     command += ["--registry", "127.0.0.1:0", "--tls-dir", str(folder / "tls")]
     command += ["--record-from", "quay.io", "--record-from", "private.example.com"]
     command += ["--record-to", str(folder / "recorded.yaml"), "--record-ca", str(folder / "upstream.pem")]
     command += ["--record-connect", str(upstream.address), *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        try:
-            assert process.stdout is not None
-            address = process.stdout.readline().split()[-1]
-            assert process.stdout.readline().startswith("CA certificate: ")
-            yield process, address
-        finally:
-            process.kill()
+    with Forked(command, os.environ) as process:
+        address = process.stdout.readline().split()[-1]
+        assert process.stdout.readline().startswith("CA certificate: ")
+        yield process, address
 
 
 def resolved(folder: Path, *options: str) -> Any:
@@ -79,7 +75,7 @@ def test_imports_end_the_same(upstream: FakeRegistry, tmp_path: Path) -> None:
     with recorder(upstream, tmp_path) as (process, address):
         first = resolved(tmp_path, "--connect", address, "--ca", str(tmp_path / "tls" / "ca.pem"))
         process.send_signal(signal.SIGTERM)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate()
     assert process.returncode == 0
     assert said.splitlines()[-1] == f"{tmp_path / 'recorded.yaml'}: 7 routes"
     found = [item["status"] for item in first["items"]]
@@ -104,13 +100,13 @@ def test_blobs_come_while_they_are_recorded(upstream: FakeRegistry, tmp_path: Pa
         trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "ca.pem"))
         assert fetched(address, f"/v2/team/app/blobs/{digest}", trusting) == LARGE
         process.send_signal(signal.SIGKILL)  # what was answered is there all the same
-        process.wait(timeout=30)
+        process.wait()
     assert (tmp_path / "tree" / "blobs" / "sha256" / digest.partition(":")[2]).read_bytes() == LARGE
     with recorder(upstream, tmp_path, "--record-creds", "me:secret") as (process, address):
         trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "ca.pem"))
         fetched(address, "/v2/", trusting)  # it is there, and knows what to do when it is told to stop
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate()
     with served_registry(tmp_path / "tree", "--config", str(tmp_path / "recorded.yaml")) as served:
         trusting = ssl.create_default_context(cafile=str(served.ca))
         assert fetched(served.address, f"/v2/team/app/blobs/{digest}", trusting) == LARGE
@@ -161,7 +157,7 @@ def test_tokens_for_everybody(upstream: FakeRegistry, tmp_path: Path) -> None:
         trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "ca.pem"))
         tags = json.loads(fetched(address, "/v2/team/app/tags/list", trusting))["tags"]
         process.send_signal(signal.SIGTERM)
-        process.communicate(timeout=30)
+        process.communicate()
     assert tags == ["1.0", "1.1"]
     assert "Bearer" not in (tmp_path / "recorded.yaml").read_text()
 
