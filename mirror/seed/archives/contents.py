@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import BinaryIO, Protocol
+from abc import ABC, abstractmethod
+from typing import BinaryIO, ClassVar
 
 import msgspec
 
 from fake_registry import oci
 from fake_registry.oci import Links
+from mirror.seed.archives.files import Files
 
 
 class ArchivedImage(msgspec.Struct, frozen=True):
@@ -25,25 +27,33 @@ class ArchivedImage(msgspec.Struct, frozen=True):
     place: str = ""
 
 
-class Archive(Protocol):
+class Archive(ABC):
     """An archive that was opened."""
 
-    form: str
+    form: ClassVar[str]
     """What it is, in words: ``an OCI image layout``."""
-    name: str
-    """Where it lies, for messages."""
-    many: bool
+    many: ClassVar[bool] = False
     """Whether it holds repositories with names of their own, below which an image's place follows."""
-    new_digests: bool
+    new_digests: ClassVar[bool] = False
     """Whether its images have no registry manifest, so that new ones are made."""
 
+    def __init__(self, files: Files) -> None:
+        """Opens files that are such an archive."""
+        self.name = files.name
+        self._files = files
+
+    @staticmethod
+    @abstractmethod
+    def recognizes(files: Files) -> bool:
+        """Whether files are such an archive."""
+
+    @abstractmethod
     def images(self) -> list[ArchivedImage]:
         """The images that it names (raises `InputError` if it is broken)."""
-        ...
 
+    @abstractmethod
     def content(self, digest: str, place: str) -> BinaryIO | None:
         """The content of a manifest or blob from its start, or None if the archive does not have it."""
-        ...
 
 
 def guessed_media_type(data: bytes, links: Links) -> str:

@@ -11,7 +11,7 @@ from typing import BinaryIO, Final
 from fake_registry.fixtures import is_tag
 from fake_registry.oci import MAX_MANIFEST, is_digest, manifest_links, parse_digest
 from mirror.errors import InputError
-from mirror.seed.archives.contents import ArchivedImage, guessed_media_type
+from mirror.seed.archives.contents import Archive, ArchivedImage, guessed_media_type
 from mirror.seed.archives.files import Files, read_small
 
 _TOPS: Final = ("docker/registry/v2/", "registry/v2/", "v2/", "")
@@ -19,16 +19,14 @@ _DEEPEST: Final = 64
 _LINK: Final = 256
 
 
-class DistributionTree:
+class DistributionTree(Archive):
     """A storage tree, named by its top (``docker/registry/v2``) or by something above that."""
 
     form = "the storage tree of distribution's registry"
     many = True
-    new_digests = False
 
     def __init__(self, files: Files) -> None:
-        self.name = files.name
-        self._files = files
+        super().__init__(files)
         self._top = next((top for top in _TOPS if _is_top(files, top)), "")
 
     @staticmethod

@@ -17,7 +17,7 @@ import msgspec
 from fake_registry import oci
 from fake_registry.oci import MAX_MANIFEST, Descriptor, Manifest, compute_digest
 from mirror.errors import InputError
-from mirror.seed.archives.contents import ArchivedImage
+from mirror.seed.archives.contents import Archive, ArchivedImage
 from mirror.seed.archives.files import Files, read_small
 from mirror.seed.archives.layout import split_reference
 from mirror.seed.archives.spool import compression, decompressed
@@ -43,16 +43,14 @@ class _Config(msgspec.Struct):
     rootfs: _RootFS = msgspec.field(default_factory=_RootFS)
 
 
-class DockerArchive:
+class DockerArchive(Archive):
     """A docker-archive."""
 
     form = "a docker-archive"
-    many = False
     new_digests = True
 
     def __init__(self, files: Files) -> None:
-        self.name = files.name
-        self._files = files
+        super().__init__(files)
         self._layers: dict[tuple[str, str], Descriptor] = {}
         self._made: dict[str, bytes] = {}
         self._names: dict[str, str] = {}

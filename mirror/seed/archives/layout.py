@@ -15,22 +15,16 @@ from fake_registry.fixtures.layout import MAX_INDEX, parse_index
 from fake_registry.oci import Descriptor, parse_digest
 from mirror.errors import InputError
 from mirror.reference import InvalidReference, Reference
-from mirror.seed.archives.contents import ArchivedImage
+from mirror.seed.archives.contents import Archive, ArchivedImage
 from mirror.seed.archives.files import Files, read_small
 
 _CONTAINERD_NAME: Final = "io.containerd.image.name"
 
 
-class OciLayout:
+class OciLayout(Archive):
     """An OCI image layout."""
 
     form = "an OCI image layout"
-    many = False
-    new_digests = False
-
-    def __init__(self, files: Files) -> None:
-        self.name = files.name
-        self._files = files
 
     @staticmethod
     def recognizes(files: Files) -> bool:

@@ -13,22 +13,17 @@ from typing import BinaryIO, Final
 from fake_registry.fixtures import is_tag
 from fake_registry.oci import MAX_MANIFEST, is_digest, manifest_digest, manifest_links
 from mirror.errors import InputError
-from mirror.seed.archives.contents import ArchivedImage, guessed_media_type
+from mirror.seed.archives.contents import Archive, ArchivedImage, guessed_media_type
 from mirror.seed.archives.files import Files, read_small
 
 _DEEPEST: Final = 64
 
 
-class MirrorTree:
+class MirrorTree(Archive):
     """A ``v2/`` tree."""
 
     form = "the v2/ tree of oc image mirror"
     many = True
-    new_digests = False
-
-    def __init__(self, files: Files) -> None:
-        self.name = files.name
-        self._files = files
 
     @staticmethod
     def recognizes(files: Files) -> bool:

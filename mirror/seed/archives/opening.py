@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from mirror.errors import InputError
 from mirror.seed.archives.contents import Archive
@@ -17,17 +17,9 @@ from mirror.seed.archives.mirror_tree import MirrorTree
 from mirror.seed.archives.skopeo_dir import SkopeoDirectories
 from mirror.seed.archives.spool import opened
 
-
-class _Format(Protocol):
-    def __call__(self, files: Files) -> Archive: ...
-
-    @staticmethod
-    def recognizes(files: Files) -> bool: ...
-
-
 # What docker save writes today is a layout, too, and that says more; the dir: of skopeo sync is looked for last,
 # because it may lie anywhere below.
-FORMATS: Final[dict[str, _Format]] = {
+FORMATS: Final[dict[str, type[Archive]]] = {
     "oci": OciLayout,
     "docker-archive": DockerArchive,
     "distribution": DistributionTree,
@@ -70,7 +62,7 @@ def _archive(files: Files, form: str) -> Archive:
     raise InputError(f"{files.name}: holds {shown or 'nothing'}; expected {expected}")
 
 
-_EXPECTED: Final = {name: word.form for name, word in FORMATS.items()}  # type: ignore[attr-defined]
+_EXPECTED: Final = {name: word.form for name, word in FORMATS.items()}
 
 
 def _places(files: Files) -> Iterator[Files]:

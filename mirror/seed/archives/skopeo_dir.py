@@ -11,23 +11,17 @@ from typing import BinaryIO
 
 from fake_registry.oci import MAX_MANIFEST, is_digest, manifest_digest, manifest_links, parse_digest
 from mirror.errors import InputError
-from mirror.seed.archives.contents import ArchivedImage, guessed_media_type
+from mirror.seed.archives.contents import Archive, ArchivedImage, guessed_media_type
 from mirror.seed.archives.files import Files, read_small
 from mirror.seed.archives.layout import split_reference
 
 _DEEPEST = 24
 
 
-class SkopeoDirectories:
+class SkopeoDirectories(Archive):
     """One ``dir:``, or a directory with many of them."""
 
     form = "skopeo's dir:"
-    many = False
-    new_digests = False
-
-    def __init__(self, files: Files) -> None:
-        self.name = files.name
-        self._files = files
 
     @staticmethod
     def recognizes(files: Files) -> bool:
