@@ -13,6 +13,9 @@ from mirror.api.signatures import SignatureResource
 from mirror.api.stream_secrets import StreamSecretResource
 from mirror.api.stream_tags import StreamTagResource
 from mirror.api.streams import StreamResource
+from mirror.api.tag_resource import TagResource
+from mirror.v1.imagestream import ImageStreamTag
+from mirror.v1.imagetag import ImageTag
 
 
 def image_routes(cluster: Cluster) -> dict[str, Route]:
@@ -45,7 +48,7 @@ def _streams(cluster: Cluster) -> Route:
     )
 
 
-def _tags(tags: StreamTagResource | ImageTagResource) -> Route:
+def _tags(tags: TagResource[ImageTag] | TagResource[ImageStreamTag]) -> Route:
     return Route(
         True,
         {"list": tags.list, "create": tags.create},

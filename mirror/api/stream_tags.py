@@ -8,62 +8,41 @@ import msgspec
 
 from mirror.api import failures, history
 from mirror.api.cluster import Cluster
-from mirror.api.decoding import API_VERSION
-from mirror.api.deletion import delete_options
 from mirror.api.failures import ApiFailure
-from mirror.api.field_selectors import SelectableFields
-from mirror.api.list_options import list_options
-from mirror.api.managed_fields import FieldManager
+from mirror.api.fields import FieldError
 from mirror.api.metadata import common_errors, update_errors
-from mirror.api.patching import Patch
 from mirror.api.reading import check_version
 from mirror.api.registry import carry_over
 from mirror.api.routing import Call, Reply
-from mirror.api.streams import stream_collection
-from mirror.api.tag_names import consumer_reference, parse_tag_name, split_tag_name
+from mirror.api.tag_names import consumer_reference, parse_tag_name
+from mirror.api.tag_resource import TagResource
 from mirror.api.tag_validation import stream_tag_errors, stream_tag_update_errors
-from mirror.api.tag_writing import TagStreams, check_seen
-from mirror.api.updates import Replacement, Update, new_object, warned
-from mirror.gotext import quote
+from mirror.api.tag_writing import check_seen
+from mirror.api.updates import Update, warned
 from mirror.v1.image import Image
 from mirror.v1.imagestream import ImageStream, ImageStreamTag, ImageStreamTagList, TagEvent, TagReference
 from mirror.v1.meta import ObjectMeta
 
-_SELECTABLE: Final = SelectableFields[ImageStreamTag]()
 TAGS: Final = "imagestreamtags"
-_NAMES: Final = "ImageStreamTags"
 _UPDATE_ATTEMPTS: Final = 4
 
 
-class StreamTagResource:
-    """Everything that can be done with image stream tags."""
+class StreamTagResource(TagResource[ImageStreamTag]):
+    """Image stream tags: those that have an image. Lists show of each image only its name and reference."""
+
+    names = "ImageStreamTags"
+    already = "imagestreamtag"
 
     def __init__(self, cluster: Cluster) -> None:
-        self._cluster = cluster
-        self._kind = cluster.kinds.stream_tags
-        self._fields = FieldManager(self._kind, cluster.now)
-        self._streams = TagStreams(cluster, TAGS)
-        self._collection = stream_collection(cluster)
-
-    # Reading
+        super().__init__(cluster, cluster.kinds.stream_tags, ImageStreamTagList)
 
     async def get(self, call: Call) -> Reply:
         """One tag that has an image; tags without one are not found, as is an image that has gone."""
-        name, tag = parse_tag_name(call.name, _NAMES)
+        name, tag = parse_tag_name(call.name, self.names)
         await check_version(self._cluster.store, call.request)
         stream = await self._streams.get(call.namespace, name)
         image = await self._image(stream, tag)
-        return Reply(self._shown(stream_tag(stream, tag, image)))
-
-    async def list(self, call: Call) -> Reply:
-        """The tags with images, of a namespace or of all; of each image only its name and reference."""
-        options = list_options(call.request, _SELECTABLE)
-        # The selectors are for the streams first, then for their tags: no name can be that of both.
-        streams, _ = await self._collection.select(call.namespace, options)
-        items = [
-            tag for stream in streams for tag in list_stream_tags(stream) if _SELECTABLE.matches(options.fields, tag)
-        ]
-        return Reply(ImageStreamTagList(f"{self._kind.kind}List", API_VERSION, items=items))
+        return Reply(self._named(stream_tag(stream, tag, image)))
 
     async def _image(self, stream: ImageStream, tag: str) -> Image:
         event = history.newest(history.status_tag(stream, tag))
@@ -77,57 +56,10 @@ class StreamTagResource:
         except ApiFailure:
             return None
 
-    # Writing
-
-    async def create(self, call: Call) -> Reply:
-        """A new spec tag, in a new stream if need be."""
-        new = new_object(call, self._kind, self._fields)
-        with warned(new.warnings):
-            tag = new.item
-            self._prepare(tag)
-            names = split_tag_name(tag.metadata.name)
-            if names is None:
-                raise failures.plain_error(f"{quote(tag.metadata.name)} must be of the form <stream_name>:<tag>")
-            stream_name, tag_name = names
-
-            def add(stream: ImageStream) -> None:
-                if history.spec_tag(stream, tag_name) is not None:
-                    raise failures.already_exists("imagestreamtag", tag.metadata.name)
-                if tag.tag is not None:
-                    history.put_spec_tag(stream, msgspec.structs.replace(tag.tag, name=tag_name))
-
-            stream = await self._streams.add(call.namespace, stream_name, add, dry_run=new.options.dry_run)
-            image = await self._image_if_any(stream, tag_name)
-            return Reply(self._shown(stream_tag(stream, tag_name, image)), 201, tuple(new.warnings))
-
-    def _prepare(self, tag: ImageStreamTag) -> None:
-        """Completes and checks a new tag.
-
-        Raises:
-            ApiFailure: 422 or 500.
-        """
-        meta = tag.metadata
-        if meta.generateName and not meta.name:
-            raise failures.internal_error("metadata.name was not generated")
-        if tag.tag is not None and not tag.tag.name:
-            names = split_tag_name(meta.name)
-            tag.tag.name = names[1] if names is not None else "latest"
-        tag.conditions, tag.image = None, Image()
-        errors = stream_tag_errors(tag, self._cluster.allowed) or common_errors(meta)
-        if errors:
-            raise failures.invalid(self._kind.kind, meta.name, errors)
-
-    async def update(self, call: Call) -> Reply:
-        """Another source or other annotations for a tag, which is created if need be."""
-        return await self._update(call, Replacement(call, self._kind, self._fields))
-
-    async def patch(self, call: Call) -> Reply:
-        """A patched tag."""
-        return await self._update(call, Patch(call, self._kind, self._fields))
-
     async def _update(self, call: Call, update: Update[ImageStreamTag]) -> Reply:
+        """Gives a tag another source or other annotations."""
         with warned(update.warnings):
-            name, tag = parse_tag_name(call.name, _NAMES)
+            name, tag = parse_tag_name(call.name, self.names)
             for attempt in range(1, _UPDATE_ATTEMPTS + 1):
                 old = await self._streams.find(call.namespace, name)
                 stream = old or self._streams.new(call.namespace, name)
@@ -143,9 +75,7 @@ class StreamTagResource:
                     again = blind and old is not None and failure.status.reason == "Conflict"
                     if not again or attempt == _UPDATE_ATTEMPTS:
                         raise
-            image = await self._image_if_any(stream, tag)
-            shown = self._shown(stream_tag(stream, tag, image))
-            return Reply(shown, 201 if created else 200, tuple(update.warnings))
+            return Reply(await self._now(stream, tag), 201 if created else 200, tuple(update.warnings))
 
     def _check_update(self, given: ImageStreamTag, stream: ImageStream, tag: str, *, exists: bool) -> None:
         meta = given.metadata
@@ -165,15 +95,20 @@ class StreamTagResource:
         if errors:
             raise failures.invalid(self._kind.kind, meta.name, errors)
 
-    async def delete(self, call: Call) -> Reply:
-        """Removes a tag with its history; the stream stays, and so does the image."""
-        options = delete_options(call.request)
-        name, tag = parse_tag_name(call.name, _NAMES)
-        return Reply(await self._streams.remove_tag(call.namespace, name, tag, options))
+    def _view(self, stream: ImageStream, tag: str, image: Image | None) -> ImageStreamTag:
+        return stream_tag(stream, tag, image)
 
-    def _shown(self, tag: ImageStreamTag) -> ImageStreamTag:
-        tag.kind, tag.apiVersion = self._kind.kind, API_VERSION
-        return tag
+    def _listed(self, stream: ImageStream) -> list[ImageStreamTag]:
+        return list_stream_tags(stream)
+
+    def _wanted(self, tag: ImageStreamTag) -> TagReference | None:
+        return tag.tag
+
+    def _clear(self, tag: ImageStreamTag) -> None:
+        tag.conditions, tag.image = None, Image()
+
+    def _errors(self, tag: ImageStreamTag) -> list[FieldError]:
+        return stream_tag_errors(tag, self._cluster.allowed)
 
 
 def _take_over(stream: ImageStream, tag: str, given: ImageStreamTag) -> None:
