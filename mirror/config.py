@@ -163,7 +163,7 @@ def decode_document(content: bytes, type_: type[T], name: str) -> T:
 
 
 def _json_of(content: bytes, name: str) -> bytes:
-    data = content if content.lstrip()[:1] == b"{" and _is_json(content) else _yaml_to_json(content, name)
+    data = content if content.lstrip()[:1] == b"{" and is_json(content) else _yaml_to_json(content, name)
     return b"{}" if data.strip() in (b"", b"null") else data
 
 
@@ -176,7 +176,8 @@ def _yaml_to_json(content: bytes, name: str) -> bytes:
         raise InputError(f"{name}: {_one_line(str(error))}") from None
 
 
-def _is_json(content: bytes) -> bool:
+def is_json(content: bytes) -> bool:
+    """Whether a text is JSON (RFC 8259)."""
     try:
         msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -14,8 +14,8 @@ from mirror.api.app import ApiCore
 from mirror.api.groups import ApiGroup
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
 from mirror.config import read_file
+from mirror.documents import documents
 from mirror.errors import InputError
-from mirror.specs import documents
 
 NAMESPACE: Final = "default"
 """Where objects go that name no namespace."""
@@ -54,8 +54,7 @@ async def load_object(api: ApiCore, where: str, document: Mapping[str, Any]) -> 
 
 
 def _objects(path: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    for index, data in enumerate(documents(read_file(Path(path)), path)):
-        where = path if index == 0 else f"{path}, document {index + 1}"
+    for where, data in documents(read_file(Path(path)), path):
         yield from _flat(where, msgspec.json.decode(data))
 
 

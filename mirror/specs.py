@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 from urllib.parse import quote
 
@@ -13,15 +12,14 @@ import msgspec
 
 from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.messages import JSON, ApiRequest
-from mirror.config import MAX_FILE, read_file
+from mirror.documents import contents, documents, name_of_input
 from mirror.errors import InputError
 from mirror.gotext import go_text
-from mirror.kubejson import peek_type_meta, yaml_to_json
+from mirror.kubejson import peek_type_meta
 from mirror.reference import InvalidReference, Reference
 
 API_VERSION: Final = "image.openshift.io/v1"
 KIND: Final = "ImageStreamImport"
-_SEPARATOR: Final = re.compile(rb"^---(?:[ \t].*)?\r?$", re.MULTILINE)
 _NAME: Final = re.compile(r"[^a-z0-9._-]+")
 
 
@@ -51,7 +49,7 @@ class Answer:
 
 
 def read_specs(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[Spec]:
-    """The ImageStreamImports of files, ``-`` being standard input; files may hold several documents and Lists.
+    """The ImageStreamImports of files and directories, ``-`` being standard input; documents may be Lists.
 
     `namespace` is for objects that name none.
 
@@ -60,45 +58,16 @@ def read_specs(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[Sp
     """
     specs = []
     for path in paths:
-        content = stdin.read(MAX_FILE + 1) if path == "-" else read_file(Path(path))
-        name = "standard input" if path == "-" else path
-        found = list(_specs(content, name, namespace))
+        found = [spec for one in contents(path, stdin) for spec in _specs(one.data, one.name, namespace)]
         if not found:
-            raise InputError(f"{name}: no {KIND} in it")
+            raise InputError(f"{name_of_input(path)}: no {KIND} in it")
         specs += found
     return specs
 
 
 def _specs(content: bytes, name: str, namespace: str) -> Iterator[Spec]:
-    for index, document in enumerate(documents(content, name)):
-        where = name if index == 0 else f"{name}, document {index + 1}"
+    for where, document in documents(content, name):
         yield from _from_document(document, where, namespace)
-
-
-def documents(content: bytes, name: str) -> Iterator[bytes]:
-    """The documents of a file as JSON texts; a JSON file is taken as it stands, so that nothing in it is lost.
-
-    Raises:
-        InputError: it is no YAML; names the file.
-    """
-    if content.lstrip()[:1] == b"{" and _is_json(content):
-        yield content
-        return
-    for part in _SEPARATOR.split(content):
-        try:
-            data = yaml_to_json(part)
-        except ValueError as error:
-            raise InputError(f"{name}: {' '.join(str(error).split())}") from None
-        if data.strip() != b"null":
-            yield data
-
-
-def _is_json(content: bytes) -> bool:
-    try:
-        msgspec.json.decode(content)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return False
-    return True
 
 
 def _from_document(data: bytes, where: str, namespace: str) -> Iterator[Spec]:

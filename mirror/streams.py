@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 import msgspec
 
 from mirror.api.app import GROUP_PATH
-from mirror.config import MAX_FILE, read_file
+from mirror.documents import contents, documents, name_of_input
 from mirror.errors import InputError
 from mirror.gojson import GoJSONError
 from mirror.kubejson import decode_object, peek_type_meta
 from mirror.live_api import Connection, listed
-from mirror.specs import API_VERSION, documents
+from mirror.specs import API_VERSION
 from mirror.v1.imagestream import ImageStream
 from mirror.v1.imagestreamimport import ImageStreamImport
-
-SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
-"""The files of a directory that are looked into."""
 
 _DEEPEST: Final = 8
 
@@ -59,11 +54,10 @@ def read_streams(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[
     found: list[Found] = []
     for path in paths:
         here: list[Found] = []
-        for name, content, alone in _contents(path, stdin):
-            here += read_objects(content, name, namespace, alone=alone)
+        for one in contents(path, stdin):
+            here += read_objects(one.data, one.name, namespace, alone=one.is_named)
         if not here:
-            where = "standard input" if path == "-" else path
-            raise InputError(f"{where}: no ImageStream and no ImageStreamImport in it")
+            raise InputError(f"{name_of_input(path)}: no ImageStream and no ImageStreamImport in it")
         found += here
     return found
 
@@ -76,8 +70,7 @@ def read_objects(content: bytes, name: str, namespace: str, *, alone: bool = Tru
     Raises:
         InputError: names file, document and problem.
     """
-    for index, document in enumerate(documents(content, name)):
-        where = name if index == 0 else f"{name}, document {index + 1}"
+    for where, document in documents(content, name):
         yield from _from_document(document, where, namespace, "", _DEEPEST, alone=alone)
 
 
@@ -89,23 +82,6 @@ async def live_streams(connection: Connection, namespace: str = "") -> list[Foun
         document = {"kind": "ImageStreamList", "items": page.get("items") or []}
         found += read_objects(msgspec.json.encode(document), where, namespace or connection.namespace)
     return found
-
-
-def _contents(path: str, stdin: BinaryIO) -> Iterator[tuple[str, bytes, bool]]:
-    if path == "-":
-        content = stdin.read(MAX_FILE + 1)
-        if len(content) > MAX_FILE:
-            raise InputError(f"standard input: larger than {MAX_FILE} bytes")
-        yield "standard input", content, True
-    elif Path(path).is_dir():
-        for directory, names, files in os.walk(path):
-            names.sort()
-            for name in sorted(files):
-                if Path(name).suffix in SUFFIXES:
-                    file = Path(directory, name)
-                    yield str(file), read_file(file), False
-    else:
-        yield path, read_file(Path(path)), True
 
 
 class _Items(msgspec.Struct):

@@ -34,7 +34,7 @@ LAYERS = {
         {"v1"},
         {"importer", "store"},
         {"config", "session"},
-        {"api", "live_api"},
+        {"api", "documents", "live_api"},
         {"client_setup", "recording", "scenario", "seed", "specs"},
         {"loading", "playing", "recorder", "streams"},
         {"preflight"},

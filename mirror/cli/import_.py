@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 def import_(
     specs: Annotated[
         list[str] | None,
-        typer.Argument(metavar="[SPEC]...", help="Files of ImageStreamImports, YAML or JSON; - is standard input."),
+        typer.Argument(
+            metavar="[SPEC]...", help="Files and directories of ImageStreamImports, YAML or JSON; - is standard input."
+        ),
     ] = None,
     data: Annotated[
         str | None, typer.Option("--data", metavar="TREE", help="Import from this fixture tree, without a server.")

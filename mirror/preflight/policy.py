@@ -5,8 +5,7 @@ Several files make one policy. What they say twice has to be the same; what has 
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -15,13 +14,12 @@ import msgspec
 
 from fake_registry.fixtures import canonical_host
 from mirror.config import Config, check_hosts, decode_document, describe, read_file
+from mirror.documents import documents, files_of
 from mirror.errors import InputError
 from mirror.importer.credentials import Secret
 from mirror.importer.registries import RULES, WILDCARD, mirror_sets_of
 from mirror.preflight.causes import Cause
 from mirror.preflight.report import Note
-from mirror.specs import documents
-from mirror.streams import SUFFIXES
 from mirror.v1.clusterconfig import ImageConfig, RegistrySources
 
 EXPECTED: Final = (
@@ -54,28 +52,20 @@ def read_policy(paths: Iterable[str], added: Iterable[str] = ()) -> Policy:
     """
     reader = _Reader()
     for path in paths:
-        for file in _files(Path(path)):
+        for file in _files(path):
             reader.read(file)
     reader.replacing = True
     for path in added:
-        for file in _files(Path(path)):
+        for file in _files(path):
             reader.read(file)
     return reader.policy()
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    found = False
-    for directory, names, files in os.walk(path):
-        names.sort()
-        for name in sorted(files):
-            if Path(name).suffix in SUFFIXES or name == ".dockerconfigjson":
-                found = True
-                yield Path(directory, name)
+def _files(path: str) -> list[Path]:
+    found = list(files_of(Path(path), also=".dockerconfigjson"))
     if not found:
         raise InputError(f"{path}: no file of a policy in it; {EXPECTED}")
+    return found
 
 
 class _Part(NamedTuple):
@@ -120,10 +110,9 @@ class _Reader:
             self._authorities.append(content)
             return
         read = False
-        for index, data in enumerate(documents(content, name)):
-            where = name if index == 0 else f"{name}, document {index + 1}"
+        for where, data in documents(content, name):
+            self._document(msgspec.json.decode(data), where, data if read else content, 8)
             read = True
-            self._document(msgspec.json.decode(data), where, content if index == 0 else data, 8)
         if not read:
             raise InputError(f"{name}: empty; {EXPECTED}")
 

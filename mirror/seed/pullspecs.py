@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterable, Iterator
 from io import BytesIO
@@ -11,13 +10,10 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
-from mirror.config import MAX_FILE, read_file
+from mirror.documents import contents, documents, name_of_input
 from mirror.errors import InputError
-from mirror.kubejson import yaml_to_json
 
-_SEPARATOR: Final = re.compile(rb"^---(?:[ \t].*)?\r?$", re.MULTILINE)
 _LIST_LINE: Final = re.compile(r"[\w.\-:/@\[\]]+", re.ASCII)
-_SUFFIXES: Final = frozenset({".json", ".yaml", ".yml"})
 _DEEPEST: Final = 8
 _TRANSPORT: Final = "docker://"  # skopeo and oc-mirror write it before pull specs
 
@@ -44,17 +40,12 @@ def pull_specs_of(paths: Iterable[Path], stdin: BinaryIO | None = None) -> list[
     found: dict[tuple[str, bool], NamedSpec] = {}
     for path in paths:
         count = 0
-        for file in _files(path):
-            is_input = str(file) == "-"
-            name = "standard input" if is_input else str(file)
-            content = (stdin or BytesIO()).read(MAX_FILE + 1) if is_input else read_file(file)
-            if len(content) > MAX_FILE:
-                raise InputError(f"{name}: more than {MAX_FILE} bytes")
-            for spec in _of_content(content, name):
+        for content in contents(str(path), stdin or BytesIO()):
+            for spec in _of_content(content.data, content.name):
                 count += 1
                 found.setdefault((spec.text, spec.everything), spec)
         if not count:
-            name = "standard input" if str(path) == "-" else str(path)
+            name = name_of_input(str(path))
             raise InputError(f"{name}: no image stream in it that names an image, and no list of images")
     return list(found.values())
 
@@ -64,25 +55,20 @@ def pull_specs_in(document: Any, name: str) -> list[NamedSpec]:
     return list(dict.fromkeys(_of_document(document, name, _DEEPEST)))
 
 
-def _files(path: Path) -> Iterator[Path]:
-    if not path.is_dir():
-        yield path
-        return
-    for directory, names, files in os.walk(path):
-        names.sort()
-        yield from (Path(directory, name) for name in sorted(files) if Path(name).suffix in _SUFFIXES)
-
-
 def _of_content(content: bytes, name: str) -> Iterator[NamedSpec]:
     lines = _lines(content)
     if lines is not None:
         yield from (NamedSpec(line.removeprefix(_TRANSPORT), f"{name}, line {number}") for number, line in lines)
         return
-    for document in _documents(content, name):
+    for where, data in documents(content, name):
+        try:
+            document = msgspec.json.decode(data)
+        except RecursionError:
+            raise InputError(f"{where}: nested too deeply") from None
         if isinstance(document, list) and all(isinstance(one, str) for one in document):
-            yield from (NamedSpec(text, name) for text in document)
+            yield from (NamedSpec(text, where) for text in document)
         else:
-            yield from _of_document(document, name, _DEEPEST)
+            yield from _of_document(document, where, _DEEPEST)
 
 
 def _lines(content: bytes) -> list[tuple[int, str]] | None:
@@ -97,21 +83,6 @@ def _lines(content: bytes) -> list[tuple[int, str]] | None:
     if not all(_LIST_LINE.fullmatch(one) and one[0].isalnum() and one[-1] != ":" for one in specs):
         return None
     return found or None
-
-
-def _documents(content: bytes, name: str) -> Iterator[Any]:
-    """The documents of a file as plain data."""
-    try:
-        if content.lstrip()[:1] == b"{":
-            yield msgspec.json.decode(content)
-            return
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # YAML may begin with a brace, too
-    for part in _SEPARATOR.split(content):
-        try:
-            yield msgspec.json.decode(yaml_to_json(part))
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"{name}: {' '.join(str(error).split())}") from None
 
 
 def _of_document(document: Any, name: str, depth: int) -> Iterator[NamedSpec]:

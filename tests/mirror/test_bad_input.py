@@ -128,7 +128,7 @@ SPECS = {
     "map-of-items.yaml": "map-of-items.yaml: items: expected a list of objects",
     "numbers.yaml": "numbers.yaml, items[0]: found a number; expected an object",
     "absent.yaml": "absent.yaml: No such file or directory",
-    "directory": "directory: Is a directory",
+    "directory": "directory: no ImageStreamImport in it",
 }
 
 
