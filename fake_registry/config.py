@@ -80,6 +80,18 @@ class AccessRule(_Part, frozen=True, kw_only=True):
     actions: list[Action]
 
 
+class Mtls(_Part, frozen=True, kw_only=True):
+    """Client certificates that a host asks for.
+
+    Without one nobody is let in, unless it is not ``required``. ``ca`` is the certificate of the authority that has to
+    vouch for them (PEM; in a file also the name of another one, which holds it); empty: our own. Whose certificate it
+    is, by its common name, is the user.
+    """
+
+    required: bool = True
+    ca: str = ""
+
+
 class Limits(_Part, frozen=True, kw_only=True):
     """How much of something a host takes.
 
@@ -252,6 +264,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     clear text only, ``down`` refuses connections. ``page`` is the default page size of tag lists. ``access`` says who
     may do what (without rules: everything, but with ``auth`` only for its users). ``recorded`` is set for hosts whose
     answers were recorded: what is not in the recording is not answered as if it did not exist, but as not recorded.
+    ``mtls`` asks clients for certificates.
     """
 
     scheme: Scheme = "https"
@@ -262,6 +275,11 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     routes: list[Route] = []
     faults: list[Fault] = []
     recorded: bool = False
+    mtls: Mtls | None = None
+
+    def __post_init__(self) -> None:
+        if self.mtls is not None and self.scheme not in {"https", "selfsigned"}:
+            raise ValueError("Expected `scheme` to be https or selfsigned with `mtls`")
 
 
 Hosts = dict[str, Host]

@@ -8,8 +8,10 @@ import time
 from email.utils import formatdate
 from typing import Protocol
 
-from fake_registry.core.messages import Request, Response, Stage
+from fake_registry.config import Mtls
+from fake_registry.core.messages import Certified, Request, Response, Stage
 from fake_registry.core.reasons import reason_phrase
+from fake_registry.mtls import holder
 
 
 class Core(Protocol):
@@ -26,6 +28,12 @@ def remote_of(transport: asyncio.BaseTransport) -> str:
     if not isinstance(name, tuple):
         return ""
     return f"[{name[0]}]:{name[1]}" if ":" in name[0] else f"{name[0]}:{name[1]}"
+
+
+def certified_by(transport: asyncio.BaseTransport, mtls: Mtls) -> Certified | None:
+    """Who the client at the other end proved to be in a handshake that asked for certificates."""
+    user = holder(transport)
+    return Certified(user, mtls.ca) if user else None
 
 
 class Pacing(Protocol):

@@ -21,8 +21,9 @@ from aiohttp.web_request import BaseRequest
 from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
-from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime, remote_of
-from fake_registry.core.messages import FAITHFUL, JSON, Delivery, Request, Response, Stage, StreamBody
+from fake_registry.config import Mtls
+from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime, certified_by, remote_of
+from fake_registry.core.messages import FAITHFUL, JSON, Certified, Delivery, Request, Response, Stage, StreamBody
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.files import CHUNK, SMALL, Content, File, opened
 from fake_registry.resets import reset_on_close
@@ -46,11 +47,13 @@ class Connection(RequestHandler):
 
     __slots__ = (
         "_first_request",
+        "_mtls",
         "_open",
         "_over",
         "_socket_transport",
         "answered",
         "asked",
+        "certified",
         "remote",
         "secure",
         "sni",
@@ -63,6 +66,7 @@ class Connection(RequestHandler):
         *,
         secure: bool,
         sni: str | None,
+        mtls: Mtls | None = None,
         keepalive_timeout: float,
     ) -> None:
         super().__init__(
@@ -77,6 +81,8 @@ class Connection(RequestHandler):
         self.secure = secure
         self.sni = sni
         self.remote = ""
+        self._mtls = mtls
+        self.certified: Certified | None = None
         self.asked = False
         self.answered: Response | Awaitable[Response] | None = None
         """The answer to the first request, where that was asked before the connection came here."""
@@ -90,6 +96,8 @@ class Connection(RequestHandler):
         super().connection_made(transport)
         self._socket_transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         self.remote = remote_of(transport)
+        if self._mtls is not None:
+            self.certified = certified_by(transport, self._mtls)
         self._open.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -242,6 +250,7 @@ class _Asked:
             sni=connection.sni,
             body=self._body() if source.body_exists else None,
             remote=connection.remote,
+            certified=connection.certified,
         )
 
     async def _body(self) -> AsyncIterator[bytes]:

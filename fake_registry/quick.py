@@ -11,8 +11,9 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from typing import Any, Final, Protocol, cast
 
-from fake_registry.conversation import AnswerLines, Core, remote_of
-from fake_registry.core.messages import Request, Response
+from fake_registry.config import Mtls
+from fake_registry.conversation import AnswerLines, Core, certified_by, remote_of
+from fake_registry.core.messages import Certified, Request, Response
 
 _METHODS: Final = (b"GET /", b"HEAD /")
 _END: Final = b"\r\n\r\n"
@@ -44,12 +45,14 @@ class QuickConnection(asyncio.Protocol):
     """A connection that has brought only simple requests so far. `hand_over` makes the protocol for all others."""
 
     __slots__ = (
+        "_certified",
         "_core",
         "_hand_over",
         "_idle",
         "_last",
         "_lines",
         "_loop",
+        "_mtls",
         "_open",
         "_remote",
         "_secure",
@@ -67,6 +70,7 @@ class QuickConnection(asyncio.Protocol):
         *,
         secure: bool,
         sni: str | None,
+        mtls: Mtls | None,
         idle: float,
     ) -> None:
         self._core = core
@@ -75,6 +79,8 @@ class QuickConnection(asyncio.Protocol):
         self._open = open_ones
         self._secure = secure
         self._sni = sni
+        self._mtls = mtls
+        self._certified: Certified | None = None
         self._idle = idle
         self._loop = asyncio.get_running_loop()
         self._last = self._loop.time()
@@ -85,6 +91,8 @@ class QuickConnection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         self._remote = remote_of(transport)
+        if self._mtls is not None:
+            self._certified = certified_by(transport, self._mtls)
         self._open.add(self)
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -117,6 +125,7 @@ class QuickConnection(asyncio.Protocol):
             return
         self._last = self._loop.time()
         request.remote = self._remote
+        request.certified = self._certified
         answered: Response | Awaitable[Response] | None
         try:
             answered = begin(self._core.handle(request))

@@ -17,9 +17,9 @@ import ssl
 import threading
 from collections.abc import Collection
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
-from fake_registry.config import Host, TlsFailure
+from fake_registry.config import Host, Mtls, TlsFailure
 from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime
 from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
@@ -186,13 +186,13 @@ class RegistryServer:
                     handed_on = True
                     return
                 name = hello.server_name
-                context = self._certificates.context(name or tunnelled, serving, client.getsockname()[0])
-                if context is None:
+                chosen = self._certificates.context(name or tunnelled, serving, client.getsockname()[0])
+                if chosen is None:
                     await refuse_tls(client)
                     return
                 failure = self._core.handshake(serving or name or "")
                 if failure is None:
-                    await self._hand_on(client, context, name)
+                    await self._hand_on(client, chosen, name)
                     handed_on = True
                 elif failure != "stall":
                     await fail_tls(client, failure)
@@ -224,26 +224,28 @@ class RegistryServer:
         await asyncio.get_running_loop().sock_sendall(client, OPEN if open_for_it else NO_WAY)
         return target.rpartition(":")[0].strip("[]") if open_for_it else None
 
-    async def _hand_on(self, client: socket.socket, context: ssl.SSLContext | None, name: str | None) -> None:
+    async def _hand_on(self, client: socket.socket, chosen: _Chosen | None, name: str | None) -> None:
+        secure, mtls = chosen is not None, None if chosen is None else chosen.mtls
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: self._connection(secure=context is not None, sni=name),
+            lambda: self._connection(secure=secure, sni=name, mtls=mtls),
             client,
-            ssl=context,
-            ssl_handshake_timeout=None if context is None else self._greeting + 1,
+            ssl=None if chosen is None else chosen.context,
+            ssl_handshake_timeout=None if chosen is None else self._greeting + 1,
         )
 
-    def _connection(self, *, secure: bool, sni: str | None) -> QuickConnection:
+    def _connection(self, *, secure: bool, sni: str | None, mtls: Mtls | None) -> QuickConnection:
         return QuickConnection(
             self._core,
             self._lines,
-            lambda: self._successor(secure=secure, sni=sni),
+            lambda: self._successor(secure=secure, sni=sni, mtls=mtls),
             self._connections,
             secure=secure,
             sni=sni,
+            mtls=mtls,
             idle=self._idle,
         )
 
-    def _successor(self, *, secure: bool, sni: str | None) -> Connection:
+    def _successor(self, *, secure: bool, sni: str | None, mtls: Mtls | None) -> Connection:
         """aiohttp's protocol, for connections that bring more than simple requests. aiohttp takes longer to load than
         all else together, and is loaded for the first of them, unless that has been done."""
         with _LOADING:
@@ -254,7 +256,9 @@ class RegistryServer:
         if self._manager is None:
             exchanges = Exchanges(self._core, self._pacing, stall=self._patience, lines=self._lines)
             self._manager = Server(exchanges)
-        return Connection(self._manager, self._connections, secure=secure, sni=sni, keepalive_timeout=self._idle)
+        return Connection(
+            self._manager, self._connections, secure=secure, sni=sni, mtls=mtls, keepalive_timeout=self._idle
+        )
 
     async def load(self) -> None:
         """Loads what the first client with more than a simple request would have to wait for, beside the loop."""
@@ -264,6 +268,13 @@ class RegistryServer:
 def _load() -> None:
     with _LOADING:
         importlib.import_module("fake_registry.exchange")
+
+
+class _Chosen(NamedTuple):
+    """The context of a handshake, and what it asks of the client."""
+
+    context: ssl.SSLContext
+    mtls: Mtls | None
 
 
 class _Certificates:
@@ -280,9 +291,10 @@ class _Certificates:
             self._authority = CertificateAuthority.create()
         return self._authority
 
-    def context(self, name: str | None, serving: str | None, address: str) -> ssl.SSLContext | None:
+    def context(self, name: str | None, serving: str | None, address: str) -> _Chosen | None:
         """The context for a client that asked for `name` at our `address`; None where clear text only is spoken."""
-        scheme = self._scheme(name if serving is None else serving)
+        host = self._host(name if serving is None else serving)
+        scheme, mtls = (None, None) if host is None else (host.scheme, host.mtls)
         if scheme == "http":
             return None
         names = ("localhost", *dict.fromkeys(("127.0.0.1", "::1", address.partition("%")[0])))
@@ -291,15 +303,20 @@ class _Certificates:
         if scheme == "selfsigned":
             if self._untrusted is None:
                 self._untrusted = ServerContexts(CertificateAuthority.create())
-            return self._untrusted.for_names(*names)
-        return self.authority.contexts.for_names(*names)
+            contexts = self._untrusted
+        else:
+            contexts = self.authority.contexts
+        if mtls is None:
+            return _Chosen(contexts.for_names(*names), None)
+        vouching = self.authority.ca_pem.decode()
+        return _Chosen(contexts.for_names(*names, mtls=mtls, authority=vouching), mtls)
 
-    def _scheme(self, name: str | None) -> str | None:
-        """The scheme of the registry of that name; a server name has no port, so any port of it will do."""
+    def _host(self, name: str | None) -> Host | None:
+        """The registry of that name; a server name has no port, so any port of it will do."""
         if name is None:
             return None
         host = self._core.host(name)
         if host is None:
             with_port = (known for known in self._core.known_hosts() if known.rpartition(":")[0] == name)
             host = next((found for found in map(self._core.host, with_port) if found is not None), None)
-        return None if host is None else host.scheme
+        return host

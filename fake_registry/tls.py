@@ -18,14 +18,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from fake_registry.config import Mtls
 from fake_registry.errors import AuthorityError
+from fake_registry.mtls import ClientVerifier, demand
 
 CERTIFICATE_FILE: Final = "ca.pem"
 KEY_FILE: Final = "ca-key.pem"
@@ -34,6 +37,7 @@ _CA_LIFE: Final = timedelta(days=3652)
 _LEAF_LIFE: Final = timedelta(days=365)
 _SKEW: Final = timedelta(hours=1)  # clients' clocks may be behind ours
 _CONTEXTS: Final = 512
+_MAX_COMMON_NAME: Final = 64
 
 
 class CertificateAuthority:
@@ -100,6 +104,62 @@ class CertificateAuthority:
         certificate = builder.sign(self._key, hashes.SHA256())
         return certificate.public_bytes(serialization.Encoding.PEM) + self._leaf_key_pem
 
+    def issue_client(self, user: str) -> ClientPair:
+        """A certificate, and its key, of a client whose common name is `user` (at most 64 characters).
+
+        Raises:
+            AuthorityError: no certificate can have that name.
+        """
+        if not 0 < len(user) <= _MAX_COMMON_NAME or not user.isprintable():
+            raise AuthorityError(f"{user!r}: expected a name of 1 to {_MAX_COMMON_NAME} characters")
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, user)])
+        builder = (
+            _builder(subject, self._certificate.subject, key.public_key(), _LEAF_LIFE)
+            .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
+            .add_extension(_key_usage(ca=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), critical=False)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+        )
+        certificate = builder.sign(self._key, hashes.SHA256())
+        return ClientPair(certificate.public_bytes(serialization.Encoding.PEM), _key_pem(key))
+
+    def keep_client(self, directory: Path, user: str) -> ClientPair:
+        """The certificate and key of a client as they are kept in `directory`; made there if there are none that are
+        good for another day.
+
+        Raises:
+            AuthorityError: as `issue_client`, or nothing can be read or written there.
+        """
+        if "/" in user or user.startswith("."):
+            raise AuthorityError(f"{user!r}: expected a name that a file can have")
+        place = directory / f"client-{user}.pem"
+        try:
+            with _locked(directory):
+                kept = _client_pair(place.read_bytes()) if place.exists() else None
+                if kept is None or not self._vouches_for(kept.certificate):
+                    kept = self.issue_client(user)
+                    _write(place, kept.certificate + kept.key, 0o600)
+                return kept
+        except OSError as error:
+            raise AuthorityError(f"{error.filename or directory}: {error.strerror}") from None
+
+    def _vouches_for(self, pem: bytes) -> bool:
+        """Whether this is a certificate of ours that is good for another day."""
+        try:
+            certificate = x509.load_pem_x509_certificate(pem)
+            certificate.verify_directly_issued_by(self._certificate)
+        except (ValueError, TypeError, InvalidSignature):
+            return False
+        return certificate.not_valid_after_utc > datetime.now(UTC) + timedelta(days=1)
+
+
+class ClientPair(NamedTuple):
+    """The certificate and the key of a client (PEM both)."""
+
+    certificate: bytes
+    key: bytes
+
 
 class ServerContexts:
     """The TLS contexts of an authority's servers, one for each set of names, made when first asked for.
@@ -109,22 +169,40 @@ class ServerContexts:
 
     def __init__(self, authority: CertificateAuthority) -> None:
         self._authority = authority
-        self._contexts: OrderedDict[tuple[str, ...], ssl.SSLContext] = OrderedDict()
+        self._contexts: OrderedDict[tuple[tuple[str, ...], Mtls | None], ssl.SSLContext] = OrderedDict()
 
-    def for_names(self, *names: str) -> ssl.SSLContext:
-        """A context with a certificate for host names and IP addresses: TLS 1.2 or newer, HTTP/1.1."""
-        context = self._contexts.get(names)
+    def for_names(self, *names: str, mtls: Mtls | None = None, authority: str = "") -> ssl.SSLContext:
+        """A context with a certificate for host names and IP addresses: TLS 1.2 or newer, HTTP/1.1.
+
+        With `mtls` it asks clients for certificates; `authority` (PEM) vouches for them if no other is said there.
+
+        Raises:
+            ssl.SSLError: the authority that is said there is none.
+        """
+        wanted = (names, mtls)
+        context = self._contexts.get(wanted)
         if context is None:
-            context = self._contexts[names] = _server_context(self._authority.issue(names))
+            context = _server_context(self._authority.issue(names), mtls, authority)
+            self._contexts[wanted] = context
             if len(self._contexts) > _CONTEXTS:
                 self._contexts.popitem(last=False)
         else:
-            self._contexts.move_to_end(names)
+            self._contexts.move_to_end(wanted)
         return context
 
 
-def _server_context(pem: bytes) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+def _client_pair(pem: bytes) -> ClientPair:
+    certificate, separator, key = pem.partition(b"-----BEGIN PRIVATE KEY-----")
+    return ClientPair(certificate, separator + key)
+
+
+def _server_context(pem: bytes, mtls: Mtls | None, authority: str) -> ssl.SSLContext:
+    context: ssl.SSLContext
+    if mtls is None:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    else:
+        context = ClientVerifier(ssl.PROTOCOL_TLS_SERVER)
+        demand(context, mtls, authority)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     context.num_tickets = 0  # the clients that matter here (Go's) never resume a session

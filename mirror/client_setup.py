@@ -16,6 +16,7 @@ from fake_registry.config import Host
 from fake_registry.fixtures import canonical_host
 from fake_registry.listening import Address
 from fake_registry.testing.clients import proxy_environment
+from fake_registry.tls import ClientPair
 
 _DOCKER_HUB = "docker.io"
 _ALIASES = ("index.docker.io", "registry-1.docker.io")
@@ -27,7 +28,8 @@ class Reached:
     """A registry as clients are to reach it.
 
     `address` is where it listens, `hosts` are the fake hosts with their configuration, `ports` those that have a port
-    of their own. `ca_file` is where clients find the certificate that they are to trust.
+    of their own. `ca_file` is where clients find the certificate that they are to trust, `client` what they show to
+    hosts that ask for a certificate of our authority.
     """
 
     address: Address
@@ -35,6 +37,7 @@ class Reached:
     ports: Mapping[str, int]
     ca_pem: bytes
     ca_file: Path
+    client: ClientPair | None = None
 
     def own(self, host: str) -> Address | None:
         """The address that belongs to a host alone."""
@@ -57,12 +60,19 @@ def client_setup(reached: Reached, *, written_to: Path | None = None) -> ClientS
     environment = proxy_environment(reached.address, reached.ca_file)
     lines = hosts_lines(reached)
     certificates = {f"{name}/ca.crt": reached.ca_pem.decode() for name in _trusting(reached)}
+    if (client := reached.client) is not None:
+        for name in _asking(reached):
+            certificates[f"{name}/client.cert"] = client.certificate.decode()
+            certificates[f"{name}/client.key"] = client.key.decode()
     files = {
         "containers/registries.conf": registries_conf(reached),
         **{f"containers/certs.d/{path}": text for path, text in certificates.items()},
         "docker/daemon.json": daemon_json(reached),
         **{f"docker/certs.d/{path}": text for path, text in certificates.items()},
-        **{f"containerd/certs.d/{name}/hosts.toml": hosts_toml(reached, name) for name in _by_namespace(reached)},
+        **{
+            f"containerd/certs.d/{name}/hosts.toml": hosts_toml(reached, name, written_to)
+            for name in _by_namespace(reached)
+        },
         "hosts": "".join(f"{line}\n" for line in lines),
     }
     if written_to is not None:
@@ -123,19 +133,24 @@ def daemon_json(reached: Reached) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def hosts_toml(reached: Reached, host: str) -> str:
+def hosts_toml(reached: Reached, host: str, written_to: Path | None = None) -> str:
     """For containerd, which says by ``?ns=`` which host it wants. Both places are here: it is to go nowhere else."""
     at = f"{_scheme(reached, host)}://{reached.own(host) or reached.address}"
     lines = [_WRITTEN_BY, f"server = {_toml(at)}", "", f"[host.{_toml(at)}]"]
     lines.append('  capabilities = ["pull", "resolve", "push"]')
     if reached.hosts[host].scheme == "https":
         lines.append(f"  ca = {_toml(str(reached.ca_file))}")
+    if written_to is not None and reached.client is not None and host in _asking(reached):
+        place = written_to / "docker/certs.d" / str(reached.own(host) or host)
+        lines.append(f"  client = [[{_toml(str(place / 'client.cert'))}, {_toml(str(place / 'client.key'))}]]")
     return "\n".join(lines) + "\n"
 
 
 def _by_namespace(reached: Reached) -> list[str]:
-    """The hosts that are what they are under another address, too: a certificate that nobody trusts takes a port."""
-    return [host for host in _up(reached) if reached.hosts[host].scheme != "selfsigned" or reached.own(host)]
+    """The hosts that are what they are under another address, too: a certificate that nobody trusts takes a port, and
+    so does one of the client."""
+    other = (host for host in _up(reached) if reached.hosts[host].scheme != "selfsigned" or reached.own(host))
+    return [host for host in other if reached.hosts[host].mtls is None or reached.own(host)]
 
 
 def _up(reached: Reached) -> list[str]:
@@ -146,11 +161,23 @@ def _trusting(reached: Reached) -> list[str]:
     """Under which names hosts are met by TLS: their own, through a proxy; with the port; at a port of their own."""
     names: list[str] = []
     for host in _up(reached):
-        if reached.hosts[host].scheme == "https":
-            own = reached.own(host)
-            names += [host, f"{_name(host)}:{reached.address.port}"] + ([] if own is None else [str(own)])
-            names += _ALIASES if host == _DOCKER_HUB else ()
+        names += _names(reached, host) if reached.hosts[host].scheme == "https" else ()
     return list(dict.fromkeys([str(reached.address), *names]))
+
+
+def _asking(reached: Reached) -> list[str]:
+    """Likewise of the hosts that ask for a certificate which our authority vouches for."""
+    names: list[str] = []
+    for host in _up(reached):
+        mtls = reached.hosts[host].mtls
+        names += _names(reached, host) if mtls is not None and not mtls.ca else ()
+    return list(dict.fromkeys(names))
+
+
+def _names(reached: Reached, host: str) -> list[str]:
+    own = reached.own(host)
+    names = [host, f"{_name(host)}:{reached.address.port}"] + ([] if own is None else [str(own)])
+    return [*names, *(_ALIASES if host == _DOCKER_HUB else ())]
 
 
 def _name(host: str) -> str:

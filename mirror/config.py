@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from fake_registry.config import Hosts
 from fake_registry.fixtures.names import canonical_host, is_host
+from fake_registry.mtls import check_authority
 from mirror.errors import InputError
 from mirror.importer.allowed import AllowedRegistry
 from mirror.v1.imagestream import LEGACY
@@ -103,12 +104,41 @@ def load_config(path: Path) -> Config:
     """
     content = read_file(path)
     config = decode_document(content, Config, str(path))
-    check_hosts(config.hosts or {}, str(path), content)
+    if config.hosts:
+        config = msgspec.structs.replace(config, hosts=checked_hosts(config.hosts, path, content))
     default = config.server.defaultHost
     if default and not is_host(canonical_host(default)):
         where = _at_line(content, ["server", "defaultHost"])
         raise InputError(f"{path}: server.defaultHost: {_one_line(default)!r}: expected a host such as quay.io{where}")
     return config
+
+
+def checked_hosts(hosts: Hosts, path: Path, content: bytes) -> Hosts:
+    """The hosts of a file (`path`, which holds `content`), with the authorities that it names other files for.
+
+    Raises:
+        InputError: a name is none of a host, a host has two, or an authority cannot be used; names file and host.
+    """
+    name = str(path)
+    check_hosts(hosts, name, content)
+    found = dict(hosts)
+    for host, config in hosts.items():
+        if config.mtls is None or not config.mtls.ca:
+            continue
+        try:
+            mtls = msgspec.structs.replace(config.mtls, ca=_authority(config.mtls.ca, path.parent))
+        except (InputError, ValueError) as error:
+            line = _at_line(content, ["hosts", host, "mtls", "ca"])
+            raise InputError(f"{name}: hosts[{_one_line(host)}].mtls.ca: {error}{line}") from None
+        found[host] = msgspec.structs.replace(config, mtls=mtls)
+    return found
+
+
+def _authority(ca: str, directory: Path) -> str:
+    """The certificate of an authority (PEM), which is said or is in a file (raises `InputError`, `ValueError`)."""
+    pem = ca if "-----BEGIN" in ca else read_file(directory / ca).decode("ascii", "replace")
+    check_authority(pem)
+    return pem
 
 
 def check_hosts(hosts: Hosts, name: str, content: bytes) -> None:

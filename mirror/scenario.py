@@ -20,7 +20,7 @@ from mirror.api.cluster import Cluster
 from mirror.api.messages import JSON, ApiRequest, ApiResponse
 from mirror.api.timing import InstantTiming
 from mirror.clock import ManualClock, NamedUids
-from mirror.config import ClusterConfig, check_hosts, decode_document, read_file
+from mirror.config import ClusterConfig, checked_hosts, decode_document, read_file
 from mirror.session import TransportKind, open_transport
 from mirror.store import Store
 
@@ -81,8 +81,7 @@ def load_scenario(path: Path) -> Scenario:
     """
     content = read_file(path)
     scenario = decode_document(content, Scenario, str(path))
-    check_hosts(scenario.hosts, str(path), content)
-    return scenario
+    return msgspec.structs.replace(scenario, hosts=checked_hosts(scenario.hosts, path, content))
 
 
 async def play(

@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "fake_registry": (
         {"errors"},
-        {"client_hello", "config", "oci", "resets", "sendfile", "tls"},
+        {"client_hello", "config", "oci", "resets", "sendfile"},
+        {"mtls"},
+        {"tls"},
         {"fixtures"},
         {"core", "images"},
         {"control", "conversation", "files", "listening", "tunnel"},

@@ -16,7 +16,7 @@ from fake_registry.core import errors
 from fake_registry.core.answers import Answer
 from fake_registry.core.auth import Access
 from fake_registry.core.faults import Met
-from fake_registry.core.hosts import VirtualHost, namespace_of
+from fake_registry.core.hosts import VirtualHost, holder_for, namespace_of
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import Target
 from fake_registry.errors import ContentError
@@ -141,14 +141,24 @@ class Call:
         query = f"?{urlencode({'ns': namespace})}" if namespace else ""
         return f"/v2/{self.target.name}/{kind}/{argument}{query}"
 
+    @property
+    def certified(self) -> str:
+        """Who asks, where a certificate says it, and no credentials say anything else; empty if none does."""
+        if self.request.certified is None:
+            return ""
+        if self.host.authenticator is not None and "authorization" in self.request.headers:
+            return ""
+        return holder_for(self.request, self.host)
+
     def may(self, action: str, repository: str | None = None) -> bool:
         """Whether who asks may do something ("pull", "push", "delete") with a repository: the one that the path names,
         or another one, such as the source of a mount."""
         name = self.target.name if repository is None else repository
         guard, rules = self.host.authenticator, self.host.access
-        if guard is not None:
+        certified = self.certified
+        if guard is not None and not certified:
             return guard.may(self.request, self.user, Access("repository", name, [action]))
-        return rules is None or action in rules.allowed("", name)
+        return rules is None or action in rules.allowed(certified, name)
 
     def digest(self) -> str:
         """The digest that the path names (raises `RegistryError` if it is none)."""

@@ -129,6 +129,12 @@ class HostTable:
         return VirtualHost(shown, Host(), self._tokens, self._tally, explicit=False)
 
 
+def holder_for(request: Request, host: VirtualHost) -> str:
+    """Whose certificate a request came with, if it is one that counts for this host; empty if not."""
+    mtls, certified = host.config.mtls, request.certified
+    return certified.user if certified is not None and mtls is not None and certified.ca == mtls.ca else ""
+
+
 def namespace_of(request: Request) -> str:
     """The upstream registry that a client of a mirror asks for: ``?ns=`` (distribution specification, "Registry
     Proxying"), empty if none. It is a key to look up, never a place to connect to."""

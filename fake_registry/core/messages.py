@@ -9,9 +9,16 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal, Protocol
+from typing import Final, Literal, NamedTuple, Protocol
 
 JSON: Final = "application/json"
+
+
+class Certified(NamedTuple):
+    """Whom a client proved to be by a certificate, and the authority that vouches for it (`Mtls.ca`)."""
+
+    user: str
+    ca: str
 
 
 @dataclass(slots=True)
@@ -22,7 +29,7 @@ class Request:
     ``headers`` has lower-case names; lines of one name are joined by ``", "``.
     ``host`` is the Host header (``"quay.io"``, ``"127.0.0.1:5000"``), ``sni`` the server name of the
     TLS handshake, ``secure`` whether there was one. ``body`` yields the request body in pieces. ``remote`` is
-    the client's address and port, if it has one.
+    the client's address and port, if it has one, ``certified`` who it proved to be in the TLS handshake.
     """
 
     method: str
@@ -34,6 +41,7 @@ class Request:
     sni: str | None = None
     body: AsyncIterator[bytes] | None = None
     remote: str = ""
+    certified: Certified | None = None
 
     @property
     def target(self) -> str:

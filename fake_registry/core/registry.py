@@ -14,7 +14,7 @@ from fake_registry.core.auth import Access, Tokens, claimed_user
 from fake_registry.core.call import ANSWER_BYTES, Call, Content
 from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.faults import KINDS, Faults, Met, asked_of
-from fake_registry.core.hosts import HostTable, VirtualHost, namespace_of
+from fake_registry.core.hosts import HostTable, VirtualHost, holder_for, namespace_of
 from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
@@ -92,6 +92,7 @@ _ACTIONS: Final = {"push": ["pull", "push"]}
 _READS: Final = ("GET", "HEAD")
 _NOWHERE: Final = frozenset({paths.BELOW, paths.ELSEWHERE})
 _CLEAR_TEXT: Final = b"Client sent an HTTP request to an HTTPS server.\n"
+_OTHER_HOST: Final = b"This host asks for a client certificate: connect to it by its own name.\n"
 
 
 class RegistryCore:
@@ -229,11 +230,15 @@ class RegistryCore:
         return response if call.fault is None else altered(call.fault.action, response)
 
     def _refused(self, request: Request, host: VirtualHost) -> Response | None:
-        """What is no answer of the registry: nobody listens, or only TLS is spoken there (as Go's server says it)."""
+        """What is no answer of the registry: nobody listens, only TLS is spoken there (as Go's server says it),
+        or the connection was made to another host, which asked for no certificate (RFC 9110, section 15.5.20)."""
         if host.config.scheme == "down":
             return Response(0, drop=True)
         if not request.secure and self._hosts.refuses_clear_text(request):
             return Response(400, [], _CLEAR_TEXT)
+        mtls = host.config.mtls
+        if mtls is not None and mtls.required and not holder_for(request, host):
+            return Response(421, [], _OTHER_HOST)
         return None
 
     def _met(self, call: Call) -> Met | None:
@@ -241,6 +246,8 @@ class RegistryCore:
         guard, request = call.host.authenticator, call.request
 
         def user() -> str:
+            if call.certified:
+                return call.certified
             return claimed_user(request) if guard is None else guard.claimed(request)
 
         agent = request.headers.get("user-agent", "")
@@ -264,7 +271,8 @@ class RegistryCore:
             needed = _needed(call, operation)
             if call.flaw is not None:
                 raise errors.refused() if guard is None else guard.refusal(call.flaw, needed)
-            if guard is not None:
+            call.user = call.certified
+            if guard is not None and not call.user:
                 call.user = guard.user(call.request, needed)
             elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
                 raise errors.denied()

@@ -145,7 +145,7 @@ async def _completed(call: Call, upload: Upload, digest: str) -> Response:
 def _ask_for_scope(call: Call, source: str | None) -> None:
     """Asks for a token that is good for the source of a mount, too, where the user can have such a one."""
     guard = call.host.authenticator
-    if guard is None or source is None or not is_repository_name(source) or call.may("pull", source):
+    if guard is None or call.certified or source is None or not is_repository_name(source) or call.may("pull", source):
         return
     mounting = Access("repository", call.target.name, ["pull", "push"]), Access("repository", source, ["pull"])
     challenge = guard.wider(call.user, *mounting)

@@ -10,6 +10,7 @@ import msgspec
 from fake_registry.config import Fault, FaultAction, FaultMatch, Host, Hosts
 from fake_registry.core.faults import EVERYWHERE
 from fake_registry.errors import UsageError
+from fake_registry.mtls import check_authority
 
 HostOptions = Mapping[str, Host | Mapping[str, Any]]
 """Hosts by name, each as in the ``hosts`` part of a configuration file."""
@@ -37,7 +38,14 @@ def hosts_of(options: HostOptions | None) -> Hosts:
     Raises:
         UsageError: a field that there is not, or a value that it cannot have.
     """
-    return {name: _converted(host, Host, f"hosts[{name!r}]") for name, host in (options or {}).items()}
+    hosts = {name: _converted(host, Host, f"hosts[{name!r}]") for name, host in (options or {}).items()}
+    for name, host in hosts.items():
+        if host.mtls is not None and host.mtls.ca:
+            try:
+                check_authority(host.mtls.ca)
+            except ValueError as error:
+                raise UsageError(f"hosts[{name!r}].mtls.ca: {error}") from None
+    return hosts
 
 
 def fault_of(option: FaultOption) -> tuple[str, Fault]:

@@ -35,7 +35,7 @@ from fake_registry.testing.listing import listing
 from fake_registry.testing.names import image_name
 from fake_registry.testing.options import FaultOption, HostOptions, fault_of, hosts_of
 from fake_registry.testing.rules import FaultRules
-from fake_registry.testing.site import CoreOptions, Site
+from fake_registry.testing.site import ClientFiles, CoreOptions, Site
 from fake_registry.testing.threads import LoopThread
 from fake_registry.tls import CertificateAuthority
 
@@ -145,9 +145,24 @@ class FakeRegistry:
         """The certificate that clients have to trust."""
         return self._site.authority.ca_pem
 
-    def ssl_context(self) -> ssl.SSLContext:
-        """A new TLS context for clients, which trusts the registry's authority only."""
-        return client_context(self.ca_pem)
+    def ssl_context(self, user: str | None = None) -> ssl.SSLContext:
+        """A new TLS context for clients, which trusts the registry's authority only, and with the certificate of
+        `user` where one is given (raises as `client_certificate`)."""
+        context = client_context(self.ca_pem)
+        if user is not None:
+            context.load_cert_chain(*self.client_certificate(user))
+        return context
+
+    def client_certificate(self, user: str) -> ClientFiles:
+        """A certificate and its key, in files, for hosts with ``mtls``: to those its holder is `user`.
+
+        The files are there until the registry ends.
+
+        Raises:
+            UsageError: no certificate can have that name.
+        """
+        site = self._site
+        return site.turns.take(lambda: site.client_files(user))
 
     def resolver(self) -> ListenerResolver:
         """A resolver for aiohttp by which every host name leads here, whatever its port."""

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from fake_registry.config import Hosts
 from fake_registry.core.registry import RegistryCore
-from fake_registry.errors import TreeError
+from fake_registry.errors import AuthorityError, TreeError, UsageError
 from fake_registry.fixtures import Tree
 from fake_registry.listening import Address, bind
 from fake_registry.one_host import OneHost
@@ -32,6 +32,13 @@ class CoreOptions(NamedTuple):
     clock: Callable[[], float]
     read_only: bool
     require_references: bool
+
+
+class ClientFiles(NamedTuple):
+    """Where a client's certificate and its key are (PEM)."""
+
+    certificate: Path
+    key: Path
 
 
 class _Port(NamedTuple):
@@ -69,6 +76,7 @@ class Site:
             self._discard()
             raise
         self._ports: dict[str, _Port] = {}
+        self._clients: dict[str, ClientFiles] = {}
         self._starting: list[asyncio.Task[Address]] = []
 
     async def start(self) -> None:
@@ -104,6 +112,25 @@ class Site:
         if not path.exists():
             path.write_bytes(self.authority.ca_pem)
         return path
+
+    def client_files(self, user: str) -> ClientFiles:
+        """The certificate and the key of a client, in files, written when they are first asked for.
+
+        Raises:
+            UsageError: no certificate can have that name.
+        """
+        files = self._clients.get(user)
+        if files is None:
+            try:
+                pair = self.authority.issue_client(user)
+            except AuthorityError as error:
+                raise UsageError(str(error)) from None
+            place = self._directory() / f"client-{len(self._clients)}"
+            files = self._clients[user] = ClientFiles(place.with_suffix(".cert"), place.with_suffix(".key"))
+            files.certificate.write_bytes(pair.certificate)
+            files.key.touch(0o600)
+            files.key.write_bytes(pair.key)
+        return files
 
     def refill(self) -> None:
         """Brings a tree of its own into the state of the start. A tree that was given is left as it is."""

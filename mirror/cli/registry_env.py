@@ -12,6 +12,7 @@ from mirror.cli.server_options import DEFAULT_REGISTRY, HostPortOption, TlsDirOp
 
 if TYPE_CHECKING:
     from fake_registry.listening import Address
+    from fake_registry.tls import ClientPair
     from mirror.client_setup import ClientSetup
 
 
@@ -34,6 +35,10 @@ def env(
         Path | None,
         typer.Option("--write", metavar="DIR", help="Write the files into a directory, in place of printing."),
     ] = None,
+    client_name: Annotated[
+        str,
+        typer.Option("--client-name", metavar="USER", help="Whose certificate it is that hosts with mtls are shown."),
+    ] = "client",
     force: Annotated[bool, typer.Option("--force", help="Replace files that say something else.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -54,14 +59,16 @@ def env(
         host_ports=[*(before.get("host_port") or ()), *(host_port or ())],
     )
     pem, ca_file = _certificate(ca, options.tls_dir)
-    known = _known_hosts(data or before.get("data"))
+    hosts = hosts_of([*_known_hosts(data or before.get("data")), *options.host_ports], options.hosts)
+    asked = any(host.mtls is not None and not host.mtls.ca for host in hosts.values())
     directory = None if write is None else write.resolve()
     reached = Reached(
         address=_reachable(options.address),
-        hosts=hosts_of([*known, *options.host_ports], options.hosts),
+        hosts=hosts,
         ports=options.host_ports,
         ca_pem=pem,
         ca_file=ca_file if directory is None else directory / "ca.pem",
+        client=_client(options.tls_dir, client_name) if asked and ca is None else None,
     )
     setup = client_setup(reached, written_to=directory)
     if directory is not None:
@@ -99,6 +106,13 @@ def _certificate(file: Path | None, tls_dir: Path | None) -> tuple[bytes, Path]:
     return CertificateAuthority.load_or_create(tls_dir).ca_pem, (tls_dir / CERTIFICATE_FILE).resolve()
 
 
+def _client(tls_dir: Path | None, user: str) -> ClientPair | None:
+    """The certificate of a client, and its key, as they are kept beside the CA; made if there are none."""
+    from fake_registry.tls import CertificateAuthority
+
+    return None if tls_dir is None else CertificateAuthority.load_or_create(tls_dir).keep_client(tls_dir, user)
+
+
 def _known_hosts(data: str | None) -> list[str]:
     from fake_registry.fixtures import Tree
 
@@ -131,6 +145,8 @@ def _write(directory: Path, setup: ClientSetup, *, force: bool) -> None:
                 raise InputError(f"{path}: is there already and says something else; move it away, or use --force")
     for path, text in changed.items():
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.suffix == ".key":
+            path.touch(0o600)
         path.write_text(text)
 
 

@@ -77,6 +77,8 @@ class EmbeddedTransport:
         self._hosts: _KnownHosts = _CoreHosts(core) if hosts is None else HostList(hosts)
         self._spoken: dict[str, Scheme] = {}
         """What is spoken where, as the last ping found it."""
+        self._demanding: dict[str, bool] = {}
+        """Likewise, where clients need a certificate, which an importer never has."""
         self._open: set[tuple[str, bool]] = set()
         """The TLS connections that HTTP would have kept: with whom, and whether any certificate would do."""
 
@@ -153,6 +155,8 @@ class EmbeddedTransport:
             raise waits.failure()
         if failure is not None:
             raise TransportError("EOF", kind="lost")
+        if self._demanding.get(peer.place):
+            raise TransportError("remote error: tls: certificate required", kind="tls")
 
     def _peer(self, scheme: str, authority: str, path: str) -> tuple[Peer, Scheme]:
         """Whom a URL leads to, and what is spoken there. Everything begins with a ping: what follows it is not asked
@@ -170,6 +174,7 @@ class EmbeddedTransport:
             if host.scheme == "down":
                 raise refused(peer.target)
             spoken = self._spoken[peer.place] = host.scheme
+            self._demanding[peer.place] = host.mtls is not None and host.mtls.required
         return peer, spoken
 
 

@@ -82,3 +82,20 @@ def test_podman_with_registries_conf_and_certs_d(tmp_path: Path) -> None:
         pulled = run(tmp_path, *podman, "pull", "-q", *policy, "nginx:1.27", CONTAINERS_REGISTRIES_CONF=conf).strip()
         names = run(tmp_path, *podman, "image", "inspect", "--format", "{{.RepoTags}}", pulled)
         assert names == "[docker.io/library/nginx:1.27]\n"
+
+
+@pytest.mark.skipif(shutil.which("skopeo") is None, reason="not installed: skopeo")
+def test_skopeo_with_a_client_certificate(tmp_path: Path) -> None:
+    port = free_port()
+    config = tmp_path / "config.yaml"
+    config.write_text("hosts: {quay.io: {mtls: {}, access: [{user: robot, actions: [pull]}]}}")
+    options = ("--tls-dir", str(tmp_path / "tls"), "--host-port", f"quay.io={port}", "--config", str(config))
+    with served_registry(TREE, *options) as served:
+        at = ("--registry", served.address, "--data", str(TREE))
+        for user in ("robot", "other"):
+            to = ("--client-name", user, "--write", str(tmp_path / user / ".config"))
+            assert ismirror("registry", "env", *at, *options, *to).exit_code == 0
+        inspect = ("skopeo", "inspect", "--no-tags", f"docker://{IMAGE}")
+        assert json.loads(run(tmp_path / "robot", *inspect))["Digest"] == DIGEST
+        with pytest.raises(AssertionError, match="denied"):
+            run(tmp_path / "other", *inspect)

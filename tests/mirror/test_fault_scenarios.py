@@ -15,7 +15,7 @@ from support.command import TREE
 from support.drawn_scenarios import draw_hosts, draw_scenario, places
 from support.vectors import VECTORS
 
-from fake_registry.config import Auth, Fault, Host, Hosts
+from fake_registry.config import Auth, Fault, Host, Hosts, Mtls
 from fake_registry.core.faults import FaultAccount
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
@@ -45,6 +45,10 @@ NO_ACCESS = 'you may not have access to the container image "quay.io/app/web:lat
 CLEAR_TEXT = f'{INTERNAL}endpoint "http://quay.io" does not support v2 API (got 400 Bad Request)'
 BAD = "content integrity error: the "
 OK = "Success"
+
+
+NO_CERTIFICATE = "remote error: tls: certificate required"
+NOT_TRUSTED = "tls: failed to verify certificate: x509: certificate signed by unknown authority"
 
 
 @dataclass
@@ -383,3 +387,17 @@ async def test_rules_that_are_never_due_change_nothing(name: str) -> None:
     for kind in KINDS:
         plain, watched = await play(scenario, kind), await play(faulty, kind)
         assert (watched.answers, watched.seconds) == (plain.answers, plain.seconds)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("host", "message"),
+    [
+        (Host(mtls=Mtls()), PING + NO_CERTIFICATE),
+        (Host(mtls=Mtls(), scheme="selfsigned"), PING + NOT_TRUSTED),
+        (Host(mtls=Mtls(required=False)), OK),
+    ],
+)
+async def test_importers_have_no_client_certificates(kind: TransportKind, host: Host, message: str) -> None:
+    scenario = msgspec.structs.replace(scenario_of(""), hosts={"quay.io": host})
+    assert (await play(scenario, kind)).message == message

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import ssl
 import subprocess
 import sys
 import tomllib
@@ -13,6 +14,8 @@ from typing import Any
 import msgspec
 import pytest
 import yaml
+from cryptography import x509
+from support.certificates import Authority
 from support.command import Outcome, ismirror
 from support.running import serving
 from support.vectors import VECTORS
@@ -185,3 +188,44 @@ def test_a_program_with_the_variables_reaches_a_host_by_its_name(tmp_path: Path)
         )
         assert done.stdout == "200\n"
         registry.end()
+
+
+def test_client_certificates(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text(
+        "hosts: {mtls.example.com: {mtls: {}}, partner.example.com: {mtls: {ca: ca.pem}}, quay.io: {}}\n"
+    )
+    (tmp_path / "ca.pem").write_bytes(Authority("Partner CA").pem)
+    options = ("--config", str(tmp_path / "config.yaml"), "--host-port", "mtls.example.com=5001")
+    out = tmp_path / "out"
+    for _ in range(2):  # the second time it says the same, and so nothing is in the way
+        assert env(tmp_path, *options, "--client-name", "robot", "--write", str(out)).exit_code == 0
+    places = {path.parent for path in out.rglob("client.cert")}
+    names = ("mtls.example.com", "mtls.example.com:5000", "127.0.0.1:5001")
+    assert places == {out / client / "certs.d" / name for client in ("containers", "docker") for name in names}
+    for place in places:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.load_cert_chain(place / "client.cert", place / "client.key")
+        assert (place / "client.key").stat().st_mode & 0o077 == 0
+        certificate = x509.load_pem_x509_certificate((place / "client.cert").read_bytes())
+        assert certificate.subject.rfc4514_string() == "CN=robot"
+    toml = tomllib.loads((out / "containerd/certs.d/mtls.example.com/hosts.toml").read_text())
+    client = out / "docker/certs.d/127.0.0.1:5001"
+    assert toml["host"]["https://127.0.0.1:5001"]["client"] == [[f"{client}/client.cert", f"{client}/client.key"]]
+    assert not (out / "containerd/certs.d/partner.example.com").exists()  # it has to be asked by its name
+
+
+@pytest.mark.parametrize(
+    ("mtls", "problem"),
+    [
+        ("{ca: absent.pem}", "absent.pem: No such file or directory (line 3)"),
+        ("{ca: config.yaml}", "expected the certificate of an authority (PEM) (line 3)"),
+    ],
+)
+def test_authorities_that_cannot_be_used(tmp_path: Path, mtls: str, problem: str) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text(f"hosts:\n  mtls.example.com:\n    mtls: {mtls}\n")
+    outcome = env(tmp_path, "--config", str(file))
+    assert (outcome.exit_code, outcome.stdout) == (2, "")
+    where = f"{file}: hosts[mtls.example.com].mtls.ca: "
+    assert where in outcome.stderr
+    assert outcome.stderr.rstrip().endswith(problem)
