@@ -1,4 +1,5 @@
-"""Preflight of 5,000 image streams of 20 tags, 100,000 pull specs that are all different: seconds, and memory.
+"""Preflight of 5,000 image streams of 20 tags, 100,000 pull specs that are all different: seconds, and
+memory, where all of them import and where none does.
 
 The command runs as users run it, in a process of its own, JSON written to a file.
 
@@ -8,6 +9,7 @@ The command runs as users run it, in a process of its own, JSON written to a fil
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -56,14 +58,14 @@ def make_streams(path: Path, pull_specs: list[str], tags: int) -> None:
     path.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}))
 
 
-def run(streams: Path, tree: Path, output: Path, *options: str) -> tuple[float, float]:
-    """Seconds and the most memory (MB) of one run."""
+def run(streams: Path, tree: Path, output: Path, *options: str, expected: int = 0) -> tuple[float, float]:
+    """Seconds and the most memory (MB) of one run that ends with the `expected` exit code."""
     command = [sys.executable, "-m", "mirror.cli.main", "-q", "preflight", str(streams), "--data", str(tree)]
     start = time.perf_counter()
     with output.open("wb") as file:
         process = subprocess.Popen([*command, "-o", "json", "--now", "2026-01-02T03:04:05Z", *options], stdout=file)
         _, status, usage = os.wait4(process.pid, 0)
-    if os.waitstatus_to_exitcode(status) != 0:
+    if os.waitstatus_to_exitcode(status) != expected:
         raise SystemExit(f"exit code {os.waitstatus_to_exitcode(status)}")
     scale = 1 if sys.platform == "darwin" else 1024
     return time.perf_counter() - start, usage.ru_maxrss * scale / 1e6
@@ -78,24 +80,37 @@ def main() -> None:
     count = chosen.streams * chosen.tags
     with tempfile.TemporaryDirectory() as directory:
         tree, streams = Path(directory) / "tree", Path(directory) / "streams.json"
-        make_streams(streams, make_tree(tree, count), chosen.tags)
+        pull_specs = make_tree(tree, count)
+        make_streams(streams, pull_specs, chosen.tags)
         outputs = [Path(directory) / f"{name}.json" for name in ("first", "second")]
         seconds, memory = run(streams, tree, outputs[0], "--concurrency", "1")
         os.environ["PYTHONHASHSEED"] = "1"
         run(streams, tree, outputs[1], "--concurrency", "64")
         same = outputs[0].read_bytes() == outputs[1].read_bytes()
-        imports = json.loads(outputs[0].read_bytes())["summary"]["imports"]
+        imports = _summary(outputs[0])["imports"]
+        make_streams(streams, [f"{name}-absent" for name in pull_specs], chosen.tags)
+        failing_seconds, failing_memory = run(streams, tree, outputs[0], expected=1)
+        fails = _summary(outputs[0])["fails"]
     sys.stdout.write(
         f"preflight   {chosen.streams:,} streams, {count:,} tags\n"
-        f"seconds     {seconds:8.1f}\n"
-        f"tags/s      {count / seconds:8,.0f}\n"
-        f"memory MB   {memory:8.0f}   goal: under {GOAL_MEMORY}\n"
-        f"imports     {imports:8,d}\n"
+        "            all import   all fail\n"
+        f"seconds     {seconds:10.1f} {failing_seconds:10.1f}\n"
+        f"tags/s      {count / seconds:10,.0f} {count / failing_seconds:10,.0f}\n"
+        f"memory MB   {memory:10.0f} {failing_memory:10.0f}   goal: under {GOAL_MEMORY}\n"
+        f"as expected {imports:10,d} {fails:10,d}\n"
         f"same bytes with another concurrency and hash seed: {'yes' if same else 'NO'}\n"
         f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
     )
-    if not same or imports != count:
+    if not same or (imports, fails) != (count, count) or max(memory, failing_memory) >= GOAL_MEMORY:
         raise SystemExit(1)
+
+
+def _summary(report: Path) -> dict[str, int]:
+    """The totals, which stand at the beginning of a report."""
+    with report.open() as file:
+        head = "".join(itertools.takewhile(lambda line: '"tags": [' not in line, file))
+    summary: dict[str, int] = json.loads(head.rstrip().rstrip(",") + "}")["summary"]
+    return summary
 
 
 if __name__ == "__main__":

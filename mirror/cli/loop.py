@@ -11,13 +11,23 @@ T = TypeVar("T")
 
 def run(work: Coroutine[Any, Any, T], *, sockets: bool = True) -> T:
     """Runs `work` to its end: on uvloop where there is one and there are sockets to be fast on."""
-    if not sockets:
-        return asyncio.run(work)
-    try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(work)
-    return uvloop.run(_quietly(work))
+    # The runner makes a text of its main task when it is done, and so of all that the task returns.
+    results: list[T] = []
+    main = _kept(_quietly(work) if sockets else work, results)
+    if sockets:
+        try:
+            import uvloop
+        except ImportError:
+            asyncio.run(main)
+        else:
+            uvloop.run(main)
+    else:
+        asyncio.run(main)
+    return results[0]
+
+
+async def _kept(work: Coroutine[Any, Any, T], results: list[T]) -> None:
+    results.append(await work)
 
 
 async def _quietly(work: Coroutine[Any, Any, T]) -> T:

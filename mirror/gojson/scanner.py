@@ -9,6 +9,8 @@ import re
 from collections.abc import Callable
 from typing import Final, TypeAlias
 
+import msgspec
+
 from mirror.gojson.errors import GoSyntaxError
 from mirror.gotext import quote
 
@@ -43,6 +45,8 @@ _HEX: Final = re.compile(rb"[0-9a-fA-F]*")
 _NUMBER_STARTS: Final = frozenset(b"-0123456789")
 _NUMBER_GOES_ON: Final = frozenset((b".", b"e", b"E"))
 
+_STRICT: Final = msgspec.json.Decoder()
+
 _OBJECT: Final = ord("{")  # its closing bracket is two further, as that of an array
 _ARRAY: Final = ord("[")
 _BRACKETS: Final = frozenset((_OBJECT, _ARRAY))
@@ -61,9 +65,21 @@ def check_valid(data: bytes) -> None:
     Raises:
         GoSyntaxError: as ``json.Unmarshal`` words it.
     """
+    if _is_plainly_valid(data):
+        return
     end = _skip(_SPACE, data, scan_value(data))
     if end < len(data):
         raise _unexpected(data, end, "after top-level value")
+
+
+def _is_plainly_valid(data: bytes) -> bool:
+    """Whether a strict decoder takes the text, so that Go does, too. What it refuses may still be valid for Go:
+    strings that are no UTF-8, halves of surrogate pairs, numbers beyond a double, much nesting."""
+    try:
+        _STRICT.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def scan_value(data: bytes) -> int:

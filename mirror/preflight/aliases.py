@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -16,7 +16,7 @@ from mirror.streams import Found, FoundStream
 from mirror.v1.imagestream import ImageStream, TagReference
 
 Key = tuple[str, str, str]
-"""Namespace, stream, tag."""
+"""Namespace, stream, and tag or digest."""
 
 
 class _Alias(NamedTuple):
@@ -26,22 +26,28 @@ class _Alias(NamedTuple):
 
 
 class Aliases:
-    """The tags of all streams, and what each follows."""
+    """The tags of all streams, and what each follows.
 
-    def __init__(self) -> None:
+    Of the others only what some alias in `found` leads to is kept.
+    """
+
+    def __init__(self, found: Iterable[Found]) -> None:
         self._say = Remedies()
+        self._wanted = {target for one in found for target in _targets(one)}
         self._results: dict[Key, TagResult] = {}
         self._aliases: dict[Key, _Alias] = {}
         self._others: list[TagResult] = []
         self._history: dict[Key, str] = {}
-        self._images: set[tuple[str, str, str]] = set()
+        self._images: set[Key] = set()
 
     def add(self, found: Found, results: list[TagResult]) -> None:
         """A stream and what became of those of its tags that follow images."""
-        for result in results:
-            self._results.setdefault((result.namespace, result.stream, result.tag), result)
+        for result in results if self._wanted else ():
+            key = (result.namespace, result.stream, result.tag)
+            if key in self._wanted:
+                self._results.setdefault(key, result)
             if result.digest is not None:
-                self._images.add((result.namespace, result.stream, result.digest))
+                self._add_image((result.namespace, result.stream, result.digest))
         if not isinstance(found, FoundStream):
             return
         self._remember(found.stream)
@@ -59,9 +65,14 @@ class Aliases:
         meta = stream.metadata
         for events in stream.status.tags or ():
             head = history.newest(events)
-            if head is not None:
+            if head is not None and (meta.namespace, meta.name, events.tag) in self._wanted:
                 self._history[meta.namespace, meta.name, events.tag] = head.image
-            self._images.update((meta.namespace, meta.name, event.image) for event in events.items or ())
+            for event in events.items or ():
+                self._add_image((meta.namespace, meta.name, event.image))
+
+    def _add_image(self, key: Key) -> None:
+        if key in self._wanted:
+            self._images.add(key)
 
     def _add_reference(self, namespace: str, stream: str, tag: TagReference) -> None:
         assert tag.from_ is not None
@@ -84,7 +95,8 @@ class Aliases:
             explanation=remark.explanation,
             remarks=(remark,),
         )
-        self._results.setdefault((namespace, stream, tag.name), result)
+        if (namespace, stream, tag.name) in self._wanted:
+            self._results.setdefault((namespace, stream, tag.name), result)
         self._others.append(result)
 
     def results(self) -> Iterator[TagResult]:
@@ -141,6 +153,19 @@ class Aliases:
             return msgspec.structs.replace(_made(alias, None), digest=digest)
         text, remedy = self._say.alias_unknown(f"the image {namespace}/{name}@{digest}")
         return _made(alias, None, Cause.ALIAS_UNKNOWN, text, remedy)
+
+
+def _targets(found: Found) -> Iterator[Key]:
+    """What the aliases of a stream follow, each by itself: a tag, or a digest."""
+    if not isinstance(found, FoundStream):
+        return
+    meta = found.stream.metadata
+    for tag in found.stream.spec.tags or ():
+        if tag.from_ is not None and tag.from_.kind == "ImageStreamTag":
+            yield followed(meta.namespace, meta.name, tag)
+        elif tag.from_ is not None and tag.from_.kind == "ImageStreamImage":
+            name, _, digest = tag.from_.name.partition("@")
+            yield tag.from_.namespace or meta.namespace, name, digest
 
 
 def followed(namespace: str, stream: str, tag: TagReference) -> Key:

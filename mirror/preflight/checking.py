@@ -68,7 +68,7 @@ def _report(found: Sequence[Found], results: Sequence[list[TagResult] | None], o
     """Everything up to the first stream that fails, where that is the end; whatever else was under way is left out."""
     tags: list[TagResult] = []
     streams: dict[tuple[str, str], None] = {}
-    aliases = Aliases()
+    aliases = Aliases(found)
     notes = []
     for one, own in zip(found, results, strict=True):
         if own is None:
@@ -81,7 +81,8 @@ def _report(found: Sequence[Found], results: Sequence[list[TagResult] | None], o
             notes.append(_without_tags(one))
         if options.fail_fast and not all(tag.imports for tag in own):
             break
-    return Report.of(len(streams), [*tags, *aliases.results()], notes)
+    tags += aliases.results()
+    return Report.of(len(streams), tags, notes)
 
 
 def _without_tags(found: FoundStream) -> Note:

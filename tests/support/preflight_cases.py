@@ -19,6 +19,7 @@ from typing import Any
 
 from fake_registry import FakeRegistry
 from mirror.clock import SystemClock
+from mirror.preflight.cache import AnswerCache
 from mirror.preflight.causes import Cause
 from mirror.preflight.content import of_registries, parse_against
 from mirror.preflight.policy import read_policy
@@ -118,7 +119,9 @@ def write_policy(setup: Setup, folder: Path, ca: bytes) -> list[str]:
     return [str(path) for path in paths]
 
 
-async def ask(setup: Setup, folder: Path, policy: list[str], against: list[str]) -> Report:
+async def ask(
+    setup: Setup, folder: Path, policy: list[str], against: list[str], *, cache: Path | None = None
+) -> Report:
     stream = {
         "kind": "ImageStream",
         "apiVersion": "image.openshift.io/v1",
@@ -131,7 +134,9 @@ async def ask(setup: Setup, folder: Path, policy: list[str], against: list[str])
     places = dict(map(parse_against, against))
     content = of_registries(places, (), rules.ca, per_host=4)
     found = read_streams([str(file)], io.BytesIO(), "default")
-    return await answer(Question(found, rules, content, SystemClock(), architectures=setup.architectures))
+    answers = None if cache is None else AnswerCache(cache)
+    question = Question(found, rules, content, SystemClock(), architectures=setup.architectures, cache=answers)
+    return await answer(question)
 
 
 def damage(tree: Path, registry: FakeRegistry, what: str) -> None:
