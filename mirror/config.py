@@ -159,19 +159,19 @@ def check_hosts(hosts: Hosts, name: str, content: bytes) -> None:
             raise InputError(f"{name}: hosts[{host}]: {other} is the same host{line}")
 
 
-def read_file(path: Path) -> bytes:
-    """The content of an input file, bounded.
+def read_file(path: Path, most: int = MAX_FILE) -> bytes:
+    """The content of an input file of at most so many bytes.
 
     Raises:
         InputError: it cannot be read or is too large.
     """
     try:
         with path.open("rb") as file:
-            content = file.read(MAX_FILE + 1)
+            content = file.read(most + 1)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
-    if len(content) > MAX_FILE:
-        raise InputError(f"{path}: larger than {MAX_FILE} bytes")
+    if len(content) > most:
+        raise InputError(f"{path}: larger than {most} bytes")
     return content
 
 

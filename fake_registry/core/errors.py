@@ -17,7 +17,7 @@ API_VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
 
 Detail = Mapping[str, str]
 
-_MESSAGES: Final = {
+STANDARD_MESSAGES: Final = {
     "UNKNOWN": "unknown error",
     "UNSUPPORTED": "The operation is unsupported.",
     "UNAUTHORIZED": "authentication required",
@@ -39,6 +39,8 @@ _MESSAGES: Final = {
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
     "PAGINATION_NUMBER_INVALID": "invalid number of results requested",
 }
+"""The codes that clients know, with their messages (distribution ``errcode`` and ``v2`` error registers)."""
+
 _CODES: Final = {
     400: "NAME_INVALID",
     401: "UNAUTHORIZED",
@@ -243,7 +245,7 @@ def denied() -> RegistryError:
 def of_status(status: int, kind: str, code: str = "", message: str = "") -> RegistryError:
     """The error that a registry gives with a status to a request of some kind, unless code or message are given."""
     code = code or _CODES_BY_KIND.get((status, kind)) or _CODES.get(status, "UNKNOWN")
-    return RegistryError(status, code, message or _MESSAGES.get(code, ""))
+    return RegistryError(status, code, message or STANDARD_MESSAGES.get(code, ""))
 
 
 def rate_limited(message: str, code: str, headers: tuple[tuple[str, str], ...]) -> RegistryError:

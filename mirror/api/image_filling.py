@@ -16,7 +16,7 @@ from mirror.api.image_metadata import ConversionError, read_metadata
 from mirror.gojson import GoJSONError
 from mirror.importer.client import RawManifest
 from mirror.importer.configs import decode_compatibility, decode_config, docker_image_metadata
-from mirror.importer.convert import LAYERS_ORDER
+from mirror.importer.convert import LAYERS_ORDER, entries_of
 from mirror.importer.failures import ClientFailure
 from mirror.importer.manifests import ListManifest, decode_manifest
 from mirror.v1.image import Image, ImageLayer, ImageManifest
@@ -167,14 +167,4 @@ def list_entries(image: Image) -> list[ImageManifest] | None:
         return None
     if not isinstance(manifest, ListManifest):
         return None
-    return [
-        ImageManifest(
-            digest=entry.digest,
-            mediaType=entry.mediaType,
-            manifestSize=entry.size,
-            architecture=entry.platform.architecture,
-            os=entry.platform.os,
-            variant=entry.platform.variant,
-        )
-        for entry in manifest.entries
-    ]
+    return entries_of(manifest)

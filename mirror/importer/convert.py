@@ -68,19 +68,23 @@ def list_image(manifest: ListManifest, created: str) -> Image:
         dockerImageMetadata=msgspec.Raw(msgspec.json.encode(metadata)),
         dockerImageMetadataVersion=METADATA_VERSION,
         dockerImageManifestMediaType=manifest.media_type or oci.OCI_INDEX,
-        dockerImageManifests=[
-            ListEntry(
-                digest=entry.digest,
-                mediaType=entry.mediaType,
-                manifestSize=entry.size,
-                architecture=entry.platform.architecture,
-                os=entry.platform.os,
-                variant=entry.platform.variant,
-            )
-            for entry in manifest.entries
-        ]
-        or None,
+        dockerImageManifests=entries_of(manifest) or None,
     )
+
+
+def entries_of(manifest: ListManifest) -> list[ListEntry]:
+    """The entries of a manifest list or index, as an image shows them."""
+    return [
+        ListEntry(
+            digest=entry.digest,
+            mediaType=entry.mediaType,
+            manifestSize=entry.size,
+            architecture=entry.platform.architecture,
+            os=entry.platform.os,
+            variant=entry.platform.variant,
+        )
+        for entry in manifest.entries
+    ]
 
 
 async def image_of(manifest: ImageManifest, config: bytes, sizes: BlobSizes) -> Image:

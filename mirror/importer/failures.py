@@ -82,31 +82,6 @@ class UrlFailure(ClientFailure):
         self.timeout = timeout
 
 
-STANDARD_MESSAGES = {
-    "UNKNOWN": "unknown error",
-    "UNSUPPORTED": "The operation is unsupported.",
-    "UNAUTHORIZED": "authentication required",
-    "DENIED": "requested access to the resource is denied",
-    "UNAVAILABLE": "service unavailable",
-    "TOOMANYREQUESTS": "too many requests",
-    "DIGEST_INVALID": "provided digest did not match uploaded content",
-    "SIZE_INVALID": "provided length did not match content length",
-    "RANGE_INVALID": "invalid content range",
-    "NAME_INVALID": "invalid repository name",
-    "TAG_INVALID": "manifest tag did not match URI",
-    "NAME_UNKNOWN": "repository name not known to registry",
-    "MANIFEST_UNKNOWN": "manifest unknown",
-    "MANIFEST_INVALID": "manifest invalid",
-    "MANIFEST_UNVERIFIED": "manifest failed signature verification",
-    "MANIFEST_BLOB_UNKNOWN": "blob unknown to registry",
-    "BLOB_UNKNOWN": "blob unknown to registry",
-    "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
-    "BLOB_UPLOAD_INVALID": "blob upload invalid",
-    "PAGINATION_NUMBER_INVALID": "invalid number of results requested",
-}
-"""The codes that the client knows, with their messages (distribution ``errcode`` and ``v2`` error registers)."""
-
-
 def code_text(code: str, message: str | None) -> str:
     """The text of a registry error; a bare code (no message) is only the code in words."""
     words = code.lower().replace("_", " ")

@@ -11,11 +11,11 @@ from typing import Any, Final
 
 import msgspec
 
+from fake_registry.core.errors import STANDARD_MESSAGES
 from mirror import gojson
 from mirror.gotext import ZERO_TEXT, quote
 from mirror.importer.challenge import parse_challenges
 from mirror.importer.failures import (
-    STANDARD_MESSAGES,
     ClientFailure,
     CodeFailure,
     CodesFailure,

@@ -1,8 +1,4 @@
-"""The image streams that every OpenShift cluster has: imported from a tree with an image for each of their tags.
-
-The files are not part of the project; they lie beside it (see ``STREAMS``), from the public repository
-openshift/cluster-samples-operator.
-"""
+"""The image streams that every OpenShift cluster has: imported from a tree with an image for each of their tags."""
 
 from __future__ import annotations
 
@@ -14,7 +10,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.command import NOW, ROOT, ismirror, served_registry
+from support.command import NOW, ismirror, served_registry
+from support.sample_streams import STREAMS, import_of, needed
 from support.serve_command import serving
 
 from fake_registry.core.registry import RegistryCore
@@ -29,33 +26,7 @@ from mirror.seed.synth import plant_pull_specs
 from mirror.session import open_transport
 from mirror.specs import Answer, Spec, run_specs
 
-STREAMS = ROOT.parent / "shared" / "data" / "imagestreams"
-
-pytestmark = pytest.mark.skipif(not STREAMS.is_dir(), reason=f"the image streams are not there: {STREAMS}")
-
-
-def followed_tags(stream: dict[str, Any]) -> list[dict[str, Any]]:
-    """The tags of a stream that follow an image of a registry."""
-    return [tag for tag in stream["spec"]["tags"] if tag["from"]["kind"] == "DockerImage"]
-
-
-def import_of(stream: dict[str, Any]) -> dict[str, Any]:
-    """What a cluster's controller sends for a new stream."""
-    images = [
-        {
-            "from": tag["from"],
-            "to": {"name": tag["name"]},
-            "importPolicy": tag.get("importPolicy") or {},
-            "referencePolicy": tag.get("referencePolicy") or {},
-        }
-        for tag in followed_tags(stream)
-    ]
-    return {
-        "kind": "ImageStreamImport",
-        "apiVersion": "image.openshift.io/v1",
-        "metadata": {"name": stream["metadata"]["name"]},
-        "spec": {"import": True, "images": images},
-    }
+pytestmark = needed
 
 
 @pytest.fixture(scope="module")

@@ -170,7 +170,7 @@ def test_keys_that_are_none(tmp_path: Path, keys: tuple[Path, Path]) -> None:
         (load_private_key, "locked.pem", "a key with a password; expected an Ed25519 private key"),
         (load_private_key, "text.pem", "not a private key"),
         (load_private_key, "key.pub", "not a private key"),
-        (load_private_key, "large.pem", "more than 65536 bytes"),
+        (load_private_key, "large.pem", "larger than 65536 bytes"),
         (load_private_key, "none.pem", "No such file"),
         (load_public_key, "rsa.pub", "another kind of key; expected an Ed25519 public key"),
         (load_public_key, "key.pem", "not a public key"),

@@ -1,8 +1,4 @@
-"""The image streams that every OpenShift cluster has, checked against trees that have, and have not, what they name.
-
-The files are not part of the project; they lie beside it (see ``STREAMS``), from the public repository
-openshift/cluster-samples-operator.
-"""
+"""The image streams that every OpenShift cluster has, checked against trees that have, and have not, what they name."""
 
 from __future__ import annotations
 
@@ -12,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.command import NOW, ROOT, ismirror
+from support.command import NOW, ismirror
+from support.sample_streams import STREAMS, followed_tags, import_of, needed
 from support.serving import served_api
 
 from fake_registry.fixtures import Tree
@@ -20,9 +17,7 @@ from mirror.seed.synth import plant_pull_specs
 from mirror.streams import FoundStream, read_streams
 
 IMPORTS = "/apis/image.openshift.io/v1"
-STREAMS = ROOT.parent / "shared" / "data" / "imagestreams"
-
-pytestmark = pytest.mark.skipif(not STREAMS.is_dir(), reason=f"the image streams are not there: {STREAMS}")
+pytestmark = needed
 
 
 def pull_specs() -> list[str]:
@@ -124,36 +119,13 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     streams = moved_streams()
     (folder / "streams.json").write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": streams}))
     (folder / "policy.json").write_text(json.dumps(odd_policy()))
-    names = [tag["from"]["name"] for one in streams for tag in followed(one)]
+    names = [tag["from"]["name"] for one in streams for tag in followed_tags(one)]
     names = [name.replace("digests.example.com", "mirror.example.com") for name in names]
     removed = next(name for name in names if name.startswith("registry.redhat.io/")).partition(":")[0]
     planted = [name for name in names if name.partition(":")[0] != removed]
     assert len(planted) < len(names)
     assert plant_pull_specs(Tree.open(folder / "tree", create=True), planted, platforms=["linux/amd64"]) == []
     return folder
-
-
-def followed(stream: dict[str, Any]) -> list[dict[str, Any]]:
-    return [tag for tag in stream["spec"]["tags"] if tag["from"]["kind"] == "DockerImage"]
-
-
-def import_of(stream: dict[str, Any]) -> dict[str, Any]:
-    """What a cluster's controller sends for a new stream."""
-    images = [
-        {
-            "from": tag["from"],
-            "to": {"name": tag["name"]},
-            "importPolicy": tag.get("importPolicy") or {},
-            "referencePolicy": tag.get("referencePolicy") or {},
-        }
-        for tag in followed(stream)
-    ]
-    return {
-        "kind": "ImageStreamImport",
-        "apiVersion": "image.openshift.io/v1",
-        "metadata": {"name": stream["metadata"]["name"]},
-        "spec": {"import": True, "images": images},
-    }
 
 
 def posted(folder: Path) -> dict[tuple[str, str], Any]:
