@@ -1,18 +1,12 @@
-"""HTTP/1.1 on the side of the sockets: aiohttp's request becomes the API's, its answer becomes bytes.
+"""HTTP/1.1 for all that is not simple (see `mirror.api.quick`): aiohttp's request becomes the API's, its answer bytes.
 
-Answers look like those of Go's net/http server: no ``Server`` header, a ``Date``, a ``Content-Length`` or chunks. What
-is streamed is sent piece by piece, each at once. Source: RFC 9112; net/http ``server.go``.
+What is streamed is sent piece by piece, each at once.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
-import re
-import time
-from collections.abc import Awaitable, Callable
-from email.utils import formatdate
 from typing import Final, cast
 
 from aiohttp.http_exceptions import LineTooLong
@@ -22,18 +16,14 @@ from aiohttp.web_response import StreamResponse
 from aiohttp.web_server import Server
 
 from fake_registry.core.reasons import reason_phrase
+from mirror.api.answering import BODY_SECONDS, NO_BODY, Handle, answered, certificate_of, closes, head_of
 from mirror.api.decoding import MAX_BODY
-from mirror.api.messages import ApiRequest, ApiResponse, Certificate
-from mirror.api.writing import failure_response, internal_error
-
-Handle = Callable[[ApiRequest], Awaitable[ApiResponse]]
+from mirror.api.messages import ApiRequest, ApiResponse
+from mirror.api.quick import OpenConnections
 
 _HEADER_BYTES: Final = 64 * 1024
-_BODY_SECONDS: Final = 60.0
 _COPIED: Final = 64 * 1024
 """Bytes of a body that go out with the head, in one piece."""
-_NO_BODY: Final = frozenset({204, 304})
-_LINE_END: Final = re.compile(r"[\r\n]")
 
 log = logging.getLogger(__name__)
 
@@ -41,12 +31,13 @@ log = logging.getLogger(__name__)
 class Connection(RequestHandler):
     """A client's connection: aiohttp's, which is closed if no request comes, and ends its stream when the client goes.
 
-    `streaming` is the task that streams, `ended` whether it was told to end.
+    `streaming` is the task that streams, `ended` whether it was told to end. `answer` is that to the first request, if
+    there is one already.
     """
 
-    __slots__ = ("_greeting", "_open", "_socket_transport", "ended", "streaming")
+    __slots__ = ("_greeting", "_open", "_socket_transport", "answer", "ended", "streaming")
 
-    def __init__(self, manager: Server, open_ones: set[Connection], *, greeting: float, idle: float) -> None:
+    def __init__(self, manager: Server, open_ones: OpenConnections, *, greeting: float, idle: float) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
             manager,
@@ -59,14 +50,20 @@ class Connection(RequestHandler):
         )
         self.streaming: asyncio.Task[object] | None = None
         self.ended = False
-        self._greeting: asyncio.TimerHandle | None = loop.call_later(greeting, self.force_close)
+        self.answer: ApiResponse | None = None
         self._open = open_ones
         self._socket_transport: asyncio.Transport | None = None
+        self._greeting: asyncio.TimerHandle | None = loop.call_later(greeting, self.force_close)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self._socket_transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         self._open.add(self)
+
+    def cut(self) -> None:
+        """Closes the connection at once, also where aiohttp has let go of it and waits for the other side."""
+        if self._socket_transport is not None:
+            self._socket_transport.abort()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._socket_transport = None
@@ -80,11 +77,6 @@ class Connection(RequestHandler):
         if self._greeting is not None:
             self._greeting.cancel()
             self._greeting = None
-
-    def cut(self) -> None:
-        """Closes the connection at once; a TLS peer is not waited for."""
-        if self._socket_transport is not None:
-            self._socket_transport.abort()
 
     def end_stream(self) -> None:
         """Ends what is being streamed, if anything is."""
@@ -108,28 +100,23 @@ class Connection(RequestHandler):
 
 
 class Exchanges:
-    """Handles aiohttp's requests. `address` is what clients without a Host header reach the server under."""
+    """Handles aiohttp's requests. With `certificates` those of clients are looked at."""
 
     def __init__(self, handle: Handle, *, certificates: bool) -> None:
         self._handle = handle
         self._certificates = certificates
 
     async def __call__(self, source: BaseRequest) -> StreamResponse:
+        answer = None
         if isinstance(source.protocol, Connection):
             source.protocol.greeted()
+            answer, source.protocol.answer = source.protocol.answer, None
         try:
             request = await self._request(source)
         except (ConnectionError, RequestPayloadError, TimeoutError) as error:
             # The client went away, fell asleep, or its body is no HTTP: there is nobody to answer.
             raise ConnectionResetError(str(error)) from None
-        try:
-            response = await self._handle(request)
-        except ConnectionError:
-            raise
-        except Exception:
-            log.exception("%s %s", source.method, source.raw_path)
-            response = failure_response(request, internal_error())
-        return Answer(response)
+        return Answer(await answered(self._handle, request) if answer is None else answer)
 
     async def _request(self, source: BaseRequest) -> ApiRequest:
         headers: dict[str, str] = {}
@@ -138,7 +125,7 @@ class Exchanges:
             headers[lower] = f"{headers[lower]}, {value}" if lower in headers else value
         path, _, query = _target(source.raw_path).partition("?")
         body = await _body(source, headers) if source.body_exists else b""
-        certificate = _certificate(source) if self._certificates else None
+        certificate = certificate_of(source.transport) if self._certificates else None
         return ApiRequest(source.method, path, query, headers, body, certificate, headers.get("host", ""))
 
 
@@ -156,22 +143,11 @@ async def _body(source: BaseRequest, headers: dict[str, str]) -> bytes:
     if source.version >= (1, 1) and headers.get("expect", "").lower() == "100-continue":
         await source.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     pieces, length = [], 0
-    async with asyncio.timeout(_BODY_SECONDS):
+    async with asyncio.timeout(BODY_SECONDS):
         while length <= MAX_BODY and (piece := await source.content.readany()):
             pieces.append(piece)
             length += len(piece)
     return b"".join(pieces)
-
-
-def _certificate(source: BaseRequest) -> Certificate | None:
-    """The client certificate, which the TLS layer has verified."""
-    tls = source.transport.get_extra_info("ssl_object") if source.transport is not None else None
-    found = tls.getpeercert() if tls is not None else None
-    if not found:
-        return None
-    names = [pair for part in found.get("subject", ()) for pair in part]
-    common = next((value for key, value in names if key == "commonName"), "")
-    return Certificate(common, tuple(value for key, value in names if key == "organizationName"))
 
 
 class Answer(StreamResponse):
@@ -198,8 +174,8 @@ class Answer(StreamResponse):
         if response.stream is not None and request.method != "HEAD":
             await self._stream(request)
             return
-        has_body = request.method != "HEAD" and response.status not in _NO_BODY
-        length = None if response.status in _NO_BODY else len(response.body)
+        has_body = request.method != "HEAD" and response.status not in NO_BODY
+        length = None if response.status in NO_BODY else len(response.body)
         body = response.body if has_body else b""
         head = self._head(request, length)
         if len(body) < _COPIED:
@@ -240,24 +216,7 @@ class Answer(StreamResponse):
     def _head(self, request: BaseRequest, length: int | None, *, chunked: bool = False) -> bytes:
         response = self._response
         minor = self._minor if self._minor is not None else int(request.version >= (1, 1))
-        closes = any(value.lower() == "close" for value in response.header_lines("connection"))
         unread = request.body_exists and not request.content.at_eof()
-        streaming = length is None and response.status not in _NO_BODY
-        self._open = request.keep_alive and not closes and not unread and (chunked or not streaming)
-        lines = [f"HTTP/1.{minor} {response.status} {reason_phrase(response.status)}"]
-        lines += [f"{name}: {_LINE_END.sub(' ', value)}" for name, value in response.headers if name != "Connection"]
-        lines.append(_date_line(int(time.time())))
-        if chunked:
-            lines.append("Transfer-Encoding: chunked")
-        elif length is not None:
-            lines.append(f"Content-Length: {length}")
-        if not self._open:
-            lines.append("Connection: close")
-        elif not minor:
-            lines.append("Connection: keep-alive")
-        return "\r\n".join([*lines, "", ""]).encode("utf-8", "surrogateescape")
-
-
-@functools.lru_cache(4)
-def _date_line(second: int) -> str:
-    return f"Date: {formatdate(second, usegmt=True)}"
+        streaming = length is None and response.status not in NO_BODY
+        self._open = request.keep_alive and not closes(response) and not unread and (chunked or not streaming)
+        return head_of(response, minor=minor, length=length, chunked=chunked, kept=self._open)

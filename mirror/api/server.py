@@ -18,6 +18,7 @@ from fake_registry.tls import CertificateAuthority, ServerContexts
 from mirror.api.access import Access
 from mirror.api.exchange import Connection, Exchanges
 from mirror.api.messages import ApiRequest, ApiResponse
+from mirror.api.quick import OpenConnections, QuickConnection
 from mirror.errors import InputError
 
 _NAMES: Final = ("localhost", "127.0.0.1", "::1")
@@ -77,8 +78,9 @@ class ApiServer:
         self._idle = idle
         self._grace = grace
         self._manager: Server | None = None
+        self._certificates = api.access.client_ca is not None
+        self._connections = OpenConnections()
         self._servers: list[asyncio.Server] = []
-        self._connections: set[Connection] = set()
 
     async def __aenter__(self) -> Self:
         return self
@@ -106,8 +108,8 @@ class ApiServer:
                 listener.close()
             raise
         if self._manager is None:
-            certificates = self._api.access.client_ca is not None
-            self._manager = Server(Exchanges(self._api.handle, certificates=certificates))
+            self._manager = Server(Exchanges(self._api.handle, certificates=self._certificates))
+            self._connections = OpenConnections()
         loop = asyncio.get_running_loop()
         for listener in listeners:
             server = await loop.create_server(
@@ -133,15 +135,38 @@ class ApiServer:
         manager, self._manager = self._manager, None
         if manager is None:
             return
+        self._connections.closed = True
+        quick = [one for one in self._connections if isinstance(one, QuickConnection)]
         for connection in self._connections:
-            connection.end_stream()
+            if isinstance(connection, Connection):
+                connection.end_stream()
+            elif isinstance(connection, QuickConnection):
+                connection.end()
         manager.pre_shutdown()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2 * self._grace):
-                await manager.shutdown(self._grace)
-        for connection in list(self._connections):
+                await asyncio.gather(manager.shutdown(self._grace), *(self._finish(one) for one in quick))
+        for connection in self._connections:
             connection.cut()
 
-    def _connection(self) -> Connection:
-        assert self._manager is not None
-        return Connection(self._manager, self._connections, greeting=self._greeting, idle=self._idle)
+    async def _finish(self, connection: QuickConnection) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._grace):
+                await connection.finish()
+
+    def _connection(self) -> QuickConnection:
+        manager = self._manager
+        assert manager is not None
+
+        def successor() -> Connection:
+            """aiohttp's protocol, for connections that bring more than simple requests, or take streams."""
+            return Connection(manager, self._connections, greeting=self._greeting, idle=self._idle)
+
+        return QuickConnection(
+            self._api.handle,
+            successor,
+            self._connections,
+            certificates=self._certificates,
+            greeting=self._greeting,
+            idle=self._idle,
+        )
