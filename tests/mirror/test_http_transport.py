@@ -6,12 +6,13 @@ import asyncio
 import gzip
 import socket
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import pytest
 from support.certificates import Authority
 from support.cores import Answering, TinyCore
+from support.peers import listening, nobody
 
 from fake_registry.config import Host, Hosts
 from fake_registry.core.messages import Response
@@ -47,7 +48,7 @@ async def get(
 ) -> Answer:
     scheme, _, rest = url.partition("://")
     host, _, path = rest.partition("/")
-    return await transport.send(method, scheme, host, f"/{path}", headers, insecure=insecure, timeout=10)
+    return await transport.send(method, scheme, host, f"/{path}", headers, insecure=insecure)
 
 
 async def failure(transport: Transport, url: str, *, insecure: bool = False) -> str:
@@ -273,9 +274,9 @@ async def test_listed_hosts_and_one_address_for_the_rest() -> None:
 @pytest.mark.parametrize("family", [socket.AF_INET, socket.AF_INET6])
 async def test_the_other_family_is_tried(family: socket.AddressFamily) -> None:
     """Whichever is resolved first: the one that answers is used, and if none does the first one's failure counts."""
-    async with serving() as (_, address):
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            closed = free.getsockname()[1]
+    async with AsyncExitStack() as stack:
+        closed = stack.enter_context(nobody())
+        _, address = await stack.enter_async_context(serving())
         there, not_there = ("127.0.0.1", address.port), ("127.0.0.1", closed)
 
         async def lookup(host: str, port: int) -> list[SocketAddress]:
@@ -356,10 +357,10 @@ async def test_an_intermediate_authority_is_trusted_by_itself(tmp_path: Path) ->
         writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
         await writer.drain()
         await reader.read()
-        writer.close()
 
     context = middle.server_context(tmp_path, "quay.io")
-    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
-        address = server.sockets[0].getsockname()
-        async with HttpTransport(connect=address, ca=middle.pem) as transport:
-            assert (await get(transport, "https://quay.io/v2/")).body == b"{}"
+    async with (
+        listening(answer, context) as port,
+        HttpTransport(connect=("127.0.0.1", port), ca=middle.pem) as transport,
+    ):
+        assert (await get(transport, "https://quay.io/v2/")).body == b"{}"

@@ -16,13 +16,12 @@ from typing import Any, NoReturn
 import pytest
 import uvloop
 from support.certificates import Authority
+from support.peers import Peer, listening, nobody
 from support.vectors import load
 
 from mirror.clock import ManualClock
 from mirror.importer.http_transport import HttpTransport
 from mirror.importer.transport import Answer, TransportError
-
-Peer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 NOW = datetime(2026, 11, 23, 7, 28, 10, tzinfo=UTC)
 TEXTS = {row["case"]: row["errorTemplate"] for row in load("network_errors")}
@@ -30,31 +29,6 @@ TEXTS = {row["case"]: row["errorTemplate"] for row in load("network_errors")}
 # Made by the layer above the transport, which has tests of its own.
 ABOVE = {"TLS server, http client", "redirect loop on ping", "302 without Location on ping"}
 ELSEWHERE = {"custom status line on ping", "server requires a client certificate"}
-
-
-@contextlib.asynccontextmanager
-async def listening(peer: Peer, context: ssl.SSLContext | None = None) -> AsyncIterator[int]:
-    """A server on a free port that leaves what happens to `peer`."""
-
-    served: set[asyncio.Task[None]] = set()
-
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        served.add(task)
-        with contextlib.suppress(OSError):
-            await peer(reader, writer)
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
-
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        if served:
-            await asyncio.wait(served, timeout=5)
 
 
 async def unknown_name(host: str, port: int) -> NoReturn:
@@ -91,7 +65,7 @@ def says(data: bytes, *, then: Peer = hang_up) -> Peer:
     return peer
 
 
-async def outcome(transport: HttpTransport, url: str, *, insecure: bool = False, timeout: float | None = 10) -> Any:
+async def outcome(transport: HttpTransport, url: str, *, insecure: bool = False, timeout: float | None = None) -> Any:
     """The answer to a GET, or the failure, of its body too."""
     scheme, _, rest = url.partition("://")
     host, slash, path = rest.partition("/")
@@ -112,7 +86,7 @@ async def failure_of(
     *,
     ca: bytes | None = None,
     insecure: bool = False,
-    timeout: float | None = 10,
+    timeout: float | None = None,
     **options: Any,
 ) -> str:
     """The text of the failure, with the port replaced by PORT."""
@@ -152,9 +126,8 @@ async def row(case: str, tmp_path: Path) -> str:  # noqa: C901, PLR0912 - a tabl
 
     match case:
         case "connection refused":
-            with socket.create_server(("127.0.0.1", 0)) as closed:
-                port = closed.getsockname()[1]
-            found = await outcome(HttpTransport(ca=AUTHORITY.pem), f"https://127.0.0.1:{port}/v2/")
+            with nobody() as port:
+                found = await outcome(HttpTransport(ca=AUTHORITY.pem), f"https://127.0.0.1:{port}/v2/")
             return f'Get "{https}": {found}'.replace(str(port), "PORT")
         case "plain HTTP server, https client":
             return await failure_of(https, says(b"HTTP/1.0 400 Bad Request\r\n\r\n"))
@@ -338,7 +311,7 @@ def test_bodies_cut_short(rest: bytes, text: str, at_once: bool, run: Callable[[
 def test_timeout_while_reading_the_body(run: Callable[[Any], Any]) -> None:
     async def exchange() -> Any:
         async with listening(says(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n", then=wait)) as port:
-            return await outcome(HttpTransport(ca=AUTHORITY.pem), f"http://127.0.0.1:{port}/", timeout=0.1)
+            return await outcome(HttpTransport(ca=AUTHORITY.pem), f"http://127.0.0.1:{port}/", timeout=1)
 
     found = run(exchange())
     assert str(found) == "net/http: request canceled (Client.Timeout or context cancellation while reading body)"

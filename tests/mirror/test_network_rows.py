@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 import pytest
+from support.peers import listening
 from support.vectors import load
 
 from mirror.clock import ManualClock, Stopwatch
@@ -38,17 +39,11 @@ async def clear_text_server(answer: bytes) -> AsyncIterator[int]:
                 await writer.drain()
                 if answer.startswith(b"HTTP/1.0"):
                     return
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except asyncio.IncompleteReadError:
             pass
-        finally:
-            writer.close()
 
-    server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    try:
-        yield server.sockets[0].getsockname()[1]
-    finally:
-        server.close()
-        await server.wait_closed()
+    async with listening(serve) as port:
+        yield port
 
 
 @pytest.mark.parametrize("case", ANSWERS)

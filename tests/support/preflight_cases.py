@@ -27,6 +27,7 @@ from mirror.preflight.report import Report
 from mirror.preflight.running import Question, answer
 from mirror.streams import read_streams
 from support.certificates import LONG_AGO, Authority
+from support.peers import listening
 
 BOTH = ("linux/amd64", "linux/arm64")
 APP = "quay.io/team/app:1"
@@ -161,11 +162,10 @@ async def impostor(kind: str, folder: Path) -> AsyncIterator[tuple[int, bytes]]:
     context: ssl.SSLContext = authority.server_context(folder, *names, **options)
 
     async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.close()
+        """Closes the connection."""
 
-    server = await asyncio.start_server(refuse, "127.0.0.1", 0, ssl=context)
-    async with server:
-        yield server.sockets[0].getsockname()[1], authority.pem
+    async with listening(refuse, context) as port:
+        yield port, authority.pem
 
 
 MIRRORED = Setup(hosts={MIRROR: {}}, images=(f"{MIRROR}/team/app:1",), policy=(mirrors("ImageTagMirrorSet"),))

@@ -104,8 +104,7 @@ class SocketClient:
             writer.write(head)
             for piece in pieces:
                 writer.write(piece)
-            async with asyncio.timeout(30):
-                return parse_reply(await reader.read(-1), method)
+            return parse_reply(await reader.read(-1), method)
         finally:
             writer.transport.abort()
 

@@ -41,10 +41,9 @@ class Wire:
     async def rest(self) -> bytes:
         """All that comes until the server closes the connection."""
         data = b""
-        async with asyncio.timeout(10):
-            with contextlib.suppress(ConnectionResetError):
-                while piece := await self.reader.read(65536):
-                    data += piece
+        with contextlib.suppress(ConnectionResetError):
+            while piece := await self.reader.read(65536):
+                data += piece
         return data
 
 

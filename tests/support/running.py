@@ -33,7 +33,7 @@ def ask(
     port: int, path: str, method: str = "GET", body: bytes | None = None, *, host: str | None = None, **headers: str
 ) -> Answer:
     """One request in clear text on a connection of its own."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+    connection = http.client.HTTPConnection("127.0.0.1", port)
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
     try:
         connection.request(method, path, body, fields | ({} if host is None else {"Host": host}))

@@ -45,7 +45,7 @@ class Client:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=self.context)
         )
         try:
-            with opener.open(request, timeout=30) as answer:
+            with opener.open(request) as answer:
                 return answer.status, json.loads(answer.read())
         except urllib.error.HTTPError as refused:
             return refused.code, json.loads(refused.read())

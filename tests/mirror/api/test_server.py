@@ -40,9 +40,9 @@ async def exchange(server: ApiServer, data: bytes, *, until_closed: bool = True)
     address = await server.start()
     reader, writer = await asyncio.open_connection(*address)
     writer.write(data)
-    async with asyncio.timeout(10):
-        found = await (reader.read() if until_closed else reader.readuntil(b"\r\n\r\n"))
+    found = await (reader.read() if until_closed else reader.readuntil(b"\r\n\r\n"))
     writer.close()
+    await writer.wait_closed()
     return found
 
 
@@ -183,7 +183,7 @@ class Streaming(ApiCore):
 
 async def test_streams_begin_at_once_and_send_at_once() -> None:
     api = Streaming()
-    async with ApiServer(api) as server, asyncio.timeout(10):
+    async with ApiServer(api) as server:
         address = await server.start()
         async with aiohttp.ClientSession(f"http://{address}") as session, session.get("/") as response:
             assert (response.status, response.headers["Transfer-Encoding"]) == (200, "chunked")
@@ -194,7 +194,7 @@ async def test_streams_begin_at_once_and_send_at_once() -> None:
 
 async def test_a_client_that_goes_ends_its_stream() -> None:
     api = Streaming()
-    async with ApiServer(api) as server, asyncio.timeout(10):
+    async with ApiServer(api) as server:
         address = await server.start()
         async with aiohttp.ClientSession(f"http://{address}") as session, session.get("/") as response:
             assert response.status == 200
@@ -203,7 +203,7 @@ async def test_a_client_that_goes_ends_its_stream() -> None:
 
 async def test_the_end_of_the_server_ends_streams_properly() -> None:
     api = Streaming()
-    async with ApiServer(api) as server, asyncio.timeout(10):
+    async with ApiServer(api) as server:
         address = await server.start()
         async with aiohttp.ClientSession(f"http://{address}") as session, session.get("/") as response:
             closing = asyncio.create_task(server.close())
@@ -241,7 +241,7 @@ async def test_the_end_of_the_server_waits_for_no_tls_client() -> None:
 
 async def test_old_clients_get_streams_until_the_connection_ends() -> None:
     api = Streaming()
-    async with ApiServer(api) as server, asyncio.timeout(10):
+    async with ApiServer(api) as server:
         address = await server.start()
         reader, writer = await asyncio.open_connection(*address)
         writer.write(b"GET / HTTP/1.0\r\n\r\n")

@@ -165,8 +165,14 @@ async def test_history_is_bounded_in_bytes(open_store: OpenStore) -> None:
         store.watch("images", 1119)
 
 
-async def test_many_watchers_see_every_change_once_and_in_order(store: Store) -> None:
-    watchers, writers, each = 200, 10, 500
+@pytest.mark.parametrize(
+    ("watchers", "writers", "each"),
+    [(20, 5, 50), pytest.param(200, 10, 500, marks=pytest.mark.slow)],
+    ids=["some", "many"],
+)
+async def test_many_watchers_see_every_change_once_and_in_order(
+    store: Store, watchers: int, writers: int, each: int
+) -> None:
     total = writers * each
 
     async def read(number: int) -> list[int]:
