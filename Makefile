@@ -14,6 +14,10 @@ VENV   ?= .venv
 MARKS  ?= not slow and not clients
 BIN    := $(VENV)/bin
 
+# Whatever the machine says: without bytecode each process compiles all that it imports, and pytest rewrites every test
+# in every run.
+export PYTHONDONTWRITEBYTECODE :=
+
 .DEFAULT_GOAL := setup
 .PHONY: setup run test check clients bench lock clean
 

@@ -1,22 +1,36 @@
-"""What holds for every test: a leak fails the test that made it, and generated examples are the same in every run.
+"""What holds for every test.
 
-``pytest --hypothesis-profile=search`` generates others.
+- A leak fails the test that made it, and not a later one.
+- Generated examples are the same in every run; ``pytest --hypothesis-profile=search`` generates others.
+- Nothing waits for the disk: what lasts when a process is killed lasts without that, and no test switches the machine
+  off.
 """
 
 from __future__ import annotations
 
 import gc
+import os
 import sys
 from collections.abc import Generator
 from contextlib import contextmanager
 
 import pytest
 from hypothesis import HealthCheck, settings
+from sqlalchemy import Connection, Engine, event
+from support.disk import fsync
 
 # How long an example takes depends on what else the machine does.
 settings.register_profile("search", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("suite", settings.get_profile("search"), derandomize=True)
 settings.load_profile("suite")
+
+
+os.fsync = fsync
+
+
+@event.listens_for(Engine, "begin")
+def _write_without_waiting(connection: Connection) -> None:
+    connection.exec_driver_sql("PRAGMA synchronous = OFF")
 
 
 @pytest.hookimpl(trylast=True)

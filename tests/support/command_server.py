@@ -21,6 +21,8 @@ import sys
 import time
 from contextlib import suppress
 
+from support.disk import fsync
+
 
 def load() -> None:
     """Imports every module of the project, since commands import what they need when they need it."""
@@ -99,6 +101,7 @@ def start(client: socket.socket) -> int:
 
 
 if __name__ == "__main__":
+    os.fsync = fsync
     load()
     if serve(sys.argv[1]):
         from mirror.cli.main import main

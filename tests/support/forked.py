@@ -31,7 +31,7 @@ def server() -> str:
         [sys.executable, str(Path(__file__).with_name("command_server.py")), path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
     )
 
     def end() -> None:
