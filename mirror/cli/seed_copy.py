@@ -126,7 +126,8 @@ def run_copy(
     """Copies sources as the options say, and prints what became of them, and of those that were `refused` before."""
     from fake_registry.fixtures import Tree
     from mirror.cli.loop import run
-    from mirror.seed.copying import CopyOptions, copy_images
+    from mirror.seed.copy_options import CopyOptions
+    from mirror.seed.copying import copy_images
     from mirror.seed.platforms import parse_platforms
     from mirror.seed.sources import distinct
 
@@ -139,6 +140,7 @@ def run_copy(
         refresh=images.refresh,
         dry_run=dry_run,
         concurrency=transfer.concurrency,
+        list_images=dry_run or output is not Format.TABLE,
     )
     tree = Tree.open(data, create=not dry_run)
 

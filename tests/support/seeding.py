@@ -15,7 +15,8 @@ from fake_registry.fixtures import Tree
 from fake_registry.server import RegistryServer
 from fake_registry.tls import CertificateAuthority
 from mirror.clock import ManualClock
-from mirror.seed.copying import CopyOptions, CopySummary, copy_images
+from mirror.seed.copy_options import CopyOptions
+from mirror.seed.copying import CopySummary, copy_images
 from mirror.seed.outcome import ImageResult
 from mirror.seed.pushing import PushSummary, push_images
 from mirror.seed.remote.credentials import Login, Logins

@@ -51,6 +51,7 @@ MAX_TAGS: Final = 1_000_000
 _MAX_PAGE: Final = 64 << 20
 _PAGE: Final = 1000
 _MAX_PAGES: Final = 10_000
+MAX_REFERRERS: Final = 100_000
 
 
 class Fetched(NamedTuple):
@@ -187,6 +188,8 @@ class Repository:
                 self._without_referrers = True
                 return None
             found += page
+            if len(found) > MAX_REFERRERS:
+                raise RemoteError(f"{self}: more than {MAX_REFERRERS} manifests refer to {digest}")
             if not following:
                 break
             path = following

@@ -4,12 +4,15 @@ from pathlib import Path
 
 import pytest
 from support.registry import HOST, image, index, put_image
-from support.seeding import upstream
+from support.seeding import Silent, upstream
 
 from fake_registry.config import Auth, Fault, FaultAction, FaultMatch, Host, TooManyRequests
 from fake_registry.fixtures import Tree, verify
 from fake_registry.oci import OCI_INDEX, OCI_MANIFEST, compute_digest
+from mirror.seed.copy_options import CopyOptions
+from mirror.seed.copying import copy_images
 from mirror.seed.remote.credentials import Login
+from mirror.seed.sources import parse_source
 from mirror.seed.tag_filters import TagFilter
 
 LARGE = bytes(range(256)) * 12_000  # three times what is read at once
@@ -232,3 +235,56 @@ async def test_lists_of_referrers_come_again(origin: Tree, tmp_path: Path, actio
     async with upstream(origin, [fault]) as registry:
         summary = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0")
     assert [(one.status, one.referrers) for one in summary.images] == [("copied", expected)]
+
+
+async def test_what_refers_to_platforms_comes_along(origin: Tree, tmp_path: Path) -> None:
+    """By a subject and by a tag, each asked for once however many tags an index has."""
+    snapshot = origin.snapshot(HOST, "app")
+    assert snapshot is not None
+    child = snapshot.manifest(compute_digest(image(b'{"a":1}', [b"x"])))
+    assert child is not None
+    data = snapshot.read_manifest(snapshot.tags["multi"])
+    assert data is not None
+    origin.put_manifest(HOST, "app", data, OCI_INDEX, "latest")
+    for blob in (b'{"sbom":1}', b"parts"):
+        origin.put_blob(blob)
+    sbom = image(b'{"sbom":1}', [b"parts"], subject=child)
+    origin.put_manifest(HOST, "app", sbom, OCI_MANIFEST)
+    signature = child.digest.replace(":", "-") + ".sig"
+    put_image(origin, "app", signature, b'{"sig":1}', [b"payload"])
+    target = tmp_path / "target"
+    async with upstream(origin) as registry:
+        tags = TagFilter(include=["multi", "latest"])
+        summary = await registry.copy(target, f"{HOST}/app", tags=tags)
+        assert sum(one.referrers for one in summary.images) == 2
+        asked = registry.asked("referrers")
+        assert len(asked) == len(set(asked)) == 4  # index, two platforms, and what refers to one of them
+        before = len(registry.journal)
+        again = await registry.copy(target, f"{HOST}/app", tags=tags, refresh=True)
+        assert (again.unchanged, len(registry.journal) - before) == (2, 1 + 2 + 1 + 4)
+    tree = Tree.open(target)
+    assert sorted(tags_of(tree)) == ["latest", "multi", signature]
+    copied = tree.snapshot(HOST, "app")
+    assert copied is not None
+    assert [one.descriptor.digest for one in copied.referrers(child.digest)] == [compute_digest(sbom)]
+    assert problems(target) == []
+
+
+async def test_an_image_is_there_with_all_that_belongs_to_it_or_not_at_all(origin: Tree, tmp_path: Path) -> None:
+    fault = Fault(match=FaultMatch(kind="referrers"), action=FaultAction(status=403), times=1)
+    async with upstream(origin, [fault]) as registry:
+        first = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0")
+        assert Tree.open(tmp_path / "target").snapshot(HOST, "app") is None
+        second = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0")
+        assert len(registry.asked("blob")) == 4
+    assert (first.failed, second.copied) == (1, 1)
+
+
+async def test_only_failures_are_kept_where_no_list_is_wanted(origin: Tree, tmp_path: Path) -> None:
+    async with upstream(origin) as registry, registry.registries() as registries:
+        sources = [parse_source(f"{HOST}/{name}") for name in ("app", "none:1")]
+        summary = await copy_images(
+            Tree.open(tmp_path / "target", create=True), registries, sources, CopyOptions(list_images=False), Silent()
+        )
+    assert (summary.copied, summary.failed, [one.image for one in summary.images]) == (3, 1, [f"{HOST}/none:1"])
+    assert summary.blobs > 9

@@ -1,0 +1,155 @@
+"""Copying what a manifest leads to: the manifests below it, configs and layers, each once."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fake_registry.fixtures import Tree
+from fake_registry.oci import SCHEMA1_TYPES, Descriptor, Links, manifest_links
+from mirror.seed.copy_options import CopyOptions
+from mirror.seed.downloads import Download
+from mirror.seed.outcome import Account, Progress, Turns, together
+from mirror.seed.platforms import wanted_children
+from mirror.seed.remote.failures import RemoteError
+from mirror.seed.remote.repository import Fetched, Repository
+from mirror.seed.tree_content import TreeContent
+from mirror.seed.tree_writer import TreeWriter
+
+SMALL: Final = 1 << 20
+"""Bytes of the largest blob that goes through memory; with metadata only, of the payload of a signature."""
+
+_DEEPEST: Final = 8
+
+
+class ContentCopier:
+    """Copies content; several at once do not fetch the same."""
+
+    def __init__(
+        self, tree: Tree, held: TreeContent, writer: TreeWriter, options: CopyOptions, progress: Progress
+    ) -> None:
+        self._tree = tree
+        self._held = held
+        self._writer = writer
+        self._options = options
+        self._progress = progress
+        self._turns = Turns()
+
+    def is_complete(self, descriptor: Descriptor, *, payload: bool, depth: int = 0) -> bool:
+        """Whether the tree has everything of an image that these options would copy."""
+        data = self._held.manifest(descriptor.digest, descriptor.media_type)
+        if data is None or depth > _DEEPEST:
+            return False
+        links = manifest_links(data)
+        children = wanted_children(data, links, self._options.platforms)
+        return all(map(self._held.has, self.wanted_blobs(links, payload=payload))) and all(
+            self.is_complete(child, payload=payload, depth=depth + 1) for child in children
+        )
+
+    async def manifest(self, origin: Repository, reference: str, media_type: str, account: Account) -> Fetched:
+        """A manifest from the tree, else from a registry."""
+        if ":" in reference:
+            known = self._held.media_type(reference, media_type)
+            data = self._held.manifest(reference, known) if known else None
+            if data is not None:
+                return Fetched(Descriptor(media_type=known, digest=reference, size=len(data)), data)
+        fetched = await origin.manifest(reference, media_type)
+        descriptor = fetched.descriptor
+        if self._held.plan(descriptor.digest) and self._held.manifest(descriptor.digest, descriptor.media_type) is None:
+            account.add(len(fetched.data))
+        return fetched
+
+    async def content(
+        self,
+        origin: Repository,
+        descriptor: Descriptor,
+        data: bytes,
+        account: Account,
+        depth: int,
+        *,
+        payload: bool = False,
+    ) -> None:
+        """Copies what a manifest leads to."""
+        if depth > _DEEPEST:
+            raise RemoteError(f"{origin}@{descriptor.digest}: indexes more than {_DEEPEST} deep")
+        links = manifest_links(data)
+        children = wanted_children(data, links, self._options.platforms)
+        work = [self._child(origin, child, account, depth + 1, payload=payload) for child in children]
+        blobs = self.wanted_blobs(links, payload=payload)
+        work += [self._blob(origin, blob, account) for blob in blobs]
+        if descriptor.media_type in SCHEMA1_TYPES and self._options.metadata_only:
+            work += [self._size(origin, layer.digest) for layer in links.layers]
+        before = len(account.missing)
+        await together(work)
+        if children and len(account.missing) - before >= len(children):
+            raise RemoteError(f"{origin}@{descriptor.digest}: none of the manifests of this index is there")
+
+    async def _child(
+        self, origin: Repository, child: Descriptor, account: Account, depth: int, *, payload: bool
+    ) -> None:
+        """Copies a manifest of an index. That the registry does not have it is no reason to do without the others."""
+        async with self._turns.alone(f"manifest {child.digest}"):
+            try:
+                descriptor, data = await self.manifest(origin, child.digest, child.media_type, account)
+            except RemoteError as error:
+                if error.status != 404:
+                    raise
+                account.missing.append(child.digest)
+                return
+            await self.content(origin, descriptor, data, account, depth, payload=payload)
+            if not self._options.dry_run:
+                await self._writer.content(data, descriptor.media_type, descriptor.digest)
+
+    async def _blob(self, origin: Repository, blob: Descriptor, account: Account) -> None:
+        """Copies a blob, unless somebody has or does already."""
+        async with self._turns.alone(blob.digest):
+            if self._held.has(blob):
+                return
+            if self._options.dry_run:
+                self._held.plan(blob.digest)
+                account.add(blob.size)
+            elif 0 <= blob.size <= SMALL:
+                data = await origin.small_blob(blob.digest, SMALL)
+                if len(data) != blob.size:
+                    raise RemoteError(f"{origin}@{blob.digest}: {len(data)} bytes; its manifest says {blob.size}")
+                await self._writer.blob(data, blob.digest)
+                account.add(blob.size)
+            else:
+                account.add(await self._large(origin, blob))
+
+    async def _large(self, origin: Repository, blob: Descriptor) -> int:
+        """Downloads a large blob; returns how many bytes it has."""
+        digest = blob.digest
+        self._progress.begun(digest, blob.size)
+        try:
+            async with Download(
+                self._tree.store, digest, lambda count: self._progress.received(digest, count)
+            ) as download:
+                await origin.blob(blob, download)
+                await download.commit()
+                return download.size
+        finally:
+            self._progress.ended(digest)
+
+    async def _size(self, origin: Repository, digest: str) -> None:
+        """Asks for the size of a layer of schema 1, where the layer itself is not copied."""
+        async with self._turns.alone(digest):
+            if self._held.knows_size(digest):
+                return
+            size = await origin.blob_size(digest)
+            if size is not None and not self._options.dry_run:
+                self._writer.size(digest, size)
+
+    def wanted_blobs(self, links: Links, *, payload: bool) -> list[Descriptor]:
+        """The blobs of a manifest that are copied. Layers that nobody distributes are not."""
+        if not self._options.metadata_only:
+            found = links.blobs()
+        elif payload or links.subject is not None:
+            found = (blob for blob in links.blobs() if blob == links.config or 0 <= blob.size <= SMALL)
+        else:
+            found = iter(() if links.config is None else (links.config,))
+        return [blob for blob in found if not _stays_away(blob)]
+
+
+def _stays_away(blob: Descriptor) -> bool:
+    """Whether a layer is one that registries need not have (OCI image specification, "Non-Distributable Layers")."""
+    return ".nondistributable." in blob.media_type or ".foreign." in blob.media_type

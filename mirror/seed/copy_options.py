@@ -1,0 +1,27 @@
+"""How images are copied."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from mirror.seed.platforms import WantedPlatform
+
+
+class CopyOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How to copy.
+
+    ``metadata_only``: no layers, but what signatures and attestations say. ``referrers``: signatures, attestations and
+    whatever else refers to an image or to one of its platforms; with ``refresh`` those of images that have not changed
+    are asked for, too. ``dry_run`` writes nothing. ``concurrency`` is the number of images at once. Without
+    ``list_images`` the summary names only those that failed, and memory does not grow with the others.
+    """
+
+    platforms: Sequence[WantedPlatform] = ()
+    metadata_only: bool = False
+    referrers: bool = True
+    refresh: bool = False
+    dry_run: bool = False
+    concurrency: int = 8
+    list_images: bool = True

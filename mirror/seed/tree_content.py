@@ -1,0 +1,100 @@
+"""What a tree has of images that are copied into it."""
+
+from __future__ import annotations
+
+import sys
+from typing import Final, NamedTuple
+
+from fake_registry.errors import ContentError, TreeError
+from fake_registry.fixtures import BlobStore, Tree
+from fake_registry.fixtures.repository import Repository
+from fake_registry.oci import Descriptor, manifest_links
+from mirror.seed.sources import Source
+from mirror.seed.tree_writer import TreeWriter
+
+_CACHE: Final = 4 << 20
+_REPOSITORIES: Final = 64
+
+
+class _Listed(NamedTuple):
+    """What an ``index.json`` names: digests by tag, media types by digest."""
+
+    tags: dict[str, str]
+    types: dict[str, str]
+
+
+class TreeContent:
+    """Finds what is there already, or was taken by the writer and will be.
+
+    What repositories name is looked at once, when they are first met: only this run changes it meanwhile, and what it
+    has copied it does not copy again.
+    """
+
+    def __init__(self, tree: Tree, writer: TreeWriter, *, dry_run: bool) -> None:
+        self._tree = tree
+        self._writer = writer
+        self._store = BlobStore(tree.store.root, contents=_CACHE)  # each manifest is read once
+        self._listed: dict[tuple[str, str], _Listed] = {}
+        self._planned: set[str] | None = set() if dry_run else None
+
+    def named(self, source: Source) -> Descriptor | None:
+        """The manifest that the tree has under the name of a source."""
+        listed = self._listing(source.host, source.repository)
+        digest = listed.tags.get(source.tag, "") if source.tag else source.digest
+        media_type = listed.types.get(digest)
+        return None if media_type is None else Descriptor(media_type=media_type, digest=digest)
+
+    def has(self, blob: Descriptor) -> bool:
+        """Whether a blob is there."""
+        if self._writer.holds(blob.digest) or (self._planned is not None and blob.digest in self._planned):
+            return True
+        found = self._store.find(blob.digest)
+        return found is not None and blob.size in {found.size, -1}
+
+    def plan(self, digest: str) -> bool:
+        """Takes note of content that would be copied; returns whether it was not planned before."""
+        if self._planned is None or digest in self._planned:
+            return self._planned is None
+        self._planned.add(digest)
+        return True
+
+    def manifest(self, digest: str, media_type: str) -> bytes | None:
+        """The bytes of a manifest, or None if it is not there as it should be."""
+        data = self._writer.pending(digest)
+        if data is not None:
+            return data
+        try:
+            return self._store.read_manifest(digest, media_type)
+        except (ContentError, TreeError):
+            return None  # comes again
+
+    def media_type(self, digest: str, stated: str) -> str:
+        """The media type of a manifest that may be there: what names it knows, else it says so itself."""
+        if stated:
+            return stated
+        data = self.manifest(digest, "")
+        return "" if data is None else manifest_links(data).media_type
+
+    def knows_size(self, digest: str) -> bool:
+        """Whether it is known how large a layer is that no manifest states the size of."""
+        return self._store.find(digest) is not None or self._writer.knows_size(digest) or digest in self._store.sizes()
+
+    def _listing(self, host: str, name: str) -> _Listed:
+        key = (host, name)
+        listed = self._listed.get(key)
+        if listed is None:
+            if len(self._listed) >= _REPOSITORIES:
+                del self._listed[next(iter(self._listed))]
+            listed = self._listed[key] = self._read(host, name)
+        return listed
+
+    def _read(self, host: str, name: str) -> _Listed:
+        try:
+            directory = self._tree.repository_directory(host, name)
+            snapshot = Repository(self._store, host, name, directory).snapshot()
+        except TreeError:
+            snapshot = None  # said when it is written
+        if snapshot is None:
+            return _Listed({}, {})
+        tags = {tag: one.digest for tag, one in snapshot.tags.items()}
+        return _Listed(tags, {digest: sys.intern(one.media_type) for digest, one in snapshot.listed.items()})
