@@ -22,15 +22,17 @@ import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 from support.command import served_registry
+from typer.main import get_command
 
 from fake_registry.fixtures import Tree
 from fake_registry.images import Template
+from mirror.cli.main import app
 from mirror.seed.comparing import differences
 from mirror.seed.synth import plant_pull_specs
 
@@ -39,7 +41,7 @@ BLOCK = re.compile(r"^```console\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 WALK = re.compile(r"^<!-- (?:walk: (connected|disconnected)|/walk) -->$", re.MULTILINE)
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 TESTS = re.compile(r"^ *(?:async )?def test_", re.MULTILINE)
-LINK = re.compile(r"\]\(([^)#\s]+?)(#[^)]*)?\)")
+LINK = re.compile(r"\]\(([^)#\s]+)?(#[^)]*)?\)")
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
@@ -185,14 +187,52 @@ def test_there_are_examples() -> None:
     assert {page.name for page in PAGES if programs(page)} >= {"README.md", "testing.md"}
 
 
+def anchors(page: Path) -> set[str]:
+    """What the headings of a page are called in addresses."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+
+
 def test_links_lead_somewhere() -> None:
-    wrong = [
-        f"{page.relative_to(ROOT)}: {link[1]}"
-        for page in PAGES
-        for link in LINK.finditer(page.read_text())
-        if not link[1].startswith(("https://", "http://")) and not (page.parent / link[1]).exists()
-    ]
+    wrong = []
+    for page in PAGES:
+        for link in LINK.finditer(page.read_text()):
+            path, anchor = link[1] or "", link[2] or ""
+            if path.startswith(("https://", "http://")):
+                continue
+            target = page.parent / path if path else page
+            if not target.exists() or (anchor and anchor[1:] not in anchors(target)):
+                wrong.append(f"{page.relative_to(ROOT)}: {path}{anchor}")
     assert not wrong, "\n".join(wrong)
+
+
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """The commands that do something, each by its name."""
+    if not path or getattr(command, "invoke_without_command", True):
+        yield " ".join(path), command
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from commands(inner, (*path, name))
+
+
+def names(text: str, words: Iterable[str]) -> bool:
+    """Whether one of some words stands in a text."""
+    return any(re.search(rf"(?<![\w-]){re.escape(word)}(?![\w-])", text) for word in words)
+
+
+def test_every_option_of_every_command_has_its_page() -> None:
+    pages = {page.name: page.read_text() for page in PAGES}
+    overview = pages.pop("commands.md")
+    common = overview.partition("## What all commands have\n")[2].partition("\n## ")[0]
+    wrong = []
+    for name, command in commands(get_command(app)):
+        own = [text for text in pages.values() if names(text, [name if " " in name else f"ismirror {name}"])]
+        if name and not (own and names(overview, [name, f"`{name.rpartition(' ')[2]}`"])):
+            wrong.append(name)
+        for parameter in command.params:
+            spellings = [*parameter.opts, *parameter.secondary_opts]
+            if spellings[0].startswith("-") and not any(names(text, spellings) for text in (common, *own)):
+                wrong.append(f"{name} {spellings[0]}")
+    assert wrong == []
 
 
 def test_make_run_runs(sandbox: Path) -> None:

@@ -33,7 +33,10 @@ def streams(
     *,
     cluster: LiveOptions,
     namespace: Annotated[
-        str, typer.Option("--namespace", "-n", help="Of the cluster only the streams of this namespace.")
+        str,
+        typer.Option(
+            "--namespace", "-n", metavar="NAMESPACE", help="Of the cluster only the streams of this namespace."
+        ),
     ] = "",
     tags: TagOptions,
     images: ImageOptions,
