@@ -264,7 +264,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     clear text only, ``down`` refuses connections. ``page`` is the default page size of tag lists. ``access`` says who
     may do what (without rules: everything, but with ``auth`` only for its users). ``recorded`` is set for hosts whose
     answers were recorded: what is not in the recording is not answered as if it did not exist, but as not recorded.
-    ``mtls`` asks clients for certificates.
+    ``mtls`` asks clients for certificates. ``signatures``: it keeps signatures of images (simple signing) for clients.
     """
 
     scheme: Scheme = "https"
@@ -276,6 +276,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     faults: list[Fault] = []
     recorded: bool = False
     mtls: Mtls | None = None
+    signatures: bool = False
 
     def __post_init__(self) -> None:
         if self.mtls is not None and self.scheme not in {"https", "selfsigned"}:

@@ -18,7 +18,7 @@ LAYERS = {
     "fake_registry": (
         {"errors"},
         {"client_hello", "config", "oci", "resets", "sendfile"},
-        {"mtls"},
+        {"mtls", "simple_signing"},
         {"tls"},
         {"fixtures"},
         {"core", "images"},

@@ -37,6 +37,8 @@ STANDARD_MESSAGES: Final = {
     "BLOB_UNKNOWN": "blob unknown to registry",
     "BLOB_UPLOAD_UNKNOWN": "blob upload unknown to registry",
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
+    "SIGNATURE_INVALID": "invalid image signature",
+    "SIGNATURE_EXISTS": "image signature already exists",
     "PAGINATION_NUMBER_INVALID": "invalid number of results requested",
 }
 """The codes that clients know, with their messages (distribution ``errcode`` and ``v2`` error registers)."""
@@ -212,6 +214,16 @@ def too_many(reason: str) -> RegistryError:
 def page_size_invalid(count: str) -> RegistryError:
     """``n`` is no number, negative or absurd."""
     return RegistryError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", {"n": count[:300]})
+
+
+def signature_invalid(reason: str) -> RegistryError:
+    """What was put is no signature of that image."""
+    return RegistryError(400, "SIGNATURE_INVALID", "invalid image signature", {"reason": reason[:300]})
+
+
+def signature_exists(name: str) -> RegistryError:
+    """The image has a signature of this name."""
+    return RegistryError(409, "SIGNATURE_EXISTS", "image signature already exists", {"name": name})
 
 
 def range_invalid(requested: str, size: int) -> RegistryError:

@@ -17,6 +17,8 @@ UPLOADS: Final = "/v2/{name}/blobs/uploads/"
 UPLOAD: Final = "/v2/{name}/blobs/uploads/{session}"
 REFERRERS: Final = "/v2/{name}/referrers/{digest}"
 TOKEN: Final = "/token"
+EXTENSIONS: Final = "/extensions/v2/"
+SIGNATURES: Final = "/extensions/v2/{name}/signatures/{digest}"
 BELOW: Final = "/v2/{unknown}"
 ELSEWHERE: Final = "{unknown}"
 
@@ -38,6 +40,8 @@ def parse_path(path: str) -> Target:
     head, _, argument = path.rpartition("/")
     name, _, kind = head.rpartition("/")
     if not name.startswith(BASE) or len(name) == len(BASE):
+        if kind == "signatures" and argument and name.startswith(EXTENSIONS) and name != EXTENSIONS:
+            return Target(SIGNATURES, name[len(EXTENSIONS) :], argument)
         return _short(path)
     pattern = _KINDS.get(kind)
     if pattern is not None and argument:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple
 
 from fake_registry.config import Host, Hosts, TlsFailure
-from fake_registry.core import blobs, errors, manifests, paths, referrers, tags, uploads
+from fake_registry.core import blobs, errors, manifests, paths, referrers, signatures, tags, uploads
 from fake_registry.core.answers import without_body
 from fake_registry.core.auth import Access, Tokens, claimed_user
 from fake_registry.core.call import ANSWER_BYTES, Call, Content
@@ -19,11 +19,12 @@ from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.origin import Origin
-from fake_registry.core.paths import parse_path
+from fake_registry.core.paths import Target, parse_path
 from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Tree, is_repository_name
+from fake_registry.simple_signing import OFFERED
 
 Permission = Literal["open", "enter", "pull", "catalog", "push", "delete"]
 """Nothing; to be let in at all; to read the repository; to read the list of repositories; to write to the repository;
@@ -74,6 +75,8 @@ OPERATIONS: Final = (
     Operation("GET", paths.MANIFEST, "pull", manifests.get),
     Operation("GET", paths.BLOB, "pull", blobs.get),
     Operation("GET", paths.REFERRERS, "pull", referrers.listing),
+    Operation("GET", paths.SIGNATURES, "pull", signatures.listing),
+    Operation("PUT", paths.SIGNATURES, "push", signatures.put),
     Operation("PUT", paths.MANIFEST, "push", manifests.put),
     Operation("DELETE", paths.MANIFEST, "delete", manifests.delete),
     Operation("DELETE", paths.BLOB, "delete", blobs.delete),
@@ -186,7 +189,10 @@ class RegistryCore:
         """Answers one request. Errors are answers, too; nothing is raised but by bugs."""
         started = time.perf_counter() if self._watchers else 0.0
         host = self._hosts.of(request)
-        call = Call(request, host, parse_path(request.path), self._content)
+        target = parse_path(request.path)
+        if target.pattern == paths.SIGNATURES and not host.config.signatures:
+            target = Target(paths.ELSEWHERE)
+        call = Call(request, host, target, self._content)
         response = self._refused(request, host)
         if response is None:
             response = await self._own(call)
@@ -227,6 +233,8 @@ class RegistryCore:
             response, call.note = errors.error_response(errors.tree_broken(str(error))), str(error)
         if call.host.name and namespace_of(call.request):
             response.headers.append(("OCI-Namespace", call.host.name))
+        if call.host.config.signatures:
+            response.headers.append(OFFERED)
         return response if call.fault is None else altered(call.fault.action, response)
 
     def _refused(self, request: Request, host: VirtualHost) -> Response | None:
@@ -267,7 +275,7 @@ class RegistryCore:
             if methods and (operation is None or operation.permission in _WRITING) and pattern != paths.TOKEN:
                 raise errors.unsupported(_READS)
             return await self._origin.answer(call.request, call.host.name, call.target)
-        if pattern.startswith(paths.BASE):
+        if pattern.startswith(paths.BASE) or pattern == paths.SIGNATURES:
             needed = _needed(call, operation)
             if call.flaw is not None:
                 raise errors.refused() if guard is None else guard.refusal(call.flaw, needed)

@@ -23,6 +23,7 @@ from mirror.seed.platforms import platforms_of, wanted_children
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.registries import Registries
 from mirror.seed.remote.repository import Fetched, Repository
+from mirror.seed.signatures import Signatures
 from mirror.seed.sources import Source
 from mirror.seed.tag_filters import TagFilter, attached_to
 from mirror.seed.tree_content import TreeContent
@@ -97,6 +98,7 @@ class _Copier:
         self._held = TreeContent(tree, self.writer, dry_run=options.dry_run)
         self._content = ContentCopier(tree, self._held, self.writer, options, progress)
         self._attachments = Attachments(self._held, self._content, self.writer, options)
+        self._signatures = Signatures(self._held, self.writer, options)
         self._registries = registries
         self._options = options
         self._progress = progress
@@ -211,6 +213,12 @@ class _Copier:
         children = wanted_children(manifest.data, manifest_links(manifest.data), self._options.platforms)
         digests = [manifest.descriptor.digest, *(one.digest for one in children if one.digest not in account.missing)]
         await self._attachments.copy(job.source, origin, digests, account, job.attached)
+        found = [manifest]
+        for child in children:
+            data = self._held.manifest(child.digest, child.media_type)
+            if data is not None:
+                found.append(Fetched(child, data))
+        await self._signatures.copy(job.source, origin, found, account)
 
     @property
     def _success(self) -> Status:

@@ -12,6 +12,7 @@ import msgspec
 
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.oci import Descriptor, Links, manifest_links
+from fake_registry.simple_signing import Signature, kept_signature
 from mirror.seed.mirror_sets import mirror_sets
 from mirror.seed.outcome import Account, ImageResult, Progress, Status, Turns, together
 from mirror.seed.pull_sources import Place
@@ -138,6 +139,8 @@ class _Pusher:
             if await repository.has_manifest(job.reference, job.descriptor.digest):
                 status = "unchanged"
                 self._note(repository, job)
+            elif (signed := self._signature(repository, job)) is not None:
+                status = await self._put_signature(repository, *signed, status)
             else:
                 await self._manifest(repository, job, job.descriptor, account, 0)
         except (RemoteError, ContentError, TreeError) as error:
@@ -153,6 +156,26 @@ class _Pusher:
             missing=sorted(account.missing),
             reason=reason,
         )
+
+    def _signature(self, repository: Repository, job: _Job) -> tuple[str, Signature] | None:
+        """The image and its signature, if a manifest is one, and the registry keeps such ones beside images."""
+        if not repository.registry.offers_signatures:
+            return None
+        snapshot = job.shipment.snapshot
+        data = snapshot.read_manifest(job.descriptor)
+        known = None if data is None else kept_signature(manifest_links(data))
+        content = None if known is None else snapshot.read_blob(known.layer)
+        if known is None or not isinstance(content, bytes):
+            return None
+        signature = Signature(name=known.name, content=content)
+        return None if signature.problem(known.image) else (known.image, signature)
+
+    async def _put_signature(self, repository: Repository, image: str, signature: Signature, status: Status) -> Status:
+        if any(there.name == signature.name for there in await repository.signatures(image)):
+            return "unchanged"
+        if not self._dry_run:
+            await repository.push_signature(image, signature)
+        return status
 
     def _note(self, repository: Repository, job: _Job) -> None:
         """What the registry has of an image that is there: other repositories may mount its blobs."""

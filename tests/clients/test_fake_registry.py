@@ -68,3 +68,20 @@ def test_retries_are_accounted_for(registry: FakeRegistry, tmp_path: Path) -> No
     skopeo(registry, tmp_path, "copy", "--retry-times=3", "docker://quay.io/team/app:1.0", f"dir:{tmp_path / 'out'}")
     assert busy.fired == 1
     registry.faults.assert_met()
+
+
+def test_signatures_go_along(tmp_path: Path) -> None:
+    """What a directory of skopeo's has as a signature comes back from the registry, as it was."""
+    signature = b"\x90\x0d\x03 what skopeo takes for simple signing by its first byte"
+    options = ("--registries.d", str(tmp_path / "registries.d"))
+    (tmp_path / "registries.d").mkdir()
+    with FakeRegistry(hosts={"quay.io": {"signatures": True}}) as registry:
+        registry.push_image("quay.io/team/app:1.0")
+        skopeo(registry, tmp_path, *options, "copy", "docker://quay.io/team/app:1.0", f"dir:{tmp_path / 'image'}")
+        assert not (tmp_path / "image" / "signature-1").exists()
+        (tmp_path / "image" / "signature-1").write_bytes(signature)
+        skopeo(registry, tmp_path, *options, "copy", f"dir:{tmp_path / 'image'}", "docker://quay.io/team/copy:1.0")
+        skopeo(registry, tmp_path, *options, "inspect", "docker://quay.io/team/copy:1.0")
+        skopeo(registry, tmp_path, *options, "copy", "docker://quay.io/team/copy:1.0", f"dir:{tmp_path / 'out'}")
+        assert (tmp_path / "out" / "signature-1").read_bytes() == signature
+        assert list(verify(registry.tree, complete=True)) == []

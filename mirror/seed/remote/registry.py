@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
+from fake_registry.simple_signing import OFFERED
 from mirror.clock import Clock, SystemClock
 from mirror.importer.challenge import parse_challenges
 from mirror.seed.remote.authorizing import Authorizer, Scopes
@@ -64,6 +65,8 @@ class Registry:
         patience: Patience | None = None,
     ) -> None:
         self.host = host
+        self.offers_signatures = False
+        """Whether an answer said that it has the signatures extension."""
         self.insecure = insecure
         self._network = network
         self._clock = clock or SystemClock()
@@ -206,6 +209,8 @@ class Registry:
             if sent:
                 headers["Authorization"] = sent
             response = await self._network.send(method, url, headers, body=body, insecure=self.insecure)
+            if ours and response.headers.get(OFFERED[0]) == OFFERED[1]:
+                self.offers_signatures = True
             if response.status != 401 or not ours:
                 return response
             challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))

@@ -31,6 +31,7 @@ from fake_registry.oci import (
     matches_digest,
     parse_digest,
 )
+from fake_registry.simple_signing import Signature, decode_signatures
 from mirror.seed.archives.contents import guessed_media_type
 from mirror.seed.remote.authorizing import pull, push
 from mirror.seed.remote.credentials import Login
@@ -48,6 +49,7 @@ _ACCEPTED: Final = (
 )
 ACCEPT: Final = ", ".join(_ACCEPTED)
 MAX_TAGS: Final = 1_000_000
+_MAX_SIGNATURES: Final = 8 << 20
 _MAX_PAGE: Final = 64 << 20
 _PAGE: Final = 1000
 _MAX_PAGES: Final = 10_000
@@ -265,6 +267,41 @@ class Repository:
                     )
                 await sink.write(piece)
 
+    async def signatures(self, digest: str) -> list[Signature]:
+        """The signatures of an image (simple signing); none where the registry keeps none.
+
+        Raises:
+            RemoteError: no answer, or one that is none.
+        """
+        if not self.registry.offers_signatures:
+            return []
+
+        async def work() -> list[Signature]:
+            ok = frozenset({200, 404, 405})
+            async with self.registry.exchange("GET", self._signatures_path(digest), self._read, ok=ok) as response:
+                data = await read_bounded(response, _MAX_SIGNATURES)
+                if response.status != 200:
+                    return []
+            try:
+                found = decode_signatures(data)
+            except ValueError:
+                raise RemoteError(f"{self}@{digest}: the list of signatures is none", passing=True) from None
+            return [signature for signature in found if not signature.problem(digest)]
+
+        return await self.registry.patiently(work)
+
+    async def push_signature(self, digest: str, signature: Signature) -> None:
+        """Adds a signature to an image, unless it has one of that name (raises `RemoteError`)."""
+
+        async def work() -> None:
+            headers = {"Content-Type": "application/json"}
+            body, ok = msgspec.json.encode(signature), frozenset({200, 201, 409})
+            path = self._signatures_path(digest)
+            async with self.registry.exchange("PUT", path, self._write, headers=headers, body=body, ok=ok):
+                pass
+
+        await self.registry.patiently(work)
+
     async def blob_size(self, digest: str) -> int | None:
         """The size of a blob, or None if there is none or the registry does not say (raises `RemoteError`)."""
 
@@ -352,6 +389,9 @@ class Repository:
             return listed
 
         return await self.registry.patiently(work)
+
+    def _signatures_path(self, digest: str) -> str:
+        return f"/extensions/v2/{self.name}/signatures/{digest}"
 
     def _blob_path(self, digest: str) -> str:
         return f"/v2/{self.name}/blobs/{digest}"

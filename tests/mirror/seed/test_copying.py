@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 from support.registry import HOST, image, index, put_image
 from support.seeding import Silent, upstream
 
-from fake_registry.config import Auth, Fault, FaultAction, FaultMatch, Host, TooManyRequests
+from fake_registry.config import Auth, Fault, FaultAction, FaultMatch, Host, Route, TooManyRequests
 from fake_registry.fixtures import Tree, verify
 from fake_registry.oci import OCI_INDEX, OCI_MANIFEST, compute_digest
+from fake_registry.simple_signing import kept_signature
 from mirror.seed.copy_options import CopyOptions
 from mirror.seed.copying import copy_images
 from mirror.seed.remote.credentials import Login
@@ -288,3 +290,43 @@ async def test_only_failures_are_kept_where_no_list_is_wanted(origin: Tree, tmp_
         )
     assert (summary.copied, summary.failed, [one.image for one in summary.images]) == (3, 1, [f"{HOST}/none:1"])
     assert summary.blobs > 9
+
+
+async def test_signatures_that_a_registry_keeps_beside_images(origin: Tree, tmp_path: Path) -> None:
+    digest = tags_of(origin)["1.0"]
+    listed = {
+        "signatures": [
+            {"schemaVersion": 2, "name": f"{digest}@one", "type": "atomic", "content": "kHNpZ25lZA=="},
+            {"schemaVersion": 2, "name": "another image@one", "type": "atomic", "content": "kHNpZ25lZA=="},
+            {"schemaVersion": 3, "name": f"{digest}@new", "type": "atomic", "content": "kHNpZ25lZA=="},
+        ]
+    }
+    path = f"/extensions/v2/app/signatures/{digest}"
+    routes = [Route(path=path, body=json.dumps(listed)), Route(path=f"/v2/app/referrers/{digest}", status=404)]
+    target = tmp_path / "target"
+    async with upstream(origin, hosts={HOST: Host(signatures=True, routes=routes)}) as registry:
+        planned = await registry.copy(tmp_path / "planned", f"{HOST}/app:1.0", dry_run=True)
+        without = await registry.copy(tmp_path / "without", f"{HOST}/app:1.0", referrers=False)
+        assert [one.images[0].referrers for one in (planned, without)] == [1, 0]
+        assert [entry.target for entry in registry.journal].count(path) == 1
+        summary = await registry.copy(target, f"{HOST}/app:1.0", metadata_only=True)
+        assert (summary.copied, summary.images[0].referrers) == (1, 1)
+        again = await registry.copy(target, f"{HOST}/app:1.0", metadata_only=True, refresh=True)
+        assert (again.unchanged, again.images[0].referrers) == (1, 0)
+    assert problems(target) == []
+    snapshot = Tree.open(target).snapshot(HOST, "app")
+    assert snapshot is not None
+    (referrer,) = snapshot.referrers(digest)
+    known = kept_signature(referrer.links)
+    assert known is not None
+    assert (known.image, known.name, snapshot.read_blob(known.layer)) == (digest, f"{digest}@one", b"\x90signed")
+
+
+@pytest.mark.parametrize("answer", ["[]", '{"signatures": 1}', "no JSON"])
+async def test_lists_of_signatures_that_are_none(origin: Tree, tmp_path: Path, answer: str) -> None:
+    path = f"/extensions/v2/app/signatures/{tags_of(origin)['1.0']}"
+    hosts = {HOST: Host(signatures=True, routes=[Route(path=path, body=answer)])}
+    async with upstream(origin, hosts=hosts) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0")
+    assert [one.status for one in summary.images] == ["failed"]
+    assert summary.images[0].reason.endswith("the list of signatures is none")

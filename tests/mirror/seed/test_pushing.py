@@ -13,6 +13,7 @@ from support.seeding import Upstream, upstream
 from fake_registry.config import Auth, Fault, FaultAction, FaultMatch, Host, TooManyRequests
 from fake_registry.fixtures import Tree, verify
 from fake_registry.oci import OCI_INDEX, OCI_MANIFEST, compute_digest
+from fake_registry.simple_signing import Signature, kept
 from mirror.errors import InputError
 from mirror.importer.registries import RegistriesConfig, mirror_sets_of
 from mirror.reference import parse_normalized_named
@@ -261,3 +262,29 @@ def sources(objects: dict[str, list[dict[str, Any]]], pull_spec: str) -> tuple[s
     """Where a cluster with these objects pulls from, as the importer has it."""
     sets = {name: [mirror_sets_of(one) for one in listed] for name, listed in objects.items()}
     return RegistriesConfig.merge(**sets).pull_sources(parse_normalized_named(pull_spec)).references
+
+
+async def test_signatures_are_put_where_they_are_kept_beside_images(origin: Tree, tmp_path: Path) -> None:
+    snapshot = origin.snapshot(HOST, "team/app")
+    assert snapshot is not None
+    image = snapshot.tags["1.0"]
+    name = f"{image.digest}@one"
+    artifact = kept(Signature(name=name, content=b"\x90signed"), image)
+    for digest, data in artifact.blobs.items():
+        origin.put_blob(data, digest)
+    origin.put_manifest(HOST, "team/app", artifact.manifest, OCI_MANIFEST)
+    target = empty(tmp_path)
+    async with upstream(target, hosts={TARGET: Host(signatures=True)}) as registry:
+        planned = await registry.push(origin, TARGET, dry_run=True)
+        assert (planned.planned, planned.failed) == (5, 0)
+        summary = await registry.push(origin, TARGET)
+        assert (summary.pushed, summary.failed) == (5, 0)
+        asked = [entry for entry in registry.journal if entry.target.startswith("/extensions/")]
+        assert [(entry.method, entry.status) for entry in asked] == [("GET", 404), ("GET", 200), ("PUT", 201)]
+        assert not any(entry.method == "PUT" and artifact.digest in entry.target for entry in registry.journal)
+        again = await registry.push(origin, TARGET)
+        assert (again.unchanged, again.requests) == (5, 5)
+    there = target.snapshot(TARGET, "team/app")
+    assert there is not None
+    assert there.listed[artifact.digest].media_type == OCI_MANIFEST  # kept there as it was here
+    assert list(verify(target)) == []
