@@ -21,7 +21,9 @@ export PYTHONDONTWRITEBYTECODE :=
 .DEFAULT_GOAL := setup
 .PHONY: setup run test check clients bench lock clean
 
+# Compiled ahead: whatever is started next, also where Python is told not to write byte code, starts at once.
 setup: $(VENV)/.project
+	@$(BIN)/python -m compileall -q fake_registry mirror
 
 # The copy of the lock file in the environment says what is installed there: a new time stamp alone
 # (a checkout, a branch and back) installs nothing.
