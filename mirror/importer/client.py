@@ -20,6 +20,7 @@ from mirror.importer.authorization import Authorization, Login
 from mirror.importer.failures import ClientFailure, CodeFailure, UnparsedFailure, UrlFailure
 from mirror.importer.mime import parse_media_type
 from mirror.importer.responses import answer_failure, decode_content, parse_tags
+from mirror.importer.seen import remembered
 from mirror.importer.transport import Answer
 from mirror.importer.wire import Headers, Reads, Url, Wire, reads_body
 
@@ -259,6 +260,9 @@ class RepositoryClient:
         raise ClientFailure(f"more than {MAX_PAGES} pages of tags")
 
 
+_digest_of: Final = remembered(oci.compute_digest)
+
+
 def check_digest_form(digest: str) -> None:
     """What a URL is to be made of must look like a digest; nothing is asked for otherwise (``reference.WithDigest``).
 
@@ -276,7 +280,7 @@ def check_content(content: bytes, digest: str, what: str) -> None:
         ClientFailure: it is not.
     """
     try:
-        found = oci.compute_digest(content, digest.partition(":")[0])
+        found = _digest_of(content, digest.partition(":")[0])
     except DigestError:
         raise ClientFailure("unsupported digest algorithm") from None
     if found != digest:

@@ -28,6 +28,7 @@ from mirror.importer.manifests import (
     Schema1Manifest,
     compatibility_of,
 )
+from mirror.importer.seen import remembered
 from mirror.v1.image import Image, ImageLayer
 from mirror.v1.image import ImageManifest as ListEntry
 from mirror.v1.meta import ObjectMeta
@@ -94,10 +95,6 @@ async def image_of(manifest: ImageManifest, config: bytes, sizes: BlobSizes) -> 
         HalfImage: the second pass failed.
         ClientFailure: the first pass failed.
     """
-    try:
-        decoded, problem = decode_config(config), ""
-    except SecondPassFailure as failure:
-        decoded, problem = failure.first, str(failure)
     image = Image(
         metadata=ObjectMeta(name=manifest.name),
         dockerImageMetadataVersion=METADATA_VERSION,
@@ -105,14 +102,28 @@ async def image_of(manifest: ImageManifest, config: bytes, sizes: BlobSizes) -> 
         dockerImageManifestMediaType=oci.OCI_MANIFEST if manifest.oci else manifest.media_type,
         dockerImageConfig=go_text(config),
     )
-    if manifest.schema_version == 2 and config and not problem:
-        _add_layers(image, _layers(manifest.layers))
-        size = _total(manifest.layers, len(config), manifest.config_digest)
-        image.dockerImageMetadata = docker_image_metadata(decoded, manifest.config_digest, size)
-        return image
+    try:
+        if manifest.schema_version == 2 and config:
+            size = _total(manifest.layers, len(config), manifest.config_digest)
+            image.dockerImageMetadata = _metadata(config, manifest.config_digest, size)
+            _add_layers(image, _layers(manifest.layers))
+            return image
+        decoded, problem = decode_config(config), ""
+    except SecondPassFailure as failure:
+        decoded, problem = failure.first, str(failure)
     image.dockerImageMetadata = docker_image_metadata(decoded, manifest.name, 0)
     await _odd_second_pass(image, manifest, problem, sizes)
     return image
+
+
+@remembered
+def _metadata(config: bytes, image_id: str, size: int) -> msgspec.Raw:
+    """The metadata of an image with nothing odd about it.
+
+    Raises:
+        SecondPassFailure, ClientFailure: the config cannot be decoded.
+    """
+    return docker_image_metadata(decode_config(config), image_id, size)
 
 
 async def _odd_second_pass(image: Image, manifest: ImageManifest, problem: str, sizes: BlobSizes) -> None:

@@ -221,17 +221,8 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> A
         raise _lost(delivery, waits, target)
     if waits.gave_up is not None:
         raise waits.failure()
-    lines: list[tuple[str, str]] = []
-    announced: int | None = None
-    last = False
-    for name, value in response.headers:
-        field = _field_name(name)
-        if field == "content-length":
-            announced = int(value) if value.isascii() and value.isdigit() else None
-        elif field == "connection":
-            last = last or value.lower() == "close"
-        elif field:
-            lines.append((field, (value if value.isprintable() else _LINE_END.sub(" ", value)).strip(" \t")))
+    came, announced, last = _arriving(tuple(response.headers))
+    lines = list(came)
     status = response.status
     has_body = status >= 200 and status not in _NO_BODY
     if has_body:
@@ -241,6 +232,23 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> A
         content, broken = _body(response, announced, waits, target)
     answer = Answer(status, reason_phrase(status), lines, content, broken, waits.head)
     return Arrived(answer, last or broken is not None or delivery.end in {"cut", "reset"})
+
+
+@lru_cache(maxsize=1024)
+def _arriving(headers: tuple[tuple[str, str], ...]) -> tuple[Sequence[tuple[str, str]], int | None, bool]:
+    """The header lines that come through, the length that they announce, and whether they end the connection."""
+    lines: list[tuple[str, str]] = []
+    announced: int | None = None
+    last = False
+    for name, value in headers:
+        field = _field_name(name)
+        if field == "content-length":
+            announced = int(value) if value.isascii() and value.isdigit() else None
+        elif field == "connection":
+            last = last or value.lower() == "close"
+        elif field:
+            lines.append((field, (value if value.isprintable() else _LINE_END.sub(" ", value)).strip(" \t")))
+    return lines, announced, last
 
 
 @lru_cache(maxsize=256)

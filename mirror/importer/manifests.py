@@ -14,6 +14,7 @@ from mirror import gojson
 from mirror.importer.client import RawManifest
 from mirror.importer.failures import ClientFailure
 from mirror.importer.schema1 import signed_payload
+from mirror.importer.seen import remembered
 
 T = TypeVar("T")
 
@@ -236,6 +237,7 @@ def content_digest(manifest: Manifest, algorithm: str) -> str:
     return manifest.name if algorithm == "sha256" else oci.compute_digest(content, algorithm)
 
 
+@remembered
 def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
     fields = _fast(content, _IMAGE, b'"config"', b'"layers"') or _decode_image_slowly(content, is_oci=is_oci)
     expected = oci.OCI_MANIFEST if is_oci else oci.DOCKER_MANIFEST
@@ -253,6 +255,7 @@ def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
     )
 
 
+@remembered
 def _decode_list(content: bytes, *, is_oci: bool) -> ListManifest:
     fields = _fast(content, _LIST, b'"manifests"')
     if fields is None or content.count(b'"platform"') != sum(one.platform is not _ANY for one in fields.manifests):
