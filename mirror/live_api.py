@@ -23,6 +23,7 @@ from yarl import URL
 
 from mirror.config import MAX_FILE, read_file
 from mirror.errors import InputError, IsmirrorError
+from mirror.exec_credentials import exec_credential
 from mirror.kubejson import yaml_to_json
 
 _PAGE: Final = 500
@@ -65,6 +66,8 @@ def load_connection(
 ) -> Connection:
     """Reads the kubeconfig that is given, else those of ``KUBECONFIG``, else ``~/.kube/config``.
 
+    Where that names a program for the credentials of its user, the program is run, in this environment.
+
     Raises:
         InputError: there is none, or it cannot be used; names file and field.
     """
@@ -81,11 +84,23 @@ def load_connection(
         url = URL()
     if url.scheme not in {"http", "https"} or not url.host:
         raise InputError(f"{path}: server of cluster {chosen.get('cluster')}: {server!r} is no URL of an API server")
-    headers, tls = {"Accept": "application/json", "User-Agent": "ismirror"}, _trust(path, cluster)
+    headers, authority = (
+        {"Accept": "application/json", "User-Agent": "ismirror"},
+        _content(path, cluster, "certificate-authority"),
+    )
+    tls = _trust(path, cluster, authority)
     if chosen.get("user"):
         path, user = found.get("users", str(chosen["user"]))
-        headers |= _who(path, str(chosen["user"]), user)
-        _load_certificate(path, user, tls)
+        own = _who(path, str(chosen["user"]), user)
+        certificate, key = (_content(path, user, name) for name in ("client-certificate", "client-key"))
+        if not own and certificate is None and user.get("exec"):
+            given = exec_credential(path, str(chosen["user"]), user["exec"], cluster, authority, environment)
+            own = _bearer(given.token) if given.token else {}
+            certificate, key = (
+                text.encode() or None for text in (given.client_certificate_data, given.client_key_data)
+            )
+        headers |= own
+        _load_certificate(path, certificate, key, tls)
     return Connection(
         url,
         headers,
@@ -193,8 +208,7 @@ def _read(path: Path) -> _File:
         raise InputError(f"{path}: no kubeconfig: {' '.join(str(error).split())}") from None
 
 
-def _trust(path: Path, cluster: dict[str, Any]) -> ssl.SSLContext:
-    authority = _content(path, cluster, "certificate-authority")
+def _trust(path: Path, cluster: dict[str, Any], authority: bytes | None) -> ssl.SSLContext:
     tls = ssl.create_default_context()
     if authority is not None:
         tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # only this one, as clients of Kubernetes do
@@ -213,20 +227,23 @@ def _who(path: Path, name: str, user: dict[str, Any]) -> dict[str, str]:
     if user.get("tokenFile"):
         token = read_file(path.parent / str(user["tokenFile"])).decode("ascii", "ignore").strip()
     if token:
-        return {"Authorization": f"Bearer {token}"}
+        return _bearer(token)
     if user.get("username"):
         text = f"{user['username']}:{user.get('password', '')}".encode()
         return {"Authorization": f"Basic {base64.b64encode(text).decode()}"}
-    if user.get("exec") or user.get("auth-provider"):
+    if user.get("auth-provider"):
         raise InputError(
-            f"{path}: user {name} gets its token from a program, which is not run here; "
-            "put a token into a kubeconfig, such as 'oc whoami -t' prints"
+            f"{path}: user {name}: auth-provider: clients of Kubernetes have not had these since 1.26; "
+            "expected exec, or a token such as 'oc whoami -t' prints"
         )
     return {}
 
 
-def _load_certificate(path: Path, user: dict[str, Any], tls: ssl.SSLContext) -> None:
-    certificate, key = (_content(path, user, name) for name in ("client-certificate", "client-key"))
+def _bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def _load_certificate(path: Path, certificate: bytes | None, key: bytes | None, tls: ssl.SSLContext) -> None:
     if certificate is None or key is None:
         return
     with tempfile.TemporaryDirectory(prefix="ismirror-") as directory:  # the ssl module reads files only

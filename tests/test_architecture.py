@@ -36,6 +36,7 @@ LAYERS = {
         {"v1"},
         {"importer", "store"},
         {"config", "session"},
+        {"exec_credentials"},
         {"api", "documents", "live_api"},
         {"client_setup", "recording", "scenario", "seed", "specs"},
         {"loading", "playing", "recorder", "streams"},

@@ -12,7 +12,7 @@ from mirror.cli.live_options import LiveOptions
 from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
 from mirror.cli.options import DataOption
-from mirror.cli.output import Format, OutputOption
+from mirror.cli.output import Format, OutputOption, printable
 from mirror.cli.remote_options import TransferOptions
 from mirror.cli.seed_copy import DryRunOption, ImageOptions, TagOptions, run_copy
 
@@ -56,7 +56,7 @@ def streams(
         raise InputError("nothing to read: name files or directories, or a cluster with --live or --kubeconfig")
     if namespace and not cluster.is_wanted:
         raise InputError("--namespace: is for the streams of a cluster; --live or --kubeconfig names one")
-    specs = pull_specs_of(files or (), sys.stdin.buffer)
+    specs = pull_specs_of(files or (), sys.stdin.buffer, lambda line: note(printable(line)))
     if cluster.is_wanted:
         specs += _live(cluster, namespace)
     sources, refused = sources_of(specs)

@@ -73,7 +73,7 @@ def synth(
         raise InputError(f"--count-tag: {count_tag!r}: expected {{}} in it, for the number")
     template = _template(layers, layer_size, kind, label or [], created, real_layers=real_layers)
     wanted = None if recipe is None else load_recipe(recipe)
-    named = [*(image or []), *(spec.text for spec in pull_specs_of(streams or []))]
+    named = [*(image or []), *(spec.text for spec in pull_specs_of(streams or [], passed_over=note))]
     tree = Tree.open(data, create=True)
     if wanted is not None:
         with progress("Making images") as tell:

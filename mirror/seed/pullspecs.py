@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -15,7 +15,16 @@ from mirror.errors import InputError
 
 _LIST_LINE: Final = re.compile(r"[\w.\-:/@\[\]]+", re.ASCII)
 _DEEPEST: Final = 8
+_NOT_COPIED: Final = {
+    "platform": "'oc adm release mirror' writes releases to files, which 'ismirror seed archive' reads",
+    "operators": "the images of catalogs are not looked for; additionalImages can name them",
+    "helm": "the images of charts are not looked for; additionalImages can name them",
+    "samples": "'ismirror seed streams --live' reads the image streams of a cluster",
+}
 _TRANSPORT: Final = "docker://"  # skopeo and oc-mirror write it before pull specs
+
+PassedOver = Callable[[str], None]
+"""Is told what is not looked at, in a line."""
 
 
 class NamedSpec(msgspec.Struct, frozen=True):
@@ -26,13 +35,16 @@ class NamedSpec(msgspec.Struct, frozen=True):
     everything: bool = False
 
 
-def pull_specs_of(paths: Iterable[Path], stdin: BinaryIO | None = None) -> list[NamedSpec]:
+def pull_specs_of(
+    paths: Iterable[Path], stdin: BinaryIO | None = None, passed_over: PassedOver = lambda line: None
+) -> list[NamedSpec]:
     """What the files and directories name, in order, each once; ``-`` is standard input.
 
     Of an ImageStream these are the tags that follow a DockerImage and ``dockerImageRepository``; of an
     ImageStreamImport its images and its repository; of oc-mirror's ImageSetConfiguration ``additionalImages``. Lists
     are looked into, and templates. A file may also hold nothing but pull specs, one a line. Directories are walked,
-    in byte order, for ``.json``, ``.yaml`` and ``.yml``.
+    in byte order, for ``.json``, ``.yaml`` and ``.yml``. `passed_over` is told, a line for each, what they name besides
+    that is not looked at.
 
     Raises:
         InputError: a file that cannot be read, or in which no image is named; names it.
@@ -41,7 +53,7 @@ def pull_specs_of(paths: Iterable[Path], stdin: BinaryIO | None = None) -> list[
     for path in paths:
         count = 0
         for content in contents(str(path), stdin or BytesIO()):
-            for spec in _of_content(content.data, content.name):
+            for spec in _of_content(content.data, content.name, passed_over):
                 count += 1
                 found.setdefault((spec.text, spec.everything), spec)
         if not count:
@@ -52,10 +64,10 @@ def pull_specs_of(paths: Iterable[Path], stdin: BinaryIO | None = None) -> list[
 
 def pull_specs_in(document: Any, name: str) -> list[NamedSpec]:
     """What a document of a cluster names: an object, or a list of some."""
-    return list(dict.fromkeys(_of_document(document, name, _DEEPEST)))
+    return list(dict.fromkeys(_of_document(document, name, _DEEPEST, lambda line: None)))
 
 
-def _of_content(content: bytes, name: str) -> Iterator[NamedSpec]:
+def _of_content(content: bytes, name: str, passed_over: PassedOver) -> Iterator[NamedSpec]:
     lines = _lines(content)
     if lines is not None:
         yield from (NamedSpec(line.removeprefix(_TRANSPORT), f"{name}, line {number}") for number, line in lines)
@@ -68,7 +80,7 @@ def _of_content(content: bytes, name: str) -> Iterator[NamedSpec]:
         if isinstance(document, list) and all(isinstance(one, str) for one in document):
             yield from (NamedSpec(text, where) for text in document)
         else:
-            yield from _of_document(document, where, _DEEPEST)
+            yield from _of_document(document, where, _DEEPEST, passed_over)
 
 
 def _lines(content: bytes) -> list[tuple[int, str]] | None:
@@ -85,7 +97,7 @@ def _lines(content: bytes) -> list[tuple[int, str]] | None:
     return found or None
 
 
-def _of_document(document: Any, name: str, depth: int) -> Iterator[NamedSpec]:
+def _of_document(document: Any, name: str, depth: int, passed_over: PassedOver) -> Iterator[NamedSpec]:
     if not isinstance(document, dict) or not depth:
         return
     kind, spec = document.get("kind"), _mapping(document.get("spec"))
@@ -100,17 +112,21 @@ def _of_document(document: Any, name: str, depth: int) -> Iterator[NamedSpec]:
             yield from _named(image.get("from"), name)
         yield from _named(_mapping(spec.get("repository")).get("from"), name, everything=True)
     elif kind == "ImageSetConfiguration":
-        yield from _of_image_set(document, name)
+        yield from _of_image_set(document, name, passed_over)
     elif isinstance(kind, str) and (kind.endswith("List") or kind == "Template"):
         for item in _mappings(document.get("objects" if kind == "Template" else "items")):
             # The items of an ImageStreamList need not say what they are.
             typed = item if "kind" in item else {**item, "kind": kind.removesuffix("List")}
-            yield from _of_document(typed, name, depth - 1)
+            yield from _of_document(typed, name, depth - 1, passed_over)
 
 
-def _of_image_set(document: dict[str, Any], name: str) -> Iterator[NamedSpec]:
+def _of_image_set(document: dict[str, Any], name: str, passed_over: PassedOver) -> Iterator[NamedSpec]:
     """The images of oc-mirror's file that are named one by one (v1alpha2 and v2alpha1), but those it blocks."""
     mirror = _mapping(document.get("mirror"))
+    for field in mirror:
+        if mirror[field] and field not in {"additionalImages", "blockedImages"}:
+            reason = _NOT_COPIED.get(field, "no such section is known")
+            passed_over(f"{name}: mirror.{field}: not copied: {reason}")
     blocked = {image.get("name") for image in _mappings(mirror.get("blockedImages"))}
     for image in _mappings(mirror.get("additionalImages")):
         text = image.get("name")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import json
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from support.api import GROUP, ask_json, new_cluster
 
 from fake_registry.listening import Address
 from fake_registry.tls import CertificateAuthority
+from mirror import exec_credentials
 from mirror.api.access import Access
 from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.authentication import Authenticator, UserConfig
@@ -137,10 +140,6 @@ CLUSTER = "clusters: [{name: c, cluster: {server: 'https://a'}}]\n"
             "server of cluster c: 'api' is no URL of an API",
         ),
         (
-            f"{CONTEXT}{CLUSTER}users: [{{name: u, user: {{exec: {{command: x}}}}}}]",
-            "user u gets its token from a program, which is not run here; put a token into a kubeconfig",
-        ),
-        (
             f"{CONTEXT}clusters: [{{name: c, cluster: {{server: 'https://a', certificate-authority-data: '*'}}}}]",
             "certificate-authority-data: expected base64",
         ),
@@ -157,3 +156,86 @@ def test_kubeconfigs_that_cannot_be_used(text: str, problem: str, tmp_path: Path
 def test_without_a_kubeconfig_one_is_asked_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"\.kube/config: no such file; --kubeconfig names one"):
         load_connection({}, tmp_path)
+
+
+NOBODY = Address("127.0.0.1", 6443)
+V1 = "client.authentication.k8s.io/v1"
+TOKEN = '{"kind": "ExecCredential", "apiVersion": "%s", "status": {"token": "good"}}'
+
+
+def plugin(folder: Path, text: str, **fields: Any) -> dict[str, Any]:
+    """The ``exec`` of a user whose credentials come from a shell script beside the kubeconfig."""
+    script = folder / "plugin"
+    script.write_text(f"#!/bin/sh\n{text}\n")
+    script.chmod(0o755)
+    return {"token": "", "exec": {"command": "./plugin", "apiVersion": V1, **fields}}
+
+
+@pytest.mark.parametrize("version", ["v1", "v1beta1"])
+async def test_a_program_may_have_the_token(version: str, address: Address, tmp_path: Path) -> None:
+    group = f"client.authentication.k8s.io/{version}"
+    script = f'test "$1-$2" = \'a b-c\' && printf \'%s\' "$KUBERNETES_EXEC_INFO" > {tmp_path}/info && echo "$ANSWER"'
+    env = [{"name": "ANSWER", "value": TOKEN % group}]
+    more = {"apiVersion": group, "args": ["a b", "c"], "env": env, "provideClusterInfo": True}
+    extension = {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}}
+    user = plugin(tmp_path, script, **more)
+    path = kubeconfig(tmp_path / "config", address, user=user, cluster={"extensions": [extension]})
+    assert len(await specs(path)) == 3
+    info = json.loads((tmp_path / "info").read_text())
+    cluster = info["spec"].pop("cluster")
+    assert info == {"kind": "ExecCredential", "apiVersion": group, "spec": {"interactive": False}}
+    assert cluster["config"] == {"audience": "x"}
+    assert base64.b64decode(cluster["certificate-authority-data"]).startswith(b"-----BEGIN CERTIFICATE-----")
+
+
+def test_a_program_may_have_a_certificate(tmp_path: Path) -> None:
+    issued = AUTHORITY.issue_client("me")
+    status = {"clientCertificateData": issued.certificate.decode(), "clientKeyData": issued.key.decode()}
+    answer = json.dumps({"kind": "ExecCredential", "apiVersion": V1, "status": status})
+    (tmp_path / "answer").write_text(answer)
+    path = kubeconfig(tmp_path / "config", NOBODY, user=plugin(tmp_path, f"cat {tmp_path}/answer"))
+    connection = load_connection({}, tmp_path, path)
+    assert "Authorization" not in connection.headers
+    del status["clientKeyData"]
+    (tmp_path / "answer").write_text(json.dumps({"kind": "ExecCredential", "apiVersion": V1, "status": status}))
+    with pytest.raises(InputError, match="expected clientCertificateData and clientKeyData together"):
+        load_connection({}, tmp_path, path)
+
+
+@pytest.mark.parametrize(
+    ("script", "fields", "problem"),
+    [
+        ("exit 3", {}, r"\S+/plugin: exit code 3; run it by hand, or put a token into a kubeconfig"),
+        ("echo token", {}, rf"\./plugin printed no ExecCredential of {V1}; expected one as for kubectl"),
+        (f"echo '{TOKEN % (V1 + 'beta1')}'", {}, rf"\./plugin printed no ExecCredential of {V1}; expected one"),
+        (
+            f"echo '{TOKEN % V1}' | sed s/good//",
+            {},
+            r"\./plugin: expected a token or a client certificate in its status",
+        ),
+        ("head -c 2000000 /dev/zero", {}, "printed more than 1048576 bytes; expected an ExecCredential"),
+        ("", {"command": "./none", "installHint": "get\nit"}, r"command: '\./none': no such program; get it"),
+        ("", {"command": "no-such-program"}, "command: 'no-such-program': no such program"),
+        ("", {"command": 3}, r"Expected str, got int - at \$\.command"),
+        ("", {"apiVersion": f"{V1}alpha1"}, rf"apiVersion: '{V1}alpha1'; expected {V1} or {V1}beta1"),
+        ("", {"interactiveMode": "Always"}, r"\./plugin asks questions, and nobody answers here; put a token"),
+    ],
+)
+def test_programs_that_give_no_credentials(script: str, fields: dict[str, Any], problem: str, tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", NOBODY, user=plugin(tmp_path, script, **fields))
+    with pytest.raises(InputError, match=rf"^{path}: user \S+: exec: {problem}"):
+        load_connection({}, tmp_path, path)
+
+
+@pytest.mark.parametrize("script", ["sleep 1000", "exec >&-; sleep 1000"], ids=["says nothing", "does not end"])
+def test_a_program_that_takes_too_long_is_ended(script: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exec_credentials, "_LEAST", 0.0)
+    user = plugin(tmp_path, script)
+    with pytest.raises(InputError, match=r"user u: exec: no answer in 0 seconds; run .*/plugin by hand"):
+        exec_credentials.exec_credential(tmp_path / "config", "u", user["exec"], {}, None, {"PATH": os.defpath}, 0.0)
+
+
+def test_a_program_of_former_times_is_refused(tmp_path: Path) -> None:
+    path = kubeconfig(tmp_path / "config", NOBODY, user={"token": "", "auth-provider": {"name": "gcp"}})
+    with pytest.raises(InputError, match="auth-provider: clients of Kubernetes have not had these"):
+        load_connection({}, tmp_path, path)

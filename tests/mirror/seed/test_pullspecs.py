@@ -162,3 +162,15 @@ def test_what_is_no_pull_spec_does_not_stop_the_others(tmp_path: Path) -> None:
     assert list(map(str, sources)) == ["quay.io/a:1", "quay.io/c:2"]
     assert [(one.image, one.status) for one in refused] == [("quay.io/UPPER/b:1", "failed")]
     assert refused[0].reason.startswith(f"{path}, line 2: quay.io/UPPER/b:1: ")
+
+
+def test_what_is_not_copied_of_an_image_set_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "imageset.yaml"
+    sections = "  platform: {channels: [{name: stable-4.22}]}\n  helm: {}\n  later: [1]\n"
+    path.write_text(V1ALPHA2 + sections)
+    said: list[str] = []
+    assert len(pull_specs_of([path], passed_over=said.append)) == 2
+    assert [line.partition(": not copied: ")[0] for line in said] == [
+        f"{path}: mirror.{section}" for section in ("later", "operators", "platform")
+    ]
+    assert said[2].endswith("'oc adm release mirror' writes releases to files, which 'ismirror seed archive' reads")
