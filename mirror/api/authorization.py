@@ -15,11 +15,6 @@ from mirror.gotext import quote
 
 _PUBLIC_PATHS: Final = ("/healthz", "/livez", "/readyz", "/version", "/version/")
 _DISCOVERY_PATHS: Final = (*_PUBLIC_PATHS, "/api", "/api/*", "/apis", "/apis/*", "/openapi", "/openapi/*")
-_SELF_REVIEWS: Final = (
-    ("authorization.k8s.io", "selfsubjectaccessreviews"),
-    ("authorization.k8s.io", "selfsubjectrulesreviews"),
-    ("authentication.k8s.io", "selfsubjectreviews"),
-)
 _HTML: Final = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
 
 Words = list[str]
@@ -47,6 +42,10 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
         """Whether the rule is about a user."""
         return _has(self.users, user.name) or any(_has(self.groups, group) for group in user.groups)
 
+    def holds_in(self, namespace: str) -> bool:
+        """Whether the rule is about what is in a namespace; the empty one stands for what is in none."""
+        return not self.namespaces or (namespace != "" and _has(self.namespaces, namespace))
+
     def allows(self, info: RequestInfo) -> bool:
         """Whether the rule allows a request to those whom it is about."""
         if not _has(self.verbs, info.verb):
@@ -57,7 +56,7 @@ class Rule(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             _has(self.api_groups, info.group)
             and _resource_fits(self.resources, info)
             and (not self.resource_names or info.name in self.resource_names)
-            and (not self.namespaces or (info.namespace != "" and _has(self.namespaces, info.namespace)))
+            and self.holds_in(info.namespace)
         )
 
 
@@ -76,6 +75,32 @@ def _path_fits(pattern: str, path: str) -> bool:
     return path == pattern or (pattern.endswith("*") and path.startswith(pattern[:-1]))
 
 
+_EVERYBODYS: Final = (
+    Rule(groups=["*"], verbs=["get", "head"], paths=list(_PUBLIC_PATHS)),
+    Rule(groups=[AUTHENTICATED_GROUP], verbs=["get", "head"], paths=list(_DISCOVERY_PATHS)),
+    Rule(
+        groups=[AUTHENTICATED_GROUP],
+        verbs=["create"],
+        api_groups=["authorization.k8s.io"],
+        resources=["selfsubjectaccessreviews", "selfsubjectrulesreviews"],
+    ),
+    Rule(
+        groups=[AUTHENTICATED_GROUP],
+        verbs=["create"],
+        api_groups=["authentication.k8s.io"],
+        resources=["selfsubjectreviews"],
+    ),
+    Rule(
+        groups=[AUTHENTICATED_GROUP],
+        verbs=["get"],
+        api_groups=["user.openshift.io"],
+        resources=["users"],
+        resource_names=["~"],
+    ),
+)
+"""What everybody may do: see what there is (discovery), and ask about themselves."""
+
+
 class Authorizer:
     """Says what users may do. Without rules all that are known may do everything.
 
@@ -86,16 +111,17 @@ class Authorizer:
     def __init__(self, rules: Iterable[Rule] | None = None) -> None:
         self.rules = None if rules is None else list(rules)
 
+    def rules_of(self, user: User) -> list[Rule]:
+        """The rules that hold for a user; whoever may do everything has one that says so."""
+        if ADMIN_GROUP in user.groups or (self.rules is None and AUTHENTICATED_GROUP in user.groups):
+            return [Rule(users=[user.name], verbs=["*"], api_groups=["*"], resources=["*"], paths=["*"])]
+        return [rule for rule in (*(self.rules or ()), *_EVERYBODYS) if rule.holds_for(user)]
+
     def allows(self, user: User, info: RequestInfo) -> bool:
         """Whether a user may do something."""
-        if ADMIN_GROUP in user.groups:
+        if ADMIN_GROUP in user.groups or (self.rules is None and AUTHENTICATED_GROUP in user.groups):
             return True
-        authenticated = AUTHENTICATED_GROUP in user.groups
-        if self.rules is None and authenticated:
-            return True
-        if _always_allowed(info, authenticated=authenticated):
-            return True
-        return any(rule.holds_for(user) and rule.allows(info) for rule in self.rules or ())
+        return any(rule.allows(info) for rule in self.rules_of(user))
 
     def check(self, user: User, info: RequestInfo) -> None:
         """Refuses what a user may not do.
@@ -128,14 +154,3 @@ def refusal(user: User, info: RequestInfo) -> str:
     where = f"in the namespace {quote(info.namespace)}" if info.namespace else "at the cluster scope"
     what = f"resource {quote(resource)} in API group {quote(info.group)}"
     return f"User {quote(user.name)} cannot {info.verb} {what} {where}"
-
-
-def _always_allowed(info: RequestInfo, *, authenticated: bool) -> bool:
-    if not info.is_resource:
-        paths = _DISCOVERY_PATHS if authenticated else _PUBLIC_PATHS
-        return info.verb in ("get", "head") and any(_path_fits(pattern, info.path) for pattern in paths)
-    if not authenticated:
-        return False
-    if info.verb == "create":
-        return (info.group, info.resource) in _SELF_REVIEWS
-    return info.verb == "get" and (info.group, info.resource, info.name) == ("user.openshift.io", "users", "~")

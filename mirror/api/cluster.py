@@ -15,7 +15,6 @@ from mirror.api.objects import IMAGE_STREAMS, IMAGES, Objects
 from mirror.api.registry import Registry
 from mirror.api.settings import ClusterSettings
 from mirror.api.strategy import StreamStrategy
-from mirror.api.stream_secrets import ConfiguredSecrets, KnownSecrets, Secrets
 from mirror.api.timing import RealTiming, Timing
 from mirror.clock import Clock, DeadlineExceeded, Stopwatch, Uids, timestamp
 from mirror.config import ClusterConfig
@@ -29,7 +28,6 @@ from mirror.store import MemoryStore, Store
 from mirror.v1.image import Image
 from mirror.v1.imagestream import LEGACY, ImageStream
 from mirror.v1.imagestreamimport import ImageStreamImport, ImageStreamImportStatus
-from mirror.v1.secret import Secret
 
 REQUEST_LIMIT: Final = 34.0
 """Seconds that the generic create handler gives an import."""
@@ -77,8 +75,6 @@ class Cluster:
         self.kinds = ImageKinds(self.mode)
         self.stream_registry = Registry(self.streams, self.kinds.streams, uids, self.now)
         self.image_registry = Registry(self.images, self.kinds.images, uids, self.now)
-        stored_secrets = Objects(self.store, "secrets", Secret, "")
-        self.secrets: Secrets = KnownSecrets(ConfiguredSecrets(self.settings.secrets), stored_secrets)
         self._wire = Wire(transport)
         self._sizes = LayerSizes()
         self._concurrency = transport.concurrency if concurrency is None else concurrency

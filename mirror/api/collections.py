@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Final, Generic
 
 import msgspec
@@ -25,8 +27,9 @@ from mirror.v1.meta import ListMeta
 
 BOOKMARKS_EVERY: Final = 60.0
 BOOKMARK_BEFORE_END: Final = 2.0
-LONGEST_WATCH: Final = 1800.0
-"""Seconds: between two bookmarks, between the last one and the end, and until a watch ends of itself."""
+SHORTEST_WATCH: Final = 1800.0
+"""Seconds: between two bookmarks, between the last one and the end, and until a watch ends of itself, at least; at most
+it is twice as long (apiserver ``MinRequestTimeout``)."""
 
 INITIAL_EVENTS_END: Final = "k8s.io/initial-events-end"
 _TOO_OLD: Final = "The resourceVersion for the provided list is too old."
@@ -73,6 +76,7 @@ class Collection(Generic[T]):
         self._empty = empty or kind.type
         self._stored = stored
         self._shared: dict[tuple[int, EventType], WatchEvent] = {}
+        self._endings = count()
 
     # Lists
 
@@ -222,6 +226,13 @@ class Collection(Generic[T]):
             return Reply(events=_failed(failures.expired(str(error))))
         return Reply(events=_Events(self, call.namespace, options, page, watch).run())
 
+    def lifetime(self) -> float:
+        """Seconds that a watch lasts whose client names no time: another number for each, so that not all come back at
+        the same moment, and the same ones whenever the same watches begin."""
+        text = f"{self._objects.resource} {next(self._endings)}".encode()
+        drawn = int.from_bytes(hashlib.sha256(text).digest()[:8]) / 2**64
+        return SHORTEST_WATCH * (1 + drawn)
+
     def event(self, change: Change, namespace: str, options: ListOptions) -> WatchEvent | None:
         """A change as somebody sees it who wants only some objects; None if it is about none of them.
 
@@ -291,7 +302,7 @@ class _Events(Generic[T]):
 
     async def run(self) -> AsyncIterator[WatchEvent]:
         """The events, until time is up or the store is closed."""
-        end = self.collection.timing.now() + (self.options.timeout or LONGEST_WATCH)
+        end = self.collection.timing.now() + (self.options.timeout or self.collection.lifetime())
         try:
             if self.page is not None:
                 async for event in self._initial(self.page):

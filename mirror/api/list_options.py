@@ -18,6 +18,7 @@ from mirror.api.label_selectors import Requirement, SelectorError, parse_labels
 from mirror.api.messages import ApiRequest
 from mirror.api.options import invalid_options, not_supported
 from mirror.api.parameters import integer
+from mirror.api.resource_kinds import ResourceKind, T
 from mirror.gojson import GoJSONError
 from mirror.gotext import GoBase64Error, decode_base64
 
@@ -100,6 +101,20 @@ def list_options(request: ApiRequest, selectable: SelectableFields[T_contra]) ->
         request.flag("allowWatchBookmarks"),
         bool(initial),
     )
+
+
+def unwatched_options(
+    request: ApiRequest, selectable: SelectableFields[T_contra], kind: ResourceKind[T]
+) -> ListOptions:
+    """Reads the options of a list of what cannot be watched, which is found out once they are in order.
+
+    Raises:
+        ApiFailure: 400, 405 or 422.
+    """
+    options = list_options(request, selectable)
+    if request.flag("watch"):
+        raise failures.verb_not_supported("watch", kind.resource, kind.group)
+    return options
 
 
 def _list_errors(version: str, match: str, continued: str, initial: bool | None) -> list[FieldError]:

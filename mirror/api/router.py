@@ -74,10 +74,8 @@ def _match(group: ApiGroup, request: ApiRequest, rest: str) -> Match:
         raise failures.method_not_allowed()
     _check_types(request, lists=verb in ("list", "watch"))
     name = parts[1] if len(parts) > 1 else ""
-    if verb == "list" and request.flag("watch"):
+    if verb == "list" and "watch" in verbs and request.flag("watch"):
         verb = "watch"
-    if verb not in verbs:
-        raise failures.verb_not_supported("watch", parts[0], group.name)
     if watching and name:
         request, name = _watching_one(request, name), ""
     subresource = parts[2] if len(parts) > 2 else ""

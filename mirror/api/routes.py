@@ -42,7 +42,7 @@ def _streams(cluster: Cluster) -> Route:
         {"get": streams.get, "update": streams.update, "patch": streams.patch, "delete": streams.delete},
         {
             "layers": {"get": LayersResource(cluster).get},
-            "secrets": {"get": StreamSecretResource(cluster.secrets).get},
+            "secrets": {"get": StreamSecretResource(cluster).get},
             "status": {"get": streams.get_status, "update": streams.update_status, "patch": streams.patch_status},
         },
     )

@@ -14,7 +14,7 @@ from mirror.api.decoding import API_VERSION
 from mirror.api.deletion import delete_options
 from mirror.api.field_selectors import SelectableFields
 from mirror.api.fields import FieldError
-from mirror.api.list_options import list_options
+from mirror.api.list_options import unwatched_options
 from mirror.api.managed_fields import FieldManager
 from mirror.api.metadata import common_errors
 from mirror.api.patching import Patch
@@ -52,8 +52,8 @@ class TagResource(ABC, Generic[T]):
         """One tag."""
 
     async def list(self, call: Call) -> Reply:
-        """The tags of a namespace or of all, without their images."""
-        options = list_options(call.request, self._selectable)
+        """The tags of a namespace or of all, without their images. They cannot be watched."""
+        options = unwatched_options(call.request, self._selectable, self._kind)
         # The selectors are for the streams first, then for their tags: no name can be that of both.
         streams, _ = await self._collection.select(call.namespace, options)
         items = [

@@ -24,11 +24,12 @@ from mirror.api.around.rules import (
 )
 from mirror.api.authorization import Authorizer
 from mirror.api.cluster import Cluster
+from mirror.api.collections import Collection
 from mirror.api.field_selectors import SelectableFields, unsupported
 from mirror.api.groups import ApiGroup, Resource
-from mirror.api.objects import IMAGE_STREAMS
+from mirror.api.objects import IMAGE_STREAMS, Objects
 from mirror.api.resource_kinds import ResourceKind, T
-from mirror.api.routing import Route
+from mirror.api.routing import Call, Reply, Route, Verbs
 from mirror.api.settings import CLUSTER, SECRETS
 from mirror.api.stream_secrets import SECRET_FIELDS
 from mirror.config import ClusterConfig
@@ -50,6 +51,7 @@ from mirror.v1.clusterconfig import (
 from mirror.v1.meta import ObjectMeta
 from mirror.v1.namespace import Namespace, NamespaceList, Project, ProjectList, ProjectRequest
 from mirror.v1.secret import Secret, SecretList
+from mirror.v1.service import Service, ServiceList
 
 CONFIG: Final = "config.openshift.io"
 OPERATOR: Final = "operator.openshift.io"
@@ -62,6 +64,7 @@ def _no_defaults(item: T) -> None:
 
 
 _SECRETS: Final = ResourceKind("Secret", "secrets", Secret, complete_secret, api_version="v1", package="core")
+_SERVICES: Final = ResourceKind("Service", "services", Service, _no_defaults, api_version="v1", package="core")
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,16 +107,38 @@ def _core(cluster: Cluster, namespaces: NamespaceResource) -> ApiGroup:
     return ApiGroup(
         "",
         "v1",
-        {"namespaces": namespaces.route(), "secrets": secrets.route()},
+        {"namespaces": namespaces.route(), "secrets": secrets.route(), "services": _services(cluster)},
         {
             "namespaces": Resource("Namespace", "namespace", ("ns",), stored=True, printer=printers.NAMESPACES),
             "secrets": Resource("Secret", "secret", stored=True, printer=printers.SECRETS),
+            "services": Resource(
+                "Service", "service", ("svc",), categories=("all",), stored=True, printer=printers.SERVICES
+            ),
         },
         "core",
-        {"Namespace": Namespace, "NamespaceList": NamespaceList, "Secret": Secret, "SecretList": SecretList},
+        {
+            "Namespace": Namespace,
+            "NamespaceList": NamespaceList,
+            "Secret": Secret,
+            "SecretList": SecretList,
+            "Service": Service,
+            "ServiceList": ServiceList,
+        },
         "io.k8s.api.core.v1",
         protobuf=True,
     )
+
+
+def _services(cluster: Cluster) -> Route:
+    """Services can be looked for, as ``cluster-info`` does, and are not there: nothing runs in this cluster."""
+    objects = Objects(cluster.store, "services", Service, "")
+    services = Collection(objects, _SERVICES, ServiceList, cluster.timing)
+
+    async def get(call: Call) -> Reply:
+        return Reply(await objects.get(call.namespace, call.name))
+
+    reading: Verbs = {"list": services.list, "watch": services.watch}
+    return Route(True, reading, reading, {"get": get})
 
 
 def _custom(

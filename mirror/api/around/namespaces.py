@@ -17,6 +17,7 @@ from mirror.api.decoding import decode_body
 from mirror.api.deletion import delete_options
 from mirror.api.failures import ApiFailure
 from mirror.api.field_selectors import SelectableFields, unsupported
+from mirror.api.list_options import unwatched_options
 from mirror.api.resource_kinds import ResourceKind, T
 from mirror.api.routing import Call, Reply, Route, WatchEvent
 from mirror.store import Missing
@@ -155,7 +156,7 @@ class ProjectResource:
 
     async def requests(self, call: Call) -> Reply:
         """Whether the user may ask for projects: yes."""
-        del call
+        unwatched_options(call.request, SelectableFields[ProjectRequest](namespaced=False), _REQUESTS)
         return Reply(failures.success())
 
     async def request(self, call: Call) -> Reply:

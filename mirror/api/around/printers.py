@@ -26,6 +26,10 @@ def _secret_cells(item: Secret, now: datetime) -> list[Any]:
     return [item.metadata.name, item.type, len(item.data or {}), age(item.metadata.creationTimestamp, now)]
 
 
+def _service_cells(item: ApiObject, now: datetime) -> list[Any]:
+    return [item.metadata.name, *("<none>",) * 4, age(item.metadata.creationTimestamp, now)]
+
+
 def _custom_cells(item: ApiObject, now: datetime) -> list[Any]:
     return [item.metadata.name, age(item.metadata.creationTimestamp, now)]
 
@@ -43,5 +47,16 @@ SECRETS: Final = Printer(
         AGE,
     ],
     _secret_cells,
+)
+SERVICES: Final = Printer(
+    [
+        NAME,
+        column("Type", "How the service is exposed."),
+        column("Cluster-IP", "The address of the service within the cluster."),
+        column("External-IP", "The addresses of the service outside of the cluster."),
+        column("Port(s)", "The ports of the service."),
+        AGE,
+    ],
+    _service_cells,
 )
 CUSTOM: Final = Printer([NAME, column("Age", AGE.description, type_="date")], _custom_cells)

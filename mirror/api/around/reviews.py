@@ -9,7 +9,7 @@ from mirror.api import failures
 from mirror.api.authorization import Authorizer, refusal
 from mirror.api.decoding import decode_body
 from mirror.api.groups import ApiGroup, Resource
-from mirror.api.messages import ADMIN_GROUP, AUTHENTICATED_GROUP
+from mirror.api.messages import User as Requester
 from mirror.api.requestinfo import RequestInfo
 from mirror.api.resource_kinds import ResourceKind, T
 from mirror.api.routing import Call, Reply, Route
@@ -137,17 +137,12 @@ class Reviews:
             raise failures.bad_request("no namespace on request")
         review.kind, review.apiVersion = _RULES.kind, _RULES.api_version
         review.metadata = ObjectMeta()
-        review.status = self._rules_of(call, review.spec.namespace)
+        review.status = self._rules_of(call.request.user, review.spec.namespace)
         return Reply(review, 201, tuple(body.warnings))
 
-    def _rules_of(self, call: Call, namespace: str) -> SubjectRulesReviewStatus:
-        user, rules = call.request.user, self._authorizer.rules
-        if ADMIN_GROUP in user.groups or (rules is None and AUTHENTICATED_GROUP in user.groups):
-            return SubjectRulesReviewStatus(
-                [ResourceRule(["*"], ["*"], ["*"])], [NonResourceRule(["*"], ["*"])], incomplete=False
-            )
-        mine = [rule for rule in rules or () if rule.holds_for(user)]
-        here = [rule for rule in mine if rule.resources and (not rule.namespaces or namespace in rule.namespaces)]
+    def _rules_of(self, user: Requester, namespace: str) -> SubjectRulesReviewStatus:
+        mine = self._authorizer.rules_of(user)
+        here = [rule for rule in mine if rule.resources and rule.holds_in(namespace)]
         return SubjectRulesReviewStatus(
             [ResourceRule(rule.verbs, rule.api_groups, rule.resources, rule.resource_names or None) for rule in here],
             [NonResourceRule(rule.verbs, rule.paths) for rule in mine if rule.paths],

@@ -71,6 +71,7 @@ REQUIRED: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
         "OwnerReference": ("apiVersion", "kind", "name", "uid"),
         "RepositoryImportSpec": ("from",),
         "SecretList": ("items",),
+        "ServiceList": ("items",),
         "ConfigMapReference": ("name",),
         "Mirrors": ("source",),
         "NamespaceList": ("items",),

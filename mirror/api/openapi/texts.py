@@ -9,6 +9,7 @@ from typing import Final
 TYPES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "SecretList": "Secrets.",
+        "ServiceList": "Services.",
         "NamespaceList": "Namespaces.",
         "NamespaceSpec": "What has to be done before a namespace goes.",
         "NamespaceStatus": "How a namespace is.",

@@ -186,6 +186,70 @@ async def test_stored_pull_secrets_are_used_and_shown() -> None:
     assert found["metadata"]["resourceVersion"]
 
 
+async def secrets_by_page(api: ApiCore, query: str) -> list[tuple[list[str], int | None]]:
+    """Pull secrets and how many secrets follow, page by page."""
+    path, pages, token = f"{GROUP}/namespaces/demo/imagestreams/any/secrets{query}", [], ""
+    while not pages or token:
+        status, found = await ask_json(api, "GET", f"{path}&continue={token}" if token else path)
+        assert status == 200, found
+        meta = found["metadata"]
+        pages.append(([item["metadata"]["name"] for item in found["items"]], meta.get("remainingItemCount")))
+        token = meta.get("continue", "")
+    return pages
+
+
+async def pull_secret(api: ApiCore, name: str) -> None:
+    body = {"metadata": {"name": name}, "type": JSON_TYPE, "stringData": {".dockerconfigjson": docker_config()}}
+    assert (await ask(api, "POST", SECRETS, body)).status == 201
+
+
+async def test_pull_secrets_page_by_page_are_those_of_the_pages_of_all_secrets() -> None:
+    api = await whole_api()
+    for name in "ace":
+        await pull_secret(api, name)
+    for name in "bd":
+        await ask(api, "POST", SECRETS, {"metadata": {"name": name}})
+    assert await secrets_by_page(api, "?limit=2") == [(["a"], 3), (["c"], 1), (["e"], None)]
+    assert await secrets_by_page(api, "?limit=1&fieldSelector=metadata.name%21%3Da") == [
+        ([], None),
+        (["c"], None),
+        ([], None),
+        (["e"], None),
+    ]
+    path = f"{GROUP}/namespaces/demo/imagestreams/any/secrets"
+    status, found = await ask_json(api, "GET", f"{path}?limit=1&continue=x")
+    assert (status, found["reason"]) == (400, "BadRequest")
+    _, first = await ask_json(api, "GET", f"{path}?limit=1")
+    await pull_secret(api, "aa")
+    _, rest = await ask_json(api, "GET", f"{path}?continue={first['metadata']['continue']}")
+    assert [item["metadata"]["name"] for item in rest["items"]] == ["c", "e"], "as of the version of the first page"
+
+
+async def test_configured_secrets_are_in_the_pages_too() -> None:
+    secrets = [
+        {"kind": "Secret", "metadata": {"name": name}, "type": JSON_TYPE, "stringData": {".dockerconfigjson": "{}"}}
+        for name in ("b", "d", "z")
+    ]
+    api = await whole_api(ClusterConfig(secrets=secrets))
+    assert await secrets_by_page(api, "?limit=2") == [(["b", "d"], 1), (["z"], None)]
+    for name in "ace":
+        await pull_secret(api, name)
+    everything = [(["a", "b"], 4), (["c", "d"], 2), (["e", "z"], None)]
+    assert await secrets_by_page(api, "?limit=2") == everything
+    assert await secrets_by_page(api, "?limit=10") == [(["a", "b", "c", "d", "e", "z"], None)]
+
+
+async def test_there_are_no_services() -> None:
+    api = await whole_api()
+    status, found = await ask_json(api, "GET", f"{CORE}/namespaces/kube-system/services?labelSelector=a%3Dtrue")
+    assert (status, found["kind"], found["items"]) == (200, "ServiceList", [])
+    status, found = await ask_json(api, "GET", f"{CORE}/services", accept=TABLE)
+    assert [column["name"] for column in found["columnDefinitions"]][:2] == ["Name", "Type"]
+    status, found = await ask_json(api, "GET", f"{CORE}/namespaces/demo/services/x")
+    assert (status, found["message"]) == (404, 'services "x" not found')
+    assert (await ask(api, "POST", f"{CORE}/namespaces/demo/services", {})).status == 405
+
+
 # The cluster's configuration
 
 
@@ -337,13 +401,16 @@ async def test_what_may_i_do_and_who_am_i() -> None:
     api = await whole_api(access=of_jane(READER))
     path = "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews"
     _, found = await ask_json(api, "POST", path, {"spec": {"namespace": "demo"}}, **JANE)
-    assert found["status"] == {
-        "resourceRules": [
-            {"verbs": ["get", "list"], "apiGroups": ["image.openshift.io", ""], "resources": ["imagestreams"]}
-        ],
-        "nonResourceRules": [],
-        "incomplete": False,
-    }
+    reviews, access = "authorization.k8s.io", ["selfsubjectaccessreviews", "selfsubjectrulesreviews"]
+    assert found["status"]["resourceRules"] == [
+        {"verbs": ["get", "list"], "apiGroups": ["image.openshift.io", ""], "resources": ["imagestreams"]},
+        {"verbs": ["create"], "apiGroups": [reviews], "resources": access},
+        {"verbs": ["create"], "apiGroups": ["authentication.k8s.io"], "resources": ["selfsubjectreviews"]},
+        {"verbs": ["get"], "apiGroups": ["user.openshift.io"], "resources": ["users"], "resourceNames": ["~"]},
+    ]
+    paths = {path for rule in found["status"]["nonResourceRules"] for path in rule["nonResourceURLs"]}
+    assert {"/version", "/apis/*", "/openapi/*"} < paths
+    assert found["status"]["incomplete"] is False
     _, found = await ask_json(api, "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", {}, **JANE)
     assert found["status"] == {"userInfo": {"username": "jane", "groups": ["team", "system:authenticated"]}}
     _, found = await ask_json(api, "GET", "/apis/user.openshift.io/v1/users/~", **JANE)

@@ -301,11 +301,36 @@ async def test_closing_the_store_ends_watches() -> None:
             405,
             'watch is not supported on resources of kind "imagestreamtags.image.openshift.io"',
         ),
+        (
+            f"{GROUP}/imagetags?watch=true&fieldSelector=metadata.name%3Da:b",
+            405,
+            'watch is not supported on resources of kind "imagetags.image.openshift.io"',
+        ),
+        # what is wrong with the options is found out first
+        (f"{GROUP}/imagestreamtags?watch=true&labelSelector=,", 400, None),
+        (f"{GROUP}/imagestreamtags?watch=true&timeoutSeconds=x", 400, None),
+        (f"{GROUP}/imagestreamtags?watch=true&resourceVersion=5&resourceVersionMatch=Exact", 422, None),
     ],
 )
-async def test_refused(target: str, status: int, message: str) -> None:
+async def test_refused(target: str, status: int, message: str | None) -> None:
     found = await ask_json(new_api(), "GET", target)
-    assert (found[0], found[1]["message"]) == (status, message)
+    assert (found[0], found[1]["message"]) == (status, message or found[1]["message"])
+
+
+async def test_watches_without_a_time_last_between_half_an_hour_and_an_hour() -> None:
+    async def lasted() -> list[float]:
+        timing = InstantTiming()
+        api, found = new_api(timing=timing), []
+        for target in (STREAMS, STREAMS, f"{GROUP}/images"):
+            start = timing.now()
+            await watched(api, f"{target}?watch=1")
+            found.append(timing.now() - start)
+        return found
+
+    times = await lasted()
+    assert all(1800 <= time < 3600 for time in times)
+    assert len(set(times)) == len(times), "not all at the same moment"
+    assert await lasted() == times, "and another time the same"
 
 
 async def test_other_resources_are_watched_too(store: Store) -> None:
