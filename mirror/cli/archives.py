@@ -10,7 +10,8 @@ import typer
 from mirror.cli.notes import note
 from mirror.cli.options import DataOption, MetadataOnlyOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table
-from mirror.cli.progress import progress, size_text
+from mirror.cli.progress import progress
+from mirror.cli.sizes import size_text
 
 
 def archive(

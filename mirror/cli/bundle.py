@@ -12,8 +12,8 @@ import typer
 from mirror.cli.notes import note
 from mirror.cli.options import DataOption, DryRunOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table, printable
-from mirror.cli.progress import progress, size_text
-from mirror.cli.sizes import parse_size
+from mirror.cli.progress import progress
+from mirror.cli.sizes import parse_size, size_text
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey

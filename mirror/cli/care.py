@@ -12,8 +12,9 @@ from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
 from mirror.cli.options import DataOption, DryRunOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
-from mirror.cli.progress import progress, size_text
+from mirror.cli.progress import progress
 from mirror.cli.remote_options import RemoteOptions, network, registries
+from mirror.cli.sizes import size_text
 
 if TYPE_CHECKING:
     from mirror.seed.registry_source import RegistrySource

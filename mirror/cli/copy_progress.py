@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from mirror.cli.notes import note
+from mirror.cli.notes import is_quiet, note
 from mirror.cli.output import printable
+from mirror.cli.sizes import size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -17,16 +18,6 @@ if TYPE_CHECKING:
     from mirror.seed.outcome import ImageResult, Progress
 
 _MOST_BARS = 12
-
-
-def size_text(count: int) -> str:
-    """A number of bytes for people."""
-    value, unit = float(count), "B"
-    for larger in ("kB", "MB", "GB", "TB"):
-        if value < 1000:
-            break
-        value, unit = value / 1000, larger
-    return f"{count} B" if unit == "B" else f"{value:.1f} {unit}"
 
 
 def line_of(result: ImageResult) -> str:
@@ -104,7 +95,7 @@ class Shown:
 @contextmanager
 def copy_progress() -> Iterator[Progress]:
     """Shows how a run goes on, on standard error."""
-    if not sys.stderr.isatty():
+    if is_quiet() or not sys.stderr.isatty():
         yield Lines()
         return
     from rich.console import Console

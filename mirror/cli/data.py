@@ -12,7 +12,8 @@ from mirror.cli.care import gc, rm, tag, verify
 from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table
-from mirror.cli.progress import progress, size_text
+from mirror.cli.progress import progress
+from mirror.cli.sizes import size_text
 
 if TYPE_CHECKING:
     from mirror.seed.listing import Description, PlatformEntry

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,24 +12,14 @@ import typer
 from mirror.cli.live_options import LiveOptions
 from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
-from mirror.cli.options import NowOption
 from mirror.cli.output import Format, print_document, print_table, printable
-from mirror.cli.preflight_reports import (
-    HtmlOption,
-    ImageSetOption,
-    JunitOption,
-    ReportFiles,
-    ReportFormat,
-    ReportFormatOption,
-    SarifOption,
-    write_reports,
-)
+from mirror.cli.preflight_question import QuestionOptions
+from mirror.cli.preflight_reports import ReportFiles, ReportFormat, ReportFormatOption, write_reports
 
 if TYPE_CHECKING:
     from mirror.preflight.comparing import Changes
     from mirror.preflight.explaining import Explanation
     from mirror.preflight.report import Report, TagResult
-    from mirror.preflight.running import Question
     from mirror.streams import Found
 
 
@@ -43,22 +32,8 @@ def preflight(
             help="Image streams and ImageStreamImports: files, directories, lists; - is standard input.",
         ),
     ] = None,
-    policy: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE",
-            help="The cluster's policy: a policy file, or mirror sets, image config, pull secrets, authorities. "
-            "Several make one policy.",
-        ),
-    ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", metavar="TREE", help="What the registries hold: this fixture tree.")
-    ] = None,
-    against: Annotated[
-        list[str] | None,
-        typer.Option(metavar="HOST=URL", help="Ask this real registry for HOST; other hosts do not exist."),
-    ] = None,
     *,
+    asked: QuestionOptions,
     cluster: LiveOptions,
     namespace: Annotated[
         str,
@@ -69,38 +44,12 @@ def preflight(
     explain: Annotated[
         str | None, typer.Option(metavar="TAG", help="Explain one tag, [NAMESPACE/]STREAM:TAG, and nothing else.")
     ] = None,
-    node_arch: Annotated[
-        list[str] | None, typer.Option(metavar="ARCH", help="Architecture of nodes, such as arm64; once for each.")
-    ] = None,
-    without_source: Annotated[
-        list[str] | None, typer.Option(metavar="HOST", help="What if this registry were gone; once for each.")
-    ] = None,
-    add_policy: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FILE", help="What if this were applied, too; it replaces what it names."),
-    ] = None,
     compare: Annotated[
         Path | None,
         typer.Option(metavar="BEFORE.json", help="Show what changes since this report; exit code 1 if it gets worse."),
     ] = None,
-    cache: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Keep answers by digest here; the next run only checks them.")
-    ] = None,
-    fail_fast: Annotated[
-        bool, typer.Option("--fail-fast", help="Stop at the first stream with a tag that fails.")
-    ] = False,
-    concurrency: Annotated[
-        int, typer.Option(min=1, max=1024, metavar="N", help="Streams at once; the report never depends on it.")
-    ] = 16,
-    per_host: Annotated[
-        int, typer.Option("--per-host", min=1, max=256, metavar="N", help="Requests to one real registry at once.")
-    ] = 8,
-    now: NowOption = None,
     output: ReportFormatOption = ReportFormat.TABLE,
-    html: HtmlOption = None,
-    junit: JunitOption = None,
-    sarif: SarifOption = None,
-    image_set: ImageSetOption = None,
+    files: ReportFiles,
 ) -> None:
     """Says of every tag whether the cluster will import it, from which mirror, or why not and what to do about it.
 
@@ -113,7 +62,7 @@ def preflight(
     from mirror.preflight.explaining import explain as explained
     from mirror.preflight.running import answer
 
-    if (data is None) == (not against):
+    if (asked.data is None) == (not asked.against):
         raise InputError("give either --data TREE or --against HOST=URL: what the registries hold")
     if not streams and not cluster.is_wanted:
         raise InputError("nothing to check: name image streams, or a cluster with --live or --kubeconfig")
@@ -122,27 +71,14 @@ def preflight(
     if cluster.is_wanted:
         found += _live(cluster, namespace)
     _check_found(found)
-    question = _question(
-        found,
-        policy,
-        add_policy,
-        data,
-        against,
-        without_source,
-        node_arch,
-        cache,
-        concurrency,
-        per_host,
-        now,
-        fail_fast,
-    )
+    question = asked.about(found)
     if explain is not None:
-        _show_explanation(run(explained(question(), explain), sockets=data is None), output)
+        _show_explanation(run(explained(question(), explain), sockets=asked.data is None), output)
         return
     del found  # the question has them, and lets go of them
     with progress("image streams") as tell:
-        report = run(answer(question(), tell), sockets=data is None)
-    write_reports(report, ReportFiles(html, junit, sarif, image_set))
+        report = run(answer(question(), tell), sockets=asked.data is None)
+    write_reports(report, files)
     if earlier is None:
         show(report, output)
         if report.summary.fails:
@@ -188,50 +124,6 @@ def _check_found(found: list[Found]) -> None:
     if not any(map(has_tags, found)):
         names = f"{found[0].source}: " if len({one.source for one in found}) == 1 else ""
         raise InputError(f"{names}nothing to check: no image stream has tags; expected spec.tags that follow images")
-
-
-def _question(
-    found: list[Found],
-    policy: list[str] | None,
-    add_policy: list[str] | None,
-    data: str | None,
-    against: list[str] | None,
-    without_source: list[str] | None,
-    node_arch: list[str] | None,
-    cache: Path | None,
-    concurrency: int,
-    per_host: int,
-    now: str | None,
-    fail_fast: bool,
-) -> Callable[[], Question]:
-    """What is asked, checked now; connections are made when it is called, in the loop that uses them."""
-    from mirror.clock import SystemClock
-    from mirror.preflight.cache import AnswerCache
-    from mirror.preflight.content import of_registries, of_tree, parse_against
-    from mirror.preflight.policy import read_policy
-    from mirror.preflight.running import Question
-    from mirror.session import clock_of, fixed_time
-
-    rules = read_policy(policy or [], add_policy or [])
-    gone = without_source or []
-    clock = SystemClock() if data is None else clock_of(fixed_time(now), live=False)[0]
-    places = dict(map(parse_against, against or []))
-    answers = None if cache is None else AnswerCache(cache)
-    if data is not None:
-        content = of_tree(data, rules.config.hosts, gone, clock)
-    else:
-        content = of_registries(places, gone, rules.ca, per_host=per_host)
-    return lambda: Question(
-        found,
-        rules,
-        content,
-        clock,
-        tree=data,
-        architectures=node_arch or [],
-        concurrency=concurrency,
-        fail_fast=fail_fast,
-        cache=answers,
-    )
 
 
 # Output

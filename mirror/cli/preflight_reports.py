@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NamedTuple
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,22 +28,21 @@ ReportFormatOption = Annotated[
     ReportFormat,
     typer.Option("--output", "-o", help="How to print the report; pullspecs: only what to mirror, for seed copy."),
 ]
-HtmlOption = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page for any browser.")]
-JunitOption = Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit XML report.")]
-SarifOption = Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF log.")]
-ImageSetOption = Annotated[
-    Path | None,
-    typer.Option("--image-set", metavar="FILE", help="Write an ImageSetConfiguration for oc-mirror: what to mirror."),
-]
 
 
-class ReportFiles(NamedTuple):
+@dataclass(frozen=True, kw_only=True)
+class ReportFiles:
     """Which files are wanted."""
 
-    html: Path | None = None
-    junit: Path | None = None
-    sarif: Path | None = None
-    image_set: Path | None = None
+    html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page for any browser.")] = None
+    junit: Annotated[Path | None, typer.Option("--junit", metavar="FILE", help="Write a JUnit XML report.")] = None
+    sarif: Annotated[Path | None, typer.Option("--sarif", metavar="FILE", help="Write a SARIF log.")] = None
+    image_set: Annotated[
+        Path | None,
+        typer.Option(
+            "--image-set", metavar="FILE", help="Write an ImageSetConfiguration for oc-mirror: what to mirror."
+        ),
+    ] = None
 
 
 def write_reports(report: Report, wanted: ReportFiles) -> None:

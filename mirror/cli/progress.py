@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from mirror.cli.notes import is_quiet, note
+from mirror.cli.sizes import size_text
 
 Progress = Callable[[int, int], None]
 """Is told how much of how much is done."""
@@ -61,15 +62,3 @@ def _lines(what: str, *, in_bytes: bool) -> Progress:
             note(f"{what}: {amounts}")
 
     return tell
-
-
-def size_text(count: int) -> str:
-    """A number of bytes for people, in binary units: ``1.5 GiB``."""
-    if abs(count) < 1024:
-        return f"{count} B"
-    size = float(count)
-    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
-        size /= 1024
-        if abs(size) < 1024 or unit == "PiB":
-            break
-    return f"{size:.1f} {unit}"

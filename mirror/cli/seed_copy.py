@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.copy_progress import copy_progress, line_of, size_text
+from mirror.cli.copy_progress import copy_progress, line_of
 from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
 from mirror.cli.options import DataOption, MetadataOnlyOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 from mirror.cli.remote_options import TransferOptions, network, registries
+from mirror.cli.sizes import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

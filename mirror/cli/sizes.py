@@ -1,4 +1,4 @@
-"""Sizes as people write them."""
+"""Sizes as people write and read them."""
 
 from __future__ import annotations
 
@@ -23,3 +23,15 @@ def parse_size(option: str, text: str) -> int:
         raise InputError(f"{option}: {text!r}: expected a size such as 4GiB, 650MB or 1000000")
     unit = 1000 if found[3] in {"B", "b"} and found[2] else 1024
     return int(Decimal(found[1]) * unit ** _POWERS[found[2].lower()])
+
+
+def size_text(count: int) -> str:
+    """A number of bytes for people, in binary units: ``1.5 GiB``."""
+    if abs(count) < 1024:
+        return f"{count} B"
+    size = float(count)
+    for unit in ("KiB", "MiB", "GiB", "TiB", "PiB"):
+        size /= 1024
+        if abs(size) < 1024 or unit == "PiB":
+            break
+    return f"{size:.1f} {unit}"
