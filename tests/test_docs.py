@@ -27,7 +27,9 @@ from typing import Any, NamedTuple
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
+from support import forking
 from support.command import served_registry
+from support.forked import server
 from typer.main import get_command
 
 from fake_registry.fixtures import Tree
@@ -68,7 +70,6 @@ class Example(NamedTuple):
             env=environment | more,
             capture_output=True,
             text=True,
-            timeout=60,
         )
         assert (done.returncode, "Traceback" in done.stderr) == (0, False), (
             f"{self.command}: {done.stdout}{done.stderr}"
@@ -104,11 +105,16 @@ def sandbox(tmp_path: Path) -> Path:
     """A directory with the data of the project, and an ``ismirror`` of this interpreter in ``bin``."""
     for name in ("data", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
-    command = tmp_path / "bin" / "ismirror"
-    command.parent.mkdir()
-    command.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mirror.cli.main "$@"\n')
-    command.chmod(0o755)
+    (tmp_path / "bin").mkdir()
+    install(tmp_path, f'"{sys.executable}" -I -S "{forking.__file__}" "{server()}"')
     return tmp_path
+
+
+def install(sandbox: Path, program: str) -> None:
+    """Makes a program the ``ismirror`` of a sandbox."""
+    command = sandbox / "bin" / "ismirror"
+    command.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    command.chmod(0o755)
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=one.where) for one in examples() if not one.side])
@@ -172,9 +178,7 @@ def test_python_examples(page: Path, sandbox: Path) -> None:
         commands.append([*strict, "-m", "pytest", "-p", "no:cacheprovider", "--rootdir=.", *options, *tests])
     for command in commands:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
-        done = subprocess.run(
-            command, check=False, cwd=sandbox, env=environment, capture_output=True, text=True, timeout=60
-        )
+        done = subprocess.run(command, check=False, cwd=sandbox, env=environment, capture_output=True, text=True)
         assert done.returncode == 0, f"{command[-1]}: {done.stdout}{done.stderr}"
 
 
@@ -236,6 +240,7 @@ def test_every_option_of_every_command_has_its_page() -> None:
 
 
 def test_make_run_runs(sandbox: Path) -> None:
+    install(sandbox, f'"{sys.executable}" -m mirror.cli.main')  # it is stopped by a signal
     environment = os.environ | {"PATH": f"{sandbox / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["sh", "data/run.sh", "out"],
@@ -243,7 +248,6 @@ def test_make_run_runs(sandbox: Path) -> None:
         env=environment,
         capture_output=True,
         text=True,
-        timeout=110,
         check=False,
     )
     assert done.returncode == 0, done.stderr

@@ -13,7 +13,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, NamedTuple
 
-from support.forked import Forked, begin, line, server
+from support.forked import Forked, server
+from support.forking import begin, line
 
 ROOT = Path(__file__).resolve().parents[2]
 TREE = str(ROOT / "tests" / "vectors" / "tree")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import atexit
-import json
 import os
 import shutil
 import signal
@@ -17,6 +16,8 @@ from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
+
+from support.forking import begin, line
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -42,32 +43,6 @@ def server() -> str:
     assert process.stdout is not None
     assert process.stdout.readline() == b"ready\n"
     return path
-
-
-def begin(
-    path: str, arguments: Sequence[str], environment: Mapping[str, str], cwd: str, streams: Sequence[int]
-) -> tuple[socket.socket, int]:
-    """Has a process forked with these standard streams. The connection tells how it ended; closed before, it kills."""
-    request = json.dumps({"arguments": list(arguments), "environment": dict(environment), "cwd": cwd}).encode()
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(path)
-        socket.send_fds(connection, [len(request).to_bytes(4)], streams)
-        connection.sendall(request)
-        return connection, int(line(connection))
-    except BaseException:
-        connection.close()
-        raise
-
-
-def line(connection: socket.socket) -> bytes:
-    """The next line."""
-    data = b""
-    while not data.endswith(b"\n"):
-        piece = connection.recv(1)
-        assert piece, "the process that others are forked from has ended"
-        data += piece
-    return data
 
 
 class Forked:
