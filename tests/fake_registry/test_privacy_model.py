@@ -143,4 +143,4 @@ class Attack(RuleBasedStateMachine):
 
 
 TestAttack = Attack.TestCase
-TestAttack.settings = settings(max_examples=40, stateful_step_count=15, deadline=None)
+TestAttack.settings = settings(max_examples=20, stateful_step_count=15, deadline=None)

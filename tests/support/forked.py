@@ -20,6 +20,8 @@ from typing import IO, Self
 from support.forking import begin, line
 
 ROOT = Path(__file__).resolve().parents[2]
+HASH_SEED = "0"
+"""Of all these processes: what they print is the same in every run, even where it should not be."""
 
 
 @cache
@@ -32,7 +34,7 @@ def server() -> str:
         [sys.executable, str(Path(__file__).with_name("command_server.py")), path],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        env=os.environ | {"PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
+        env=os.environ | {"PYTHONHASHSEED": HASH_SEED, "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests'}"},
     )
 
     def end() -> None:

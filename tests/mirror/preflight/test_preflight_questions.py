@@ -262,10 +262,8 @@ def test_the_report_does_not_depend_on_concurrency_or_hash_seed(tree: Path, tmp_
     with served_registry(tree) as served:
         options = ["--policy", str(served.ca), "--against", f"quay.io=https://{served.address}", "-o", "json"]
         runs = {
-            ismirror(
-                "preflight", file, *options, "--concurrency", number, environment={"PYTHONHASHSEED": number}
-            ).stdout
-            for number in ("1", "7", "64")
+            ismirror("preflight", file, *options, "--concurrency", number, environment={"PYTHONHASHSEED": seed}).stdout
+            for number, seed in (("1", "0"), ("7", "0"), ("64", "7"))
         }
     assert len(runs) == 1
     report = json.loads(runs.pop())
