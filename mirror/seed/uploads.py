@@ -1,4 +1,4 @@
-"""Blobs on their way out of a tree, piece by piece, and from their beginning when a try fails."""
+"""Blobs on their way out of a tree, piece by piece, and again from where a try that failed got to."""
 
 from __future__ import annotations
 
@@ -38,16 +38,16 @@ class Upload:
         if self._shown:
             self._progress.ended(self._digest)
 
-    async def pieces(self) -> AsyncIterator[bytes]:
-        """The content, from the beginning.
+    async def pieces(self, start: int, stop: int) -> AsyncIterator[bytes]:
+        """The content from one byte on and up to another.
 
         Raises:
             TreeError: it cannot be read.
         """
-        self._tell(-self._sent)
-        for offset in range(0, self._file.size, _CHUNK):
+        self._tell(start - self._sent)
+        for offset in range(start, stop, _CHUNK):
             with _reading(self._file.path):
-                piece = await asyncio.to_thread(os.pread, self._handle, _CHUNK, offset)
+                piece = await asyncio.to_thread(os.pread, self._handle, min(_CHUNK, stop - offset), offset)
             yield piece
             self._tell(len(piece))
 

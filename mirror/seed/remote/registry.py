@@ -68,6 +68,8 @@ class Registry:
         self.offers_signatures = False
         """Whether an answer said that it has the signatures extension."""
         self.insecure = insecure
+        self.takes_chunks = True
+        """Whether blobs may be uploaded in chunks, as far as is known."""
         self._network = network
         self._clock = clock or SystemClock()
         self._patience = patience or Patience()

@@ -5,9 +5,7 @@ Source: OCI distribution specification 1.1.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable, Callable
 from typing import Final, NamedTuple, Protocol
-from urllib.parse import quote
 
 import msgspec
 from aiohttp import ClientResponse
@@ -34,6 +32,7 @@ from fake_registry.oci import (
 from fake_registry.simple_signing import Signature, decode_signatures
 from mirror.seed.archives.contents import guessed_media_type
 from mirror.seed.remote.authorizing import pull, push
+from mirror.seed.remote.blob_upload import BlobUpload, Content
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.registry import Access, Registry, read_bounded
@@ -335,40 +334,13 @@ class Repository:
 
         return await self.registry.patiently(work)
 
-    async def push_blob(
-        self, descriptor: Descriptor, content: Callable[[], AsyncIterable[bytes]], source: str = ""
-    ) -> bool:
+    async def push_blob(self, descriptor: Descriptor, content: Content, source: str = "") -> bool:
         """Uploads a blob, or mounts it from another repository if that works; returns whether it was mounted.
 
         Raises:
             RemoteError: the registry does not take it.
         """
-        return await self.registry.patiently(lambda: self._push_blob(descriptor, content, source))
-
-    async def _push_blob(
-        self, descriptor: Descriptor, content: Callable[[], AsyncIterable[bytes]], source: str
-    ) -> bool:
-        access = Access(push(self.name, source), self.login)
-        digest = quote(descriptor.digest, safe=":")
-        query = f"?mount={digest}&from={quote(source, safe='')}" if source else ""
-        path = f"/v2/{self.name}/blobs/uploads/{query}"
-        ok = frozenset({201, 202})
-        headers = {"Content-Length": "0"}
-        async with self.registry.exchange("POST", path, access, headers=headers, body=b"", ok=ok) as response:
-            if response.status == 201:
-                return True
-            location = response.headers.get("Location", "")
-            try:
-                url = str(response.url.join(URL(location, encoded=True)))
-            except ValueError:
-                location = ""
-        if not location:
-            raise RemoteError(f"{self}: an upload without a place to go on")
-        url += f"{'&' if '?' in url else '?'}digest={digest}"
-        headers = {"Content-Length": str(descriptor.size), "Content-Type": "application/octet-stream"}
-        ok = frozenset({201, 204})
-        async with self.registry.exchange("PUT", url, self._write, headers=headers, body=content, ok=ok):
-            return False
+        return await BlobUpload(self.registry, self.name, self.login, descriptor, content, source).run()
 
     async def push_manifest(self, reference: str, descriptor: Descriptor, data: bytes) -> bool:
         """Puts a manifest under a tag or its digest; returns whether the registry lists it with what it refers to.

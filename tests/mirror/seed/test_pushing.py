@@ -18,12 +18,14 @@ from mirror.errors import InputError
 from mirror.importer.registries import RegistriesConfig, mirror_sets_of
 from mirror.reference import parse_normalized_named
 from mirror.seed.mirror_sets import mirror_sets
+from mirror.seed.remote import blob_upload
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.patience import Patience
 from mirror.seed.targets import parse_target, shipments
 
 TARGET = "mirror.example.com:5000"
 LARGE = bytes(range(256)) * 12_000
+RESET = FaultAction(reset=0)
 
 
 @pytest.fixture
@@ -195,6 +197,52 @@ async def test_faults_are_overcome(origin: Tree, tmp_path: Path, action: FaultAc
             assert not [time for time in times if wait < time < wait + 7]
         assert sum(account.fired for account in registry.core.faults) == 15
     assert tags(target, "team/app") == tags(origin, "team/app", HOST)
+    assert [str(one) for one in verify(target)] == []
+
+
+@pytest.mark.parametrize(
+    ("faults", "chunks", "begun"),
+    [
+        ([], 4, 1),
+        # the chunk is there, and nobody was told
+        ([Fault(match=FaultMatch(method="PATCH", nth=2), action=FaultAction(reset=0))], 4, 1),
+        # it is not
+        ([Fault(match=FaultMatch(method="PATCH", nth=[2, 4]), action=FaultAction(reset="before"))], 6, 1),
+        ([Fault(match=FaultMatch(method="PATCH", nth=[1, 3]), action=FaultAction(status=503))], 6, 1),
+        # the upload itself is gone
+        (
+            [
+                Fault(match=FaultMatch(method="PATCH", nth=3), action=FaultAction(reset="before")),
+                Fault(match=FaultMatch(method="GET", kind="upload"), action=FaultAction(status=404)),
+            ],
+            3 + 4,
+            2,
+        ),
+        # all of it was taken, and nobody was told
+        (
+            [
+                Fault(match=FaultMatch(method="PUT", kind="upload", digest=compute_digest(LARGE)), action=RESET),
+            ],
+            4,
+            1,
+        ),
+        # chunks are not known there
+        ([Fault(match=FaultMatch(method="PATCH"), action=FaultAction(status=405))], 1, 2),
+    ],
+    ids=["no fault", "reset after", "reset before", "503", "gone", "told nothing at the end", "no chunks"],
+)
+async def test_large_blobs_go_on_where_they_were(
+    faults: list[Fault], chunks: int, begun: int, origin: Tree, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_upload, "CHUNK", 1_000_000)
+    target = empty(tmp_path)
+    put_image(origin, "large", "1", b"{}", [LARGE])
+    async with upstream(target, hosts={TARGET: Host(faults=faults)}) as registry:
+        summary = await registry.push(origin, TARGET, f"{HOST}/large:1", concurrency=1)
+        assert [one.reason for one in summary.images if one.reason] == []
+        assert asked(registry)["PATCH", "upload"] == chunks
+        assert asked(registry)["POST", "upload"] == begun + 1  # and one for the config
+    assert tags(target, "large") == tags(origin, "large", HOST)
     assert [str(one) for one in verify(target)] == []
 
 
