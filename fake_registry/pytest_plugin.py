@@ -13,15 +13,17 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from fake_registry.testing.failure_report import FailureReport, check_options, marked_options
+
 if TYPE_CHECKING:
     from fake_registry.testing.registry import FakeRegistry
 
 OPTIONS: Final = ("tree", "hosts", "faults", "copy", "read_only", "require_references", "clock")
 """What a marker may say: the parameters of `FakeRegistry`."""
 
-_OWN: Final = pytest.StashKey["FakeRegistry"]()
-_SHARED: Final = pytest.StashKey["FakeRegistry"]()
-_ASKED_BEFORE: Final = pytest.StashKey[int]()
+_REPORT: Final = FailureReport["FakeRegistry"](
+    "fake_registry", lambda registry: registry.journal.total, lambda registry, since: registry.listing(since=since)
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,11 +45,9 @@ def fake_registry_options() -> dict[str, Any]:
 @pytest.fixture
 def fake_registry(request: pytest.FixtureRequest, fake_registry_options: dict[str, Any]) -> Iterator[FakeRegistry]:
     """A `FakeRegistry` for one test, as its marker ``registry`` says."""
-    options = dict(fake_registry_options)
-    for marker in reversed(list(request.node.iter_markers("registry"))):
-        options |= _said(marker)
+    options = marked_options(request.node, "registry", fake_registry_options, _said)
     with _made(request.config, options) as registry:
-        request.node.stash[_OWN] = registry
+        _REPORT.has(request.node, registry)
         yield registry
 
 
@@ -56,31 +56,21 @@ def fake_registry_session(
     request: pytest.FixtureRequest, fake_registry_options: dict[str, Any]
 ) -> Iterator[FakeRegistry]:
     """A `FakeRegistry` for all tests of a process; `FakeRegistry.reset` brings it back to where it began."""
-    with _made(request.config, fake_registry_options) as registry:
-        request.config.stash[_SHARED] = registry
+    with _made(request.config, fake_registry_options) as registry, _REPORT.shares(request.config, registry):
         yield registry
-        del request.config.stash[_SHARED]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Remembers what the registry of the session was asked before this test."""
-    shared = item.config.stash.get(_SHARED, None)
-    item.stash[_ASKED_BEFORE] = 0 if shared is None else shared.journal.total
+    _REPORT.begin(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Shows what the registries of a failed test were asked."""
     report = yield
-    if report.failed:
-        own = item.stash.get(_OWN, None)
-        if own is not None:
-            report.sections.append(("fake_registry", own.listing()))
-        shared = item.config.stash.get(_SHARED, None)
-        asked_before = item.stash.get(_ASKED_BEFORE, 0)
-        if shared is not None and shared.journal.total > asked_before:
-            report.sections.append(("fake_registry_session", shared.listing(since=asked_before)))
+    _REPORT.complete(item, report)
     return report
 
 
@@ -98,11 +88,7 @@ def _made(config: pytest.Config, options: dict[str, Any]) -> FakeRegistry:
     from fake_registry.errors import UsageError  # noqa: PLC0415
     from fake_registry.testing.registry import FakeRegistry  # noqa: PLC0415
 
-    unknown = ", ".join(map(str, options.keys() - OPTIONS))
-    if unknown:
-        pytest.fail(
-            f"pytest.mark.registry and fake_registry_options know {', '.join(OPTIONS)}; not {unknown}", pytrace=False
-        )
+    check_options(options, OPTIONS, "pytest.mark.registry and fake_registry_options")
     tree = options.get("tree")
     if isinstance(tree, str | Path):
         options = {**options, "tree": config.rootpath / tree}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import pytest
 
+from fake_registry.testing.failure_report import FailureReport, check_options, marked_options
+
 if TYPE_CHECKING:
     from fake_registry import FakeRegistry
     from mirror.testing.image_api import ImageApi
@@ -30,9 +32,9 @@ OPTIONS: Final = (
 )
 """What a marker may say: the parameters of `ImageApi`, the registry aside, which is the test's."""
 
-_OWN: Final = pytest.StashKey["ImageApi"]()
-_SHARED: Final = pytest.StashKey["ImageApi"]()
-_ASKED_BEFORE: Final = pytest.StashKey[int]()
+_REPORT: Final = FailureReport["ImageApi"](
+    "image_api", lambda api: api.requests.total, lambda api, since: api.requests.listing(since=since)
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,11 +58,9 @@ def image_api(
     request: pytest.FixtureRequest, fake_registry: FakeRegistry, image_api_options: dict[str, Any]
 ) -> Iterator[ImageApi]:
     """An `ImageApi` for one test, as its marker ``image_api`` says; it imports from the test's `fake_registry`."""
-    options = dict(image_api_options)
-    for marker in reversed(list(request.node.iter_markers("image_api"))):
-        options |= _said(marker)
+    options = marked_options(request.node, "image_api", image_api_options, _said)
     with _made(request.config, fake_registry, options) as api:
-        request.node.stash[_OWN] = api
+        _REPORT.has(request.node, api)
         yield api
 
 
@@ -70,31 +70,21 @@ def image_api_session(
 ) -> Iterator[ImageApi]:
     """An `ImageApi` for all tests of a process, with `fake_registry_session`; `ImageApi.reset` brings it back to where
     it began."""
-    with _made(request.config, fake_registry_session, image_api_options) as api:
-        request.config.stash[_SHARED] = api
+    with _made(request.config, fake_registry_session, image_api_options) as api, _REPORT.shares(request.config, api):
         yield api
-        del request.config.stash[_SHARED]
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Remembers what the API of the session was asked before this test."""
-    shared = item.config.stash.get(_SHARED, None)
-    item.stash[_ASKED_BEFORE] = 0 if shared is None else shared.requests.total
+    _REPORT.begin(item)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Shows what the APIs of a failed test were asked."""
     report = yield
-    if report.failed:
-        own = item.stash.get(_OWN, None)
-        if own is not None:
-            report.sections.append(("image_api", own.requests.listing()))
-        shared = item.config.stash.get(_SHARED, None)
-        asked_before = item.stash.get(_ASKED_BEFORE, 0)
-        if shared is not None and shared.requests.total > asked_before:
-            report.sections.append(("image_api_session", shared.requests.listing(since=asked_before)))
+    _REPORT.complete(item, report)
     return report
 
 
@@ -109,11 +99,7 @@ def _made(config: pytest.Config, registry: FakeRegistry, options: dict[str, Any]
     from mirror.errors import InputError  # noqa: PLC0415
     from mirror.testing.image_api import ImageApi  # noqa: PLC0415
 
-    unknown = ", ".join(map(str, options.keys() - OPTIONS))
-    if unknown:
-        pytest.fail(
-            f"pytest.mark.image_api and image_api_options know {', '.join(OPTIONS)}; not {unknown}", pytrace=False
-        )
+    check_options(options, OPTIONS, "pytest.mark.image_api and image_api_options")
     try:
         return ImageApi(registry, **_below(config.rootpath, options))
     except InputError as error:

@@ -62,7 +62,7 @@ DIGEST_FORMAT = "invalid checksum digest format"
 DIGEST_LENGTH = "invalid checksum digest length"
 DIGEST_UNSUPPORTED = "unsupported digest algorithm"
 
-# --- Grammar ------------------------------------------------------------------------------------------------
+# Grammar
 # The parts are those of distribution's regexp.go. Upstream relies on an engine without backtracking; here every
 # repetition is possessive ("++", "*+"), which changes nothing in what is matched, because no part can end where
 # the next one could begin differently, and keeps the time linear for any input.
@@ -123,7 +123,7 @@ def _match(pattern: re.Pattern[str], text: str, check: Callable[[str], None]) ->
     return match
 
 
-# --- Digests ------------------------------------------------------------------------------------------------
+# Digests
 
 _HEX_DIGITS = {"sha256": 64, "sha384": 96, "sha512": 128}
 _LIBRARY_GO_DIGEST = re.compile(r"[a-zA-Z0-9_+.-]+:[a-fA-F0-9]+")
@@ -160,7 +160,7 @@ def _is_digest(text: str) -> bool:
     return _ANY_DIGEST.fullmatch(text) is not None
 
 
-# --- library-go ---------------------------------------------------------------------------------------------
+# library-go
 
 
 class Reference(msgspec.Struct, frozen=True, gc=False):
@@ -297,7 +297,7 @@ def _split_reference(text: str) -> Reference:
     return Reference(registry, first, rest, tag, digest)
 
 
-# --- distribution and containers/image ----------------------------------------------------------------------
+# distribution and containers/image
 
 
 class Named(msgspec.Struct, frozen=True, gc=False):
@@ -389,7 +389,7 @@ def _normalize(text: str, parts: tuple[str, str], pattern: re.Pattern[str], whic
     return Named(match["host"] or "", match["path"], match["tag"] or "", match["digest"] or "")
 
 
-# --- Repository names ---------------------------------------------------------------------------------------
+# Repository names
 
 
 def check_repository_name(name: str) -> None:
@@ -412,7 +412,7 @@ def valid_repository_name(name: str) -> bool:
     return True
 
 
-# --- Outcomes, cached ---------------------------------------------------------------------------------------
+# Outcomes, cached
 # A failure is cached as its text, since a raised exception must be a new object each time.
 
 

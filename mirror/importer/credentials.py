@@ -34,7 +34,7 @@ class InvalidPullSecret(IsmirrorError):  # named for what was found, like Invali
         self.secret_name = secret_name
 
 
-# --- Secrets ------------------------------------------------------------------------------------------------
+# Secrets
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def usable_secrets(secrets: Iterable[Secret], namespace: str) -> list[Secret]:
     return sorted(usable, key=lambda secret: secret.name)
 
 
-# --- Contents -----------------------------------------------------------------------------------------------
+# Contents
 
 _Login: TypeAlias = tuple[str, str]
 
@@ -166,7 +166,7 @@ def _entries_of(secret: Secret) -> dict[str, _Login]:
     return {}
 
 
-# --- Lookup -------------------------------------------------------------------------------------------------
+# Lookup
 
 
 @dataclass(frozen=True, slots=True)

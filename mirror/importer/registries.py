@@ -284,7 +284,7 @@ def _topological_order(successors: Mapping[str, set[str]]) -> list[str]:
     return list(order)
 
 
-# --- Objects of the cluster ---------------------------------------------------------------------------------
+# Objects of the cluster
 
 
 class _Rule(msgspec.Struct, rename="camel"):

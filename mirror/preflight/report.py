@@ -86,11 +86,6 @@ class TagResult(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
         """``NAMESPACE/STREAM:TAG``."""
         return f"{self.namespace}/{self.stream}:{self.tag}"
 
-    @property
-    def from_mirror(self) -> bool:
-        """Whether the image comes from a mirror."""
-        return any(one.answered and one.mirror for one in self.tried)
-
 
 class Note(_Part, frozen=True, kw_only=True, rename="camel", gc=False):
     """Something to be known about a stream, or about the policy (``stream`` is empty then)."""

@@ -62,7 +62,7 @@ def index_file(tree: Tree, repository: str = "app") -> Path:
     return tree.root / "registries" / HOST / repository / "index.json"
 
 
-# --- verify --repair-from -----------------------------------------------------------------------------------------
+# verify --repair-from
 
 DAMAGE: dict[str, Callable[[Tree], object]] = {
     "a layer is damaged": lambda tree: blob(tree, b"one").write_bytes(b"ONE"),
@@ -127,7 +127,7 @@ def test_a_tree_is_mended_from_where_it_was_copied(tree: Tree, tmp_path: Path) -
     assert files_of(tree) == before
 
 
-# --- gc, rm, tag --------------------------------------------------------------------------------------------------
+# gc, rm, tag
 
 
 def test_gc_takes_what_nothing_leads_to(tree: Tree) -> None:
@@ -219,7 +219,7 @@ def test_tag_names_images_in_other_repositories(tree: Tree) -> None:
     assert [str(one) for one in verify(Tree.open(tree.root), complete=True)] == []
 
 
-# --- stats, diff --------------------------------------------------------------------------------------------------
+# stats, diff
 
 
 def test_stats_count_each_blob_once(tree: Tree) -> None:

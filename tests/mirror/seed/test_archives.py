@@ -190,7 +190,7 @@ def test_conversion_gives_media_types_of_oci(origin: Tree, tmp_path: Path) -> No
     assert problems(target) == []
 
 
-# --- What others write --------------------------------------------------------------------------------------------
+# What others write
 
 CHILDREN = [image(b'{"a":1}', [b"x"]), image(b'{"a":2}', [b"y"])]
 BLOBS = [b'{"a":1}', b'{"a":2}', b"x", b"y"]

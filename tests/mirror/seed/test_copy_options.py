@@ -123,7 +123,7 @@ def test_what_is_no_platform(text: str) -> None:
         parse_platforms([text])
 
 
-# --- Certificates and clear text ----------------------------------------------------------------------------------
+# Certificates and clear text
 
 
 @pytest.mark.parametrize(
@@ -194,7 +194,7 @@ async def test_redirects_that_lead_nowhere(origin: Tree, tmp_path: Path, locatio
     assert problem in summary.images[0].reason
 
 
-# --- Proxies and mirrors -------------------------------------------------------------------------------------------
+# Proxies and mirrors
 
 
 async def test_a_proxy_is_asked_for_what_lies_outside(origin: Tree, tmp_path: Path) -> None:
@@ -283,7 +283,7 @@ async def test_every_place_says_why_not(origin: Tree, tmp_path: Path) -> None:
     )
 
 
-# --- Again and again -----------------------------------------------------------------------------------------------
+# Again and again
 
 
 async def test_the_next_run_goes_on_inside_a_blob(origin: Tree, tmp_path: Path) -> None:
