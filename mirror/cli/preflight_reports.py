@@ -26,7 +26,7 @@ class ReportFormat(StrEnum):
 
 ReportFormatOption = Annotated[
     ReportFormat,
-    typer.Option("--output", "-o", help="How to print the report; pullspecs: only what to mirror, for seed copy."),
+    typer.Option("--output", "-o", help="How to print the report; pullspecs: only what to mirror, for seed streams."),
 ]
 
 

@@ -16,14 +16,16 @@ class FileFormat(StrEnum):
     SCENARIO = "scenario"
     POLICY = "policy"
     ACCESS = "access"
+    RECIPE = "recipe"
     REPORT = "report"
 
 
 def schema(
-    file_format: Annotated[FileFormat, typer.Argument(metavar="scenario|policy|access|report", help="Which format.")],
+    file_format: Annotated[FileFormat, typer.Argument(metavar="|".join(FileFormat), help="Which format.")],
     output: OutputOption = Format.JSON,
 ) -> None:
-    """Prints the JSON Schema of scenario files, of policy and configuration files, of access files, or of reports.
+    """Prints the JSON Schema of scenario files, of policy and configuration files, of access files, of recipes for
+    synthetic images, or of reports.
 
     A report is what `ismirror preflight -o json` prints.
     """
@@ -33,11 +35,13 @@ def schema(
     from mirror.config import Config
     from mirror.preflight.report import Report
     from mirror.scenario import Scenario
+    from mirror.seed.recipe import Recipe
 
     types: dict[FileFormat, type[Any]] = {
         FileFormat.SCENARIO: Scenario,
         FileFormat.POLICY: Config,
         FileFormat.ACCESS: AccessConfig,
+        FileFormat.RECIPE: Recipe,
         FileFormat.REPORT: Report,
     }
     type_ = types[file_format]

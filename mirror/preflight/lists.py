@@ -1,4 +1,4 @@
-"""What is to be mirrored so that what fails imports: a list for ``ismirror seed copy``, or a file for oc-mirror."""
+"""What is to be mirrored so that what fails imports: a list for ``ismirror seed streams``, or a file for oc-mirror."""
 
 from __future__ import annotations
 

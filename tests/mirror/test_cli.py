@@ -291,7 +291,8 @@ def test_proxies_are_ignored() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "fields"), [("scenario", {"cluster", "hosts", "steps"}), ("policy", {"cluster", "hosts"})]
+    ("name", "fields"),
+    [("scenario", {"cluster", "hosts", "steps"}), ("policy", {"cluster", "hosts"}), ("recipe", {"repositories"})],
 )
 def test_schema(name: str, fields: set[str]) -> None:
     outcome = ismirror("schema", name)
