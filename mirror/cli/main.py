@@ -1,6 +1,6 @@
 """``ismirror``: the commands, and the one place where errors become lines and exit codes.
 
-The modules of the commands are light: what a command needs it imports when it runs.
+What a command needs is imported when it runs, and the command itself when it is asked for.
 """
 
 from __future__ import annotations
@@ -11,16 +11,13 @@ from typing import Annotated, Any
 
 import typer
 
-from mirror.cli import bundle, data, registry, scenario, seed
-from mirror.cli.import_ import import_
+from mirror.cli.commands import Commands
 from mirror.cli.notes import hoisted, set_up
 from mirror.cli.options import UsageError
-from mirror.cli.preflight import preflight
-from mirror.cli.schema import schema
-from mirror.cli.serve import serve
 
 app = typer.Typer(
     name="ismirror",
+    cls=Commands,
     help="An offline container registry and OpenShift image-import simulator.",
     epilog="Example: ismirror import spec.yaml --data tree",
     no_args_is_help=True,
@@ -49,17 +46,6 @@ def _root(
     """An offline container registry and OpenShift image-import simulator."""
     del version
     set_up(verbose=verbose, quiet=quiet)
-
-
-app.add_typer(registry.app, name="registry")
-app.command("serve", epilog="Example: ismirror serve --data data/tree --kubeconfig ismirror.kubeconfig")(serve)
-app.command("import", epilog="Example: ismirror import data/specs/web.yaml --data data/tree")(import_)
-app.command("preflight", epilog="Example: ismirror preflight streams/ --policy policy.yaml --data tree")(preflight)
-app.add_typer(scenario.app, name="scenario")
-app.add_typer(seed.app, name="seed")
-app.add_typer(data.app, name="data")
-app.add_typer(bundle.app, name="bundle")
-app.command("schema", epilog="Example: ismirror schema scenario")(schema)
 
 
 def main() -> None:

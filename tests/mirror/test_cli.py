@@ -12,6 +12,8 @@ import pytest
 import yaml
 from support.command import NOW, ROOT, TREE, ismirror
 
+from mirror.cli.commands import PLACES, Commands
+
 COMMANDS = [
     (),
     ("registry",),
@@ -92,8 +94,20 @@ def test_version() -> None:
     assert outcome == (0, f"ismirror {version('ismirror')}\n", "")
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("import", "--help")], ids=" ".join)
-def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("name", PLACES)
+def test_the_list_of_commands_says_what_each_says_of_itself(name: str) -> None:
+    command = Commands().commands[name]
+    assert command.name == name
+    assert command.help.partition("\n\n")[0].replace("\n", " ") == PLACES[name].help
+
+
+def test_a_list_of_the_commands_loads_none() -> None:
+    assert not loaded_by("--help") & {place.module for place in PLACES.values()}
+    assert "mirror.cli.serve" in loaded_by("serve", "--help")
+
+
+def loaded_by(*arguments: str) -> set[str]:
+    """The modules that a command loads, in a process of its own."""
     code = (
         "import sys; from mirror.cli.main import main\n"
         f"sys.argv[1:] = {arguments!r}\n"
@@ -101,7 +115,12 @@ def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
         "finally: print(*sorted(sys.modules), sep='\\n', file=sys.stderr)"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True, cwd=ROOT)
-    loaded = set(done.stderr.split())
+    return set(done.stderr.split())
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("import", "--help")], ids=" ".join)
+def test_help_loads_nothing_heavy(arguments: tuple[str, ...]) -> None:
+    loaded = loaded_by(*arguments)
     assert "mirror.cli.main" in loaded
     assert sorted(loaded & HEAVY) == []
 
