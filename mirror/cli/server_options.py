@@ -214,15 +214,14 @@ def reading_again(options: ServerOptions) -> Callable[[], Reading | None] | None
 
     One that cannot be used gives None: what was before stays.
     """
+    file, before = options.file, options.config
+    if file is None or before is None:
+        return None
     from fake_registry.core.changes import Configure
     from fake_registry.processes import Reading
     from mirror.cli.notes import note, problem
     from mirror.config import load_config
     from mirror.errors import InputError
-
-    file, before = options.file, options.config
-    if file is None or before is None:
-        return None
 
     def read() -> Reading | None:
         try:
