@@ -117,7 +117,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
     from fake_registry.core.registry import RegistryCore
     from fake_registry.core.tally import SharedTally
     from fake_registry.processes import Plan
-    from mirror.cli.running import tree_to_serve
+    from mirror.cli.running import closed_with, tree_to_serve
     from mirror.cli.server_options import authority, control_sockets, reading_again, say_what_is_served
 
     tree = tree_to_serve(data, read_only=options.read_only)
@@ -133,9 +133,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
     )
     with contextlib.ExitStack() as stack:
         workers = _listening(stack, options)
-        control = control_sockets(options)
-        for listener in control:
-            stack.callback(listener.close)
+        control = closed_with(stack, control_sockets(options))
         signing, ca_file = authority(stack, options.tls_dir)
         # Clients that connect from here on wait for the rest to be loaded, and so does whoever stops it.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
@@ -159,7 +157,7 @@ def _listening(stack: contextlib.ExitStack, options: ServerOptions) -> list[list
     from fake_registry.listening import Address
     from fake_registry.processes import Listening
     from mirror.cli.addresses import parse_address
-    from mirror.cli.running import listen_for
+    from mirror.cli.running import closed_with, listen_for
 
     interface = parse_address("--registry", options.address)[0]
     wanted: list[tuple[str, str, str | None]] = [("--registry", options.address, None)]
@@ -167,9 +165,7 @@ def _listening(stack: contextlib.ExitStack, options: ServerOptions) -> list[list
     workers: list[list[Listening]] = [[] for _ in range(options.workers)]
     for option, address, serving in wanted:
         for worker, sockets in zip(workers, listen_for(options.workers, option, address), strict=True):
-            for one in sockets:
-                stack.callback(one.close)
-            worker.append(Listening(sockets, serving))
+            worker.append(Listening(closed_with(stack, sockets), serving))
     return workers
 
 

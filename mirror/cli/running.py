@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Callable
+from contextlib import ExitStack
 from typing import TypeVar
 
 from fake_registry.fixtures import Tree
@@ -33,6 +34,13 @@ def listen_for(workers: int, option: str, address: str) -> list[list[socket.sock
     if workers == 1:
         return [listen(option, address)]
     return _reported(option, address, lambda: bind_shared(host, port, workers))
+
+
+def closed_with(stack: ExitStack, sockets: list[socket.socket]) -> list[socket.socket]:
+    """The same sockets, which are closed when the stack is."""
+    for one in sockets:
+        stack.callback(one.close)
+    return sockets
 
 
 def tree_to_serve(data: str, *, read_only: bool) -> Tree:

@@ -90,7 +90,7 @@ def serve(
     from fake_registry.core.registry import RegistryCore
     from fake_registry.processes import Listening, Plan
     from mirror.api.controllers import ControllerSettings
-    from mirror.cli.running import listen, tree_to_serve
+    from mirror.cli.running import closed_with, listen, tree_to_serve
     from mirror.cli.server_options import authority, control_sockets, reading_again, settle
     from mirror.config import ClusterConfig
     from mirror.serving import ApiSettings
@@ -121,27 +121,22 @@ def serve(
         require_namespaces=require_namespaces,
     )
     with contextlib.ExitStack() as stack:
-        sockets = []
-        for listeners in (listen("--registry", options.address), listen("--api", api or DEFAULT_API)):
-            for listener in listeners:
-                stack.callback(listener.close)
-            sockets.append(listeners)
-        plane = control_sockets(options)
-        for listener in plane:
-            stack.callback(listener.close)
+        registry_sockets = closed_with(stack, listen("--registry", options.address))
+        api_sockets = closed_with(stack, listen("--api", api or DEFAULT_API))
+        plane = closed_with(stack, control_sockets(options))
         signing, ca_file = authority(stack, options.tls_dir)
         typer.echo(f"CA certificate: {ca_file}")
         plan = Plan(
             core=core,
             authority=signing,
-            listening=[Listening(sockets[0])],
+            listening=[Listening(registry_sockets)],
             control=plane,
             token=options.token,
             access_log=options.access_log,
             reload=reading_again(options),
         )
-        login = _login(sockets[1], None if http else signing, who.token)
-        _run(plan, options, wanted, sockets[1], login, kubeconfig, merge=merge, http=http)
+        login = _login(api_sockets, None if http else signing, who.token)
+        _run(plan, options, wanted, api_sockets, login, kubeconfig, merge=merge, http=http)
 
 
 def _access(file: Path | None, *, anonymous: bool, http: bool) -> Access:
