@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final
 
@@ -107,7 +108,7 @@ class Diagnostician:
         guilty = [one for one in answer.tags if self.refused_alone(one) is not None]
         if guilty:
             return self._say.refused_along(guilty[0], self.refused_alone(guilty[0]))
-        return self._say.invalid_object(answer.refusal.message)
+        return self._say.invalid_object(answer.refusal)
 
     def refused_alone(self, tag: TagTrial) -> Diagnosis | None:
         """Why the API server refuses a stream with that tag, whatever else is in it; None if it does not."""
@@ -138,7 +139,7 @@ class Diagnostician:
         if self._registries.blocked(reference):
             return self._say.blocked(reference.docker_client_defaults().registry)
         if tag.trace is None or tag.trace.failure is None:
-            return self._say.other(tag.status.message)
+            return self._say.other(tag.from_, tag.status.message)
         return self._traced(namespace, tag, reference, tag.trace, tag.trace.failure)
 
     def _traced(
@@ -146,17 +147,19 @@ class Diagnostician:
     ) -> Diagnosis:
         tried = self.tries(namespace, tag.from_, trace)
         if trace.attempts and trace.attempts[-1].failure is None:
-            return self._converted(namespace, trace, failure, tried, reference)
+            return self._converted(namespace, tag.from_, trace, failure, tried, reference)
         unasked = [one.failure for one in trace.attempts if not one.reference and one.failure is not None]
         if unasked or not tried:
             first = unasked[0] if unasked else failure
             if cause_of(first) is Cause.MIRROR_RULE_UNUSABLE:
-                return self._say.unusable_rule(canonical(reference), str(first), tried)
-            return self.at(namespace, canonical(reference), cause_of(first), first, tried)
+                rule = rule_of(self._registries, reference)
+                mirrors_of = [] if rule is None else [one.location for one in rule.mirrors]
+                return self._say.unusable_rule(canonical(reference), str(first), mirrors_of, tried)
+            return self.at(namespace, tag.from_, canonical(reference), cause_of(first), first, tried)
         mirrors = [one for one in tried if one.mirror]
         if mirrors:
             return self._with_mirrors(namespace, tag, reference, trace, tried, mirrors)
-        return self._without_mirrors(namespace, reference, trace, tried)
+        return self._without_mirrors(namespace, tag, reference, trace, tried)
 
     def _with_mirrors(
         self,
@@ -167,18 +170,27 @@ class Diagnostician:
         tried: list[Try],
         mirrors: list[Try],
     ) -> Diagnosis:
-        """The first mirror that is broken, else that none has the image."""
-        for place, one in enumerate(mirrors):
-            if one.cause not in LACKS:
-                assert one.cause is not None
-                failure = trace.attempts[place].failure
-                assert failure is not None
-                return self.at(namespace, one.reference, one.cause, failure, tried)
-        source = tried[-1]
+        """The mirrors that are broken, else that none has the image."""
         copies = [Copy(source=canonical(reference), target=one.reference) for one in mirrors[:1]]
+        found: list[tuple[Try, Diagnosis | None]] = []
+        for place, one in enumerate(tried):
+            failure = trace.attempts[place].failure
+            assert failure is not None
+            assert one.cause is not None
+            said = one.mirror and one.cause not in LACKS
+            found.append(
+                (one, self.at(namespace, tag.from_, one.reference, one.cause, failure, tried) if said else None)
+            )
+        broken = next(((one, said) for one, said in found if said is not None), None)
+        if broken is not None:
+            others = [(one, said) for one, said in found if one is not broken[0]]
+            return self._say.with_others(broken[1], others)
+        source = tried[-1]
         return self._say.not_mirrored(canonical(reference), mirrors, source, tried, copies)
 
-    def _without_mirrors(self, namespace: str, reference: Reference, trace: Trace, tried: list[Try]) -> Diagnosis:
+    def _without_mirrors(
+        self, namespace: str, tag: TagTrial, reference: Reference, trace: Trace, tried: list[Try]
+    ) -> Diagnosis:
         failure = trace.attempts[-1].failure
         source = tried[-1]
         assert failure is not None
@@ -188,11 +200,18 @@ class Diagnostician:
         if entry is not None and entry.mirrors:
             return self._say.other_mirrors_only(reference, entry, source, tried)
         if source.cause in AWAY and self._registries.has_mirrors:
-            return self._say.no_rule(canonical(reference), source, self._near_rules(reference), tried)
-        return self.at(namespace, source.reference or canonical(reference), source.cause, failure, tried)
+            near, mirror = self._near_rules(reference), self._usual_mirror()
+            return self._say.no_rule(canonical(reference), source, near, mirror, bool(reference.id), tried)
+        where = source.reference or canonical(reference)
+        return self.at(namespace, tag.from_, where, source.cause, failure, tried)
+
+    def _usual_mirror(self) -> str:
+        """The registry that most mirrors are at; of several the first."""
+        hosts = Counter(one.location.partition("/")[0] for entry in self._registries.entries for one in entry.mirrors)
+        return hosts.most_common(1)[0][0]
 
     def _converted(
-        self, namespace: str, trace: Trace, failure: ClientFailure, tried: list[Try], reference: Reference
+        self, namespace: str, named: str, trace: Trace, failure: ClientFailure, tried: list[Try], reference: Reference
     ) -> Diagnosis:
         """The manifest is there, and what it leads to is not, or cannot be used."""
         where = trace.attempts[-1].reference
@@ -202,13 +221,15 @@ class Diagnostician:
             platform = f"{trace.chosen.platform.os}/{trace.chosen.platform.architecture}"
             return self._say.incomplete_index(where, trace.chosen.digest, platform, tried, copies)
         if cause is Cause.BLOB_MISSING:
-            return self._say.missing_config(where, canonical(reference), tried, copies)
+            return self._say.missing_config(where, tried, copies)
         if cause in LACKS or cause in (Cause.OTHER, Cause.MANIFEST_BROKEN):
             return self._say.broken(where, str(failure), tried)
-        return self.at(namespace, where, self._refined(namespace, where, cause), failure, tried)
+        return self.at(namespace, named, where, self._refined(namespace, where, cause), failure, tried)
 
-    def at(self, namespace: str, where: str, cause: Cause, failure: ClientFailure, tried: list[Try]) -> Diagnosis:
-        """What is wrong at one registry; `where` is the pull spec as it was asked for there."""
+    def at(
+        self, namespace: str, named: str, where: str, cause: Cause, failure: ClientFailure, tried: list[Try]
+    ) -> Diagnosis:
+        """What is wrong at one registry; `named` is what the tag names, `where` what that registry was asked for."""
         match cause:
             case Cause.NO_PULL_SECRET:
                 return self._say.no_secret(namespace, where, self._logins.near_misses(namespace, where), tried)
@@ -218,7 +239,7 @@ class Diagnostician:
             case Cause.PULL_SECRET_UNREADABLE:
                 return self._say.unreadable_secret(namespace, self._logins.unreadable(namespace), str(failure), tried)
             case _:
-                return self._say.at_registry(cause, where, str(failure), tried)
+                return self._say.at_registry(cause, namespace, named, where, str(failure), tried)
 
     def _refined(self, namespace: str, where: str, cause: Cause) -> Cause:
         """Whether a login is missing, or there is one that is not accepted."""

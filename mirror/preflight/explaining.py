@@ -16,6 +16,7 @@ from mirror.importer.credentials import Credential
 from mirror.importer.registries import RegistriesConfig
 from mirror.importer.tracing import Trace
 from mirror.preflight.aliases import followed
+from mirror.preflight.causes import Cause
 from mirror.preflight.checking import result_of
 from mirror.preflight.cluster import TrialCluster
 from mirror.preflight.credentials import Logins
@@ -58,6 +59,7 @@ class SourceStep(msgspec.Struct, frozen=True, kw_only=True):
     why: Annotated[str, Meta(description="Why that login, or why none.")]
     exchanges: list[Exchange]
     outcome: str
+    cause: Annotated[Cause | None, Meta(description="Why it did not come from there.")] = None
 
 
 class ManifestChoice(msgspec.Struct, frozen=True, kw_only=True):
@@ -298,6 +300,7 @@ def _steps(
             why=_why(logins, namespace, one.reference, login),
             exchanges=[exchange for part in mine for exchange in part],
             outcome="the image comes from here" if one.answered else one.message,
+            cause=one.cause,
         )
 
 
@@ -348,7 +351,7 @@ def text_of(explanation: Explanation) -> Iterator[str]:
         for one in step.exchanges:
             login = f" [{one.login}]" if one.login else ""
             yield f"  {one.method} {one.url}{login} -> {one.answer} ({one.seconds:.3f} s)"
-        yield f"  {step.outcome}"
+        yield f"  {step.outcome}" if step.cause is None else f"  {step.cause.heading}: {step.outcome}"
     choice = explanation.manifest
     if choice is not None:
         yield f"index      {', '.join(choice.platforms)}"

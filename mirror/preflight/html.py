@@ -147,4 +147,7 @@ def _columns(entry: TagResult) -> Iterator[str]:
 
 def _try(one: Try) -> str:
     kind = "mirror" if one.mirror else "source"
-    return f"{kind} {one.reference}: {'answered' if one.answered else one.message}"
+    if one.answered:
+        return f"{kind} {one.reference}: answered"
+    heading = f"{one.cause.heading}: " if one.cause is not None else ""
+    return f"{kind} {one.reference}: {heading}{one.message}"

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass, field, replace
 
 from mirror.importer.credentials import Credential
 from mirror.importer.registries import RegistryEntry
 from mirror.preflight.causes import Cause
 from mirror.preflight.credentials import NearMiss
+from mirror.preflight.registry_remedies import CONFIG, host_of_spec, registry_words, repository_of
 from mirror.preflight.report import Copy, Remark, Try
 from mirror.preflight.trials import TagTrial
 from mirror.reference import InvalidReference, Reference
-
-CONFIG: Final = "image.config.openshift.io/cluster"
-CA_FIELD: Final = f"spec.additionalTrustedCA of {CONFIG}"
-INSECURE: Final = f"registrySources.insecureRegistries of {CONFIG}"
+from mirror.v1.meta import Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +42,7 @@ class Remedies:
     def mirror_lines(self, pull_spec: str, target: str) -> str:
         """The commands that bring an image to a mirror, where its name there is its own one behind a prefix."""
         line = self.seed_line(pull_spec)
-        repository, place = _repository(pull_spec).partition("/")[2], _repository(target)
+        repository, place = repository_of(pull_spec).partition("/")[2], repository_of(target)
         if self._tree is not None or not place.endswith(f"/{repository}"):
             return line
         return f"{line} && ismirror seed push TREE {shlex.quote(place[: -len(repository) - 1])}"
@@ -56,7 +53,7 @@ class Remedies:
         return _diagnosis(
             Cause.REGISTRY_BLOCKED,
             f"{registry} is in registrySources.blockedRegistries of {CONFIG}.",
-            f"Take {registry} out of blockedRegistries, or give it a mirror: registries that have one are not "
+            f"Take {registry} out of blockedRegistries there, or give it a mirror: registries that have one are not "
             "blocked for imports.",
         )
 
@@ -81,24 +78,30 @@ class Remedies:
             f"Repair that tag first:{text}",
         )
 
-    def invalid_object(self, message: str) -> Diagnosis:
+    def invalid_object(self, status: Status) -> Diagnosis:
+        causes = (status.details.causes if status.details is not None else None) or ()
+        fields = "; ".join(dict.fromkeys(f"{one.field}: {one.message}" for one in causes if one.field))
         return _diagnosis(
-            Cause.OBJECT_INVALID, f"The API server refuses the object: {message}", "Correct the field that it names."
+            Cause.OBJECT_INVALID,
+            f"The API server refuses the object: {status.message}",
+            f"Correct {fields}" if fields else "Correct what it names.",
         )
 
     def invalid_pull_spec(self, name: str, problem: str) -> Diagnosis:
+        likely = likely_pull_spec(name)
+        hint = f"it may be meant as {likely}" if likely else "a pull spec is like quay.io/example/app:1.0"
         return _diagnosis(
             Cause.INVALID_PULL_SPEC,
             f"{name!r} is no pull spec: {problem}.",
-            "Correct the name of the tag's source, such as quay.io/example/app:1.0.",
+            f"Correct the name of the tag's source; {hint}",
         )
 
     def too_slow(self, tags: int) -> Diagnosis:
         return _diagnosis(
             Cause.TOO_SLOW,
             f"The import of all {tags} tags would take longer than the 34 seconds that the API server gives it.",
-            "Make the registry answer sooner (a rate limit makes the cluster wait), or spread the tags over several "
-            "image streams.",
+            "Spread the tags over several image streams, or make the registry answer sooner: a rate limit makes the "
+            "cluster wait.",
         )
 
     # Mirrors
@@ -132,45 +135,58 @@ class Remedies:
         by_digest = bool(reference.id)
         kind, other = ("digest", "tags") if by_digest else ("tag", "digests")
         cause = Cause.TAG_MIRRORS_ONLY if by_digest else Cause.DIGEST_MIRRORS_ONLY
-        wanted = "ImageDigestMirrorSet" if by_digest else "ImageTagMirrorSet"
         pull_spec = reference.docker_client_defaults().exact()
         target = pull_spec.replace(entry.location, entry.mirrors[0].location, 1)
         return _diagnosis(
             cause,
             f"The image is named by its {kind}, and {where} only mirrors {entry.location} for {other}; "
             f"so {source.host} is asked, which {_problem(source)}.",
-            f"Add an {wanted} with source {entry.location} and mirror {entry.mirrors[0].location}, "
-            f"and mirror {pull_spec} to {target}: {self.mirror_lines(pull_spec, target)}",
+            self._new_rule(pull_spec, target, entry.location, entry.mirrors[0].location, by_digest=by_digest),
             tried,
             [Copy(source=pull_spec, target=target)],
         )
 
-    def unusable_rule(self, pull_spec: str, problem: str, tried: list[Try]) -> Diagnosis:
+    def unusable_rule(self, pull_spec: str, problem: str, mirrors: Sequence[str], tried: list[Try]) -> Diagnosis:
+        wrong = next((one for one in mirrors if _likely_mirror(one) not in ("", one)), "")
+        correct = f"write {_likely_mirror(wrong)} in place of {wrong}" if wrong else "correct the mirror"
         return _diagnosis(
             Cause.MIRROR_RULE_UNUSABLE,
             f"The mirror rule that matches {pull_spec} makes no pull spec of it: {problem}.",
-            "Correct the mirror in the mirror set: HOST[:PORT]/PATH, without https:// and without a slash at its end; "
-            "a host has a dot or a port in it.",
+            f"In the mirror set {correct}: it has to be HOST[:PORT]/PATH, without https:// and without a slash at its "
+            "end; a host has a dot or a port in it.",
             tried,
         )
 
-    def no_rule(self, pull_spec: str, source: Try, near: Sequence[str], tried: list[Try]) -> Diagnosis:
+    def no_rule(
+        self, pull_spec: str, source: Try, near: Sequence[str], mirror: str, by_digest: bool, tried: list[Try]
+    ) -> Diagnosis:
+        """`mirror` is a registry that has other mirrors."""
         nearly = f" The nearest rules are for {_words(near, 'and')}." if near else ""
+        repository = repository_of(pull_spec)
+        target = pull_spec.replace(repository, f"{mirror}/{repository.partition('/')[2]}", 1)
         return _diagnosis(
             Cause.NO_MIRROR_RULE,
             f"{source.host} {_problem(source)}, and no mirror rule is for {pull_spec}.{nearly}",
-            f"Add a mirror rule for {_repository(pull_spec)}, and mirror {pull_spec}: {self.seed_line(pull_spec)}",
+            self._new_rule(pull_spec, target, repository, repository_of(target), by_digest=by_digest),
             tried,
+            [Copy(source=pull_spec, target=target)],
+        )
+
+    def _new_rule(self, pull_spec: str, target: str, source: str, mirror: str, *, by_digest: bool) -> str:
+        wanted = "ImageDigestMirrorSet" if by_digest else "ImageTagMirrorSet"
+        return (
+            f"Add an {wanted} with source {source} and mirror {mirror}, "
+            f"and mirror {pull_spec} to {target}: {self.mirror_lines(pull_spec, target)}"
         )
 
     # Credentials
 
     def no_secret(self, namespace: str, where: str, near: Sequence[NearMiss], tried: list[Try]) -> Diagnosis:
         nearly = f" Nearly: {'; '.join(map(str, near[:3]))}." if near else ""
-        host = _host(where)
+        host = host_of_spec(where)
         return _diagnosis(
             Cause.NO_PULL_SECRET,
-            f"{host} wants a login, and no pull secret has one for {_repository(where)}.{nearly}",
+            f"{host} wants a login, and no pull secret has one for {repository_of(where)}.{nearly}",
             f"Add a login for {host} to a pull secret in the namespace {namespace}, or to the cluster's own one: "
             f"oc create secret docker-registry NAME -n {namespace} --docker-server={host} --docker-username=… "
             "--docker-password=…",
@@ -178,23 +194,24 @@ class Remedies:
         )
 
     def refused_login(self, cause: Cause, where: str, login: Credential | None, tried: list[Try]) -> Diagnosis:
-        host = _host(where)
+        host = host_of_spec(where)
         if login is None:
             return _diagnosis(
                 cause,
-                f"{host} does not let anybody pull {_repository(where)} without a login.",
-                f"Add a login for {host} that may pull {_repository(where)} to a pull secret.",
+                f"{host} does not let anybody pull {repository_of(where)} without a login.",
+                f"Add a login for {host} that may pull {repository_of(where)} to a pull secret.",
                 tried,
             )
         who = f"the login for {login.location} in {login.secret_name}"
         if not login.username or not login.password:
-            text = f"{who[0].upper()}{who[1:]} is empty, and counts as the one for {_repository(where)}."
-            return _diagnosis(cause, text, "Give it a user name and a password, or take it out.", tried)
+            text = f"{who[0].upper()}{who[1:]} is empty, and counts as the one for {repository_of(where)}."
+            remedy = f"Give {who} a user name and a password, or take it out."
+            return _diagnosis(cause, text, remedy, tried)
         verb = "does not accept" if cause is Cause.WRONG_CREDENTIALS else "knows, and does not let pull,"
         return _diagnosis(
             cause,
-            f"{host} {verb} {who} (user {login.username}) for {_repository(where)}.",
-            f"Correct user name and password there, or let that user pull {_repository(where)}.",
+            f"{host} {verb} {who} (user {login.username}) for {repository_of(where)}.",
+            f"Correct {who}, or let {login.username} pull {repository_of(where)} there.",
             tried,
         )
 
@@ -203,114 +220,75 @@ class Remedies:
         return _diagnosis(
             Cause.PULL_SECRET_UNREADABLE,
             f"{which} of the namespace {namespace} cannot be read, so that nothing can be imported there: {problem}.",
-            f"Correct the secret {name or ''}".rstrip() + ", or delete it.",
+            f"Correct the secret {name or ''}".rstrip() + f" of the namespace {namespace}, or delete it.",
             tried,
         )
 
     # Registries
 
-    def at_registry(self, cause: Cause, where: str, message: str, tried: list[Try]) -> Diagnosis:
-        host, repository = _host(where), _repository(where)
-        text, remedy = {
-            Cause.CERTIFICATE_UNTRUSTED: (
-                f"The certificate of {host} was signed by an authority that the cluster does not trust.",
-                f"Put its certificate, under the key {host.replace(':', '..')}, into the ConfigMap of {CA_FIELD}.",
-            ),
-            Cause.CERTIFICATE_WRONG_NAME: (
-                f"The certificate of {host} is for another name: {_tail(message)}.",
-                f"Call the registry by a name that is in its certificate, or give it a certificate for {host}.",
-            ),
-            Cause.CERTIFICATE_EXPIRED: (
-                f"The certificate of {host} is not valid now: {_tail(message)}.",
-                f"Renew the certificate of {host}, and look at the clocks.",
-            ),
-            Cause.TLS_FAILED: (
-                f"No TLS connection with {host} comes about: {_tail(message)}.",
-                "Look at the TLS settings of the registry: the cluster speaks TLS 1.2 and 1.3.",
-            ),
-            Cause.HTTP_ONLY: (
-                f"{host} speaks HTTP without TLS.",
-                f"Give {host} a certificate, set importPolicy.insecure of the tag, or add what it names to {INSECURE}.",
-            ),
-            Cause.HOST_UNKNOWN: (
-                f"There is no host {host}.",
-                f"Make the name {host} known to the cluster's DNS, or add a mirror rule for {repository}.",
-            ),
-            Cause.HOST_UNREACHABLE: (
-                f"No way leads to {host}: {_tail(message)}.",
-                f"Let the control plane reach {host}, or add a mirror rule for {repository}.",
-            ),
-            Cause.CONNECTION_REFUSED: (
-                f"{host} refuses connections.",
-                f"Start the registry at {host}, open its port, or add a mirror rule for {repository}.",
-            ),
-            Cause.CONNECTION_LOST: (
-                f"{host} ends the connection before its answer is there.",
-                f"Look at the log of {host}, and at the proxies and load balancers before it.",
-            ),
-            Cause.TIMEOUT: (
-                f"{host} does not answer in time.",
-                f"Open the way to {host} in the firewall, or add a mirror rule for {repository}.",
-            ),
-            Cause.RATE_LIMITED: (
-                f"{host} answers that too much is asked of it.",
-                f"Log in with a pull secret that {host} allows more, import again later, or mirror {repository}.",
-            ),
-            Cause.NO_REGISTRY: (
-                f"What answers at {host} is no registry: {_tail(message)}.",
-                f"Look which server stands behind {host}; registries answer under /v2/.",
-            ),
-            Cause.REGISTRY_ERROR: (
-                f"{host} answers with an error: {message}.",
-                f"Look at the log of {host}.",
-            ),
-            Cause.REPOSITORY_UNKNOWN: (
-                f"{host} has no repository {repository.partition('/')[2]}.",
-                f"Correct the tag's source, or push the image {where}.",
-            ),
-            Cause.IMAGE_UNKNOWN: (
-                f"{host} has no {where}.",
-                f"Correct the tag's source, or push the image {where}.",
-            ),
-            Cause.BLOB_MISSING: (f"{host} lacks a blob of {where}.", f"Push {where} once more."),
-            Cause.MANIFEST_BROKEN: (f"The manifest of {where} cannot be used: {message}.", f"Push {where} once more."),
-        }.get(cause, ("", ""))
-        if not text:
-            return self.other(message, tried)
-        return _diagnosis(cause, text, remedy, tried)
+    def at_registry(
+        self, cause: Cause, namespace: str, named: str, where: str, message: str, tried: list[Try]
+    ) -> Diagnosis:
+        words = registry_words(cause, namespace, named, where, message)
+        if words is None:
+            return self.other(named, message, tried)
+        return _diagnosis(cause, *words, tried)
 
     def incomplete_index(
         self, where: str, digest: str, platform: str, tried: list[Try], copies: list[Copy]
     ) -> Diagnosis:
-        source = copies[0].source if copies else where
         return _diagnosis(
             Cause.INDEX_INCOMPLETE,
-            f"{where} is an index, and its manifest for {platform}, {digest}, is not at {_host(where)}.",
-            f"Copy the image with all its platforms: {self.seed_line(source)}",
+            f"{where} is an index, and its manifest for {platform}, {digest}, is not at {host_of_spec(where)}.",
+            self._once_more(where, copies, "with all its platforms"),
             tried,
             copies,
         )
 
-    def missing_config(self, where: str, source: str, tried: list[Try], copies: list[Copy]) -> Diagnosis:
+    def missing_config(self, where: str, tried: list[Try], copies: list[Copy]) -> Diagnosis:
         return _diagnosis(
             Cause.BLOB_MISSING,
             f"The manifest of {where} is there, and the config that it names is not.",
-            f"Copy the image once more: {self.seed_line(source)}",
+            self._once_more(where, copies, "with its config"),
             tried,
             copies,
         )
+
+    def _once_more(self, where: str, copies: list[Copy], how: str) -> str:
+        """A mirror gets it from the source; whoever is the source himself has to make it whole."""
+        if not copies:
+            return f"Push the image {where} once more, {how}."
+        return f"Mirror it once more, {how}: {self.mirror_lines(copies[0].source, where)}"
 
     def broken(self, where: str, message: str, tried: list[Try]) -> Diagnosis:
         return _diagnosis(
             Cause.MANIFEST_BROKEN,
             f"The image {where} cannot be used: {message}.",
-            f"Push {where} once more, as an image that OpenShift knows (Docker schema 2 or OCI).",
+            f"Push the image {where} once more, as one that OpenShift knows (Docker schema 2 or OCI).",
             tried,
         )
 
-    def other(self, message: str, tried: list[Try] | None = None) -> Diagnosis:
+    def other(self, named: str, message: str, tried: list[Try] | None = None) -> Diagnosis:
         return _diagnosis(
-            Cause.OTHER, f"The cluster says: {message}", "ismirror preflight --explain shows what was asked.", tried
+            Cause.OTHER,
+            f"The cluster says: {message}",
+            "Correct what the registry answers: the same command shows each request and its answer "
+            f"with --explain {shlex.quote(named)}",
+            tried,
+        )
+
+    def with_others(self, first: Diagnosis, others: Sequence[tuple[Try, Diagnosis | None]]) -> Diagnosis:
+        """What is wrong at the first mirror that is broken, and of the other sources each with what is wrong there.
+
+        `others` have a diagnosis where it is more than that the image is not there.
+        """
+        if not others:
+            return first
+        facts = "; ".join(f"{one.reference}: {_problem(one)}" for one, _ in others)
+        remedies = dict.fromkeys(said.remedy for one, said in others if said is not None and one.mirror)
+        more = "".join(f" Or: {remedy}" for remedy in remedies if remedy != first.remedy)
+        return replace(
+            first, explanation=f"{first.explanation} Nor did the others give it: {facts}.", remedy=first.remedy + more
         )
 
     # Tags
@@ -319,7 +297,8 @@ class Remedies:
         return _diagnosis(
             Cause.OVER_TAG_LIMIT,
             f"{tag.place} has more than {self._limit} tags; this one ends in status.repository.additionalTags.",
-            f"Name {tag.from_} as a tag of its own in spec.tags, or raise maxImagesBulkImportedPerRepository.",
+            f"Name {tag.from_} as a tag of its own in spec.tags, or raise maxImagesBulkImportedPerRepository above "
+            f"{self._limit}.",
         )
 
     def alias_fails(self, followed: str, why: str) -> tuple[str, str]:
@@ -328,11 +307,14 @@ class Remedies:
     def alias_unknown(self, followed: str) -> tuple[str, str]:
         return (
             f"It follows {followed}, which none of the image streams has.",
-            f"Correct the name, or give the image stream with {followed} to this check, too.",
+            f"Correct the name, let {followed} follow an image, or give this check the image stream that has it.",
         )
 
     def alias_loop(self, chain: Sequence[str]) -> tuple[str, str]:
-        return f"It follows itself: {' -> '.join(chain)}.", "Let one of these tags follow an image."
+        return (
+            f"It follows itself: {' -> '.join(chain)}.",
+            f"Let one of {_words(chain, 'and')} follow an image.",
+        )
 
     def scheduled_digest(self, from_: str) -> Remark:
         return Remark(
@@ -393,20 +375,28 @@ def _words(names: Sequence[str], last: str) -> str:
     return distinct[0] if len(distinct) == 1 else f"{', '.join(distinct[:-1])} {last} {distinct[-1]}"
 
 
-def _tail(message: str) -> str:
-    """The end of a message, behind the URL: what happened."""
-    return message.rpartition('": ')[2]
-
-
-def _host(pull_spec: str) -> str:
+def likely_pull_spec(name: str) -> str:
+    """What a name that is no pull spec may be meant as; empty if there is no telling."""
+    bare = name.strip()
+    for prefix in ("docker://", "https://", "http://", "oci://"):
+        bare = bare.removeprefix(prefix)
+    repository, at, digest = bare.partition("@")
+    path, colon, tag = repository.rpartition(":")
+    if not colon or "/" in tag:
+        path, colon, tag = repository, "", ""
+    likely = f"{path.rstrip('/').lower()}{colon}{tag}{at}{digest}"
     try:
-        return Reference.parse(pull_spec).docker_client_defaults().registry
+        Reference.parse(likely)
     except InvalidReference:
-        return pull_spec.partition("/")[0]
+        return ""
+    return likely
 
 
-def _repository(pull_spec: str) -> str:
+def _likely_mirror(location: str) -> str:
+    """A mirror as it has to be written; empty if there is no telling."""
+    bare = location.strip().removeprefix("https://").removeprefix("http://").rstrip("/")
     try:
-        return Reference.parse(pull_spec).docker_client_defaults().as_repository().exact()
+        Reference.parse(f"{bare}/app" if "/" not in bare else bare)
     except InvalidReference:
-        return pull_spec
+        return ""
+    return bare

@@ -6,11 +6,12 @@ from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
-from support.preflight_cases import BOTH, Setup, ask, tag, write_policy
+from support.preflight_world import BOTH, Setup, question, tag, write_policy
 
 from fake_registry import FakeRegistry
 from fake_registry.core.journal import Entry
 from mirror.preflight.report import Report, report_text
+from mirror.preflight.running import answer
 
 TAGS = (tag("1", "quay.io/team/app:1"), tag("2", "quay.io/team/app:2"), tag("3", "quay.io/team/single:1"))
 SETUP = Setup(tags=TAGS)
@@ -25,7 +26,8 @@ async def run(registry: FakeRegistry, folder: Path, cache: Path) -> tuple[Report
     """A run with the cache: what it says, and what it asks for."""
     registry.journal.clear()
     paths = write_policy(SETUP, folder, registry.ca_pem)
-    report = await ask(SETUP, folder, paths, [f"quay.io={registry.url('quay.io')}"], cache=cache)
+    against = [f"quay.io={registry.url('quay.io')}"]
+    report = await answer(question(SETUP, folder, paths, against, cache=cache))
     return report, asked(registry.journal)
 
 

@@ -1,13 +1,18 @@
-"""Every cause, produced for real over sockets, TLS and tokens; and its remedy, applied, makes the tag import."""
+"""Every cause, produced for real over sockets, TLS and tokens; and what its remedy says, done, makes the tag import."""
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
-from support.preflight_cases import BOTH, CASES, MIRROR, Setup, report_on, tag
+from support.administrator import Action
+from support.command import ROOT
+from support.preflight_cases import CASES
+from support.preflight_world import APP, BOTH, MIRROR, Setup, report_on, tag
 
 from fake_registry import FakeRegistry
 from mirror.preflight.causes import Cause
@@ -19,29 +24,54 @@ def the_tag(report: Report) -> TagResult:
 
 
 async def with_digest(setup: Setup, folder: Path) -> Setup:
-    """The set-up in which ``DIGEST`` is the digest of the image of the mirror."""
+    """The set-up in which ``DIGEST`` is the digest of the image."""
     if not any(one["from"]["name"] == "DIGEST" for one in setup.tags):
         return setup
     with FakeRegistry(folder / "digest") as registry:
-        digest = registry.push_image(f"{MIRROR}/team/app:1", platforms=BOTH)
+        digest = registry.push_image(APP, platforms=BOTH)
     return replace(setup, tags=(tag(source=f"quay.io/team/app@{digest}"),))
 
 
 @pytest.mark.parametrize(
-    ("cause", "setup", "remedy", "word"),
+    ("cause", "setup", "action", "word"),
     [pytest.param(*case, id=f"{case[0]}-{number}") for number, case in enumerate(CASES)],
 )
-async def test_a_cause_is_found_and_its_remedy_helps(
-    cause: Cause, setup: Setup, remedy: dict[str, Any], word: str, tmp_path: Path
+async def test_a_cause_is_found_and_what_the_remedy_says_helps(
+    cause: Cause, setup: Setup, action: Action, word: str, tmp_path: Path
 ) -> None:
     setup = await with_digest(setup, tmp_path)
-    broken = the_tag(await report_on(setup, tmp_path / "before"))
+    broken = the_tag(await report_on(setup, tmp_path / "world"))
     assert (broken.verdict, broken.cause) == ("fails", cause), broken
     assert broken.explanation is not None
     assert word in broken.explanation
-    assert broken.remedy
-    repaired = the_tag(await report_on(replace(setup, **remedy), tmp_path / "after"))
+    assert broken.remedy is not None
+    corrected = await action.follow(broken.remedy, setup, tmp_path / "world")
+    assert action.runs or corrected != setup
+    repaired = the_tag(await report_on(corrected, tmp_path / "world"))
     assert (repaired.verdict, repaired.cause) == ("imports", None), repaired
     assert repaired.digest is not None
     assert repaired.status is not None
     assert repaired.status.status == "Success"
+
+
+def test_the_printed_commands_run_in_a_shell(tmp_path: Path) -> None:
+    """As they are printed, by a shell that finds ``ismirror`` and reaches the registries by their names."""
+    with FakeRegistry(tmp_path / "tree", hosts={"quay.io": {}, MIRROR: {}}) as registry:
+        digest = registry.push_image(APP, platforms=BOTH)
+        programs = tmp_path / "bin"
+        programs.mkdir()
+        program = programs / "ismirror"
+        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mirror.cli.main "$@"\n')
+        program.chmod(0o755)
+        here = {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
+        commands = f"ismirror seed copy {APP} --data TREE && ismirror seed push TREE {MIRROR}"
+        done = subprocess.run(
+            ["sh", "-c", commands],
+            check=False,
+            cwd=tmp_path,
+            env={**here, **registry.environment()},
+            capture_output=True,
+            timeout=100,
+        )
+        assert done.returncode == 0, done.stderr
+        assert registry.manifest(f"{MIRROR}/team/app:1") == registry.manifest(f"quay.io/team/app@{digest}")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import yaml
 from support.command import NOW, ROOT, Outcome, ismirror, served_registry
-from support.preflight_cases import image_config, mirrors
+from support.preflight_world import image_config, mirrors
 from support.serving import served_api
 
 from fake_registry.fixtures import Tree
@@ -164,7 +164,7 @@ def test_explaining_a_tag(tree: Path, tmp_path: Path, streams: str) -> None:
         "  login: none: no pull secret has a login for that registry",
         "  GET https://mirror.example.com/v2/ -> 200 OK (0.000 s)",
         "  GET https://mirror.example.com/v2/team/app/manifests/2 -> 404 Not Found (0.000 s)",
-        '  dockerimage.image.openshift.io "mirror.example.com/team/app:2" not found',
+        '  image unknown: dockerimage.image.openshift.io "mirror.example.com/team/app:2" not found',
         "source 2   quay.io/team/app:2",
         "  login: none: no pull secret has a login for that registry",
         "  GET https://quay.io/v2/ -> 200 OK (0.000 s)",

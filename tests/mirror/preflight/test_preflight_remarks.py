@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 from support.certificates import Authority
 from support.command import ROOT
-from support.preflight_cases import CASES, image_config, mirrors, tag
+from support.preflight_cases import CASES
+from support.preflight_world import image_config, mirrors, tag
 
-from fake_registry.config import Host, Route
+from fake_registry.config import Auth, Host, Route
 from fake_registry.fixtures import Tree
 from fake_registry.testing.options import fault_of
 from mirror.clock import ManualClock
-from mirror.importer.transport import TransportError
 from mirror.preflight.causes import TEXTS, Cause
 from mirror.preflight.content import Content, of_tree
 from mirror.preflight.policy import read_policy
@@ -72,7 +72,9 @@ async def test_a_registry_that_does_not_answer_in_time(tree: Path) -> None:
     slow = Host(faults=[fault_of({"kind": "ping", "latency": "20s"})[1]])
     (late,) = (await report(tree, [tag()], host=slow)).tags
     assert (late.verdict, late.cause) == ("fails", Cause.TIMEOUT)
-    assert late.remedy == ("Open the way to quay.io in the firewall, or add a mirror rule for quay.io/team/app.")
+    assert late.remedy == (
+        "Open the way to quay.io in the firewall, or mirror quay.io/team/app and add a mirror rule for it."
+    )
     (quick,) = (await report(tree, [tag()], host=Host())).tags
     assert quick.imports
 
@@ -88,34 +90,6 @@ async def test_an_import_that_takes_too_long(tree: Path) -> None:
     # Fewer tags: the time is enough to say what it is.
     few = await report(tree, tags[2:6], host=busy)
     assert {one.cause for one in few.tags} == {Cause.RATE_LIMITED}
-
-
-class Unreachable:
-    """A network without a way to anywhere."""
-
-    concurrency = 1
-
-    async def send(self, *_: object, **__: object) -> Any:
-        text = "dial tcp 192.0.2.10:443: connect: network is unreachable"
-        raise TransportError(text, kind="unreachable")
-
-    async def aclose(self) -> None:
-        """Nothing is open."""
-
-
-async def test_a_host_to_which_no_way_leads(tree: Path) -> None:
-    (one,) = (await report(tree, [tag()], content=Content(Unreachable(), False))).tags
-    assert one.cause is Cause.HOST_UNREACHABLE
-    assert one.explanation == "No way leads to quay.io: dial tcp 192.0.2.10:443: connect: network is unreachable."
-
-
-async def test_what_has_no_cause_of_its_own(tree: Path) -> None:
-    odd = Host(routes=[Route(path="/v2/", status=302, headers={"Location": "ftp://quay.io/"})])
-    (one,) = (await report(tree, [tag()], host=odd)).tags
-    assert one.cause is Cause.OTHER
-    assert one.explanation == (
-        'The cluster says: quay.io/team/app:1: Get "ftp://quay.io/": unsupported protocol scheme "ftp"'
-    )
 
 
 async def test_architectures_of_the_nodes(tree: Path) -> None:
@@ -213,16 +187,42 @@ def test_the_commands_that_bring_an_image_to_a_mirror(pull_spec: str, target: st
     assert Remedies("out/tree").mirror_lines(pull_spec, target) == f"ismirror seed copy {pull_spec} --data out/tree"
 
 
+async def test_every_source_of_a_mirror_list_has_its_own_cause(tree: Path) -> None:
+    """Three mirrors and the source: what is wrong at each is said, and how each broken mirror would be of use."""
+    policy = mirrors("ImageTagMirrorSet")
+    hosts = ("down.example.com", "empty.example.com", "private.example.com")
+    policy["spec"]["imageTagMirrors"][0]["mirrors"] = [f"{host}/team" for host in hosts]
+    clock = ManualClock(START)
+    auth = Auth(type="basic", username="me", password="pass")
+    configured = {"down.example.com": Host(scheme="down"), "empty.example.com": Host()}
+    content = of_tree(str(tree), {**configured, "private.example.com": Host(auth=auth)}, (), clock)
+    (one,) = (await report(tree, [tag()], policy, content=content)).tags
+    assert (one.verdict, one.cause) == ("fails", Cause.CONNECTION_REFUSED)
+    assert one.explanation == (
+        "down.example.com refuses connections. Nor did the others give it: "
+        "empty.example.com/team/app:1: does not have it; "
+        "private.example.com/team/app:1: wants a login that there is none of; quay.io/team/app:1: is not known."
+    )
+    assert one.remedy == (
+        "Start the registry at down.example.com, open its port, or mirror down.example.com/team/app and add a mirror "
+        "rule for it. Or: Add a login for private.example.com to a pull secret in the namespace demo, or to the "
+        "cluster's own one: oc create secret docker-registry NAME -n demo --docker-server=private.example.com "
+        "--docker-username=… --docker-password=…"
+    )
+    assert [(each.host, each.cause) for each in one.tried] == [
+        ("down.example.com", Cause.CONNECTION_REFUSED),
+        ("empty.example.com", Cause.REPOSITORY_UNKNOWN),
+        ("private.example.com", Cause.NO_PULL_SECRET),
+        ("quay.io", Cause.HOST_UNKNOWN),
+    ]
+
+
 def test_every_cause_has_words_and_a_test() -> None:
     assert set(TEXTS) == set(Cause)
     assert len({text.heading for text in TEXTS.values()}) == len(Cause)
     here = {
         Cause(name)
         for name in (
-            "timeout",
-            "too-slow",
-            "host-unreachable",
-            "other",
             "architecture-missing",
             "scheduled-digest",
             "reference-only",
