@@ -95,6 +95,9 @@ def apply(
     files: FilesArgument,
     data: DataOption,
     verify_key: VerifyKeyOption = None,
+    any_base: Annotated[
+        bool, typer.Option("--any-base", help="Takes a bundle made since another one, though that was not applied.")
+    ] = False,
     dry_run: DryRunOption = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
@@ -106,7 +109,7 @@ def apply(
 
     key = _public_key(verify_key)
     with _phases() as tell:
-        applied = apply_bundle(files, data, key=key, dry_run=dry_run, progress=tell)
+        applied = apply_bundle(files, data, key=key, dry_run=dry_run, any_base=any_base, progress=tell)
     if applied.signed and key is None:
         note(f"{files[0]}: signed, but nobody has checked by whom: --verify-key does")
     if output is not Format.TABLE:

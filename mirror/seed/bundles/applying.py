@@ -20,11 +20,13 @@ from fake_registry.fixtures.store import SMALL
 from fake_registry.oci import DOCKER_SCHEMA1_SIGNED
 from mirror.errors import InputError
 from mirror.seed.bundles.checking import check_contents, is_signed_manifest
+from mirror.seed.bundles.history import Step, leads_to, steps
 from mirror.seed.bundles.journal import Journal, document_member, one_at_a_time, recover, repositories_in
 from mirror.seed.bundles.merging import Effect, effect_of
 from mirror.seed.bundles.parts import complete_parts
 from mirror.seed.bundles.reading import BundleReader, Content
 from mirror.seed.bundles.records import Amount, Base, Entry
+from mirror.seed.bundles.states import TreeState, state_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -58,9 +60,13 @@ def apply_bundle(
     *,
     key: Ed25519PublicKey | None = None,
     dry_run: bool = False,
+    any_base: bool = False,
     progress: Progress | None = None,
 ) -> Applied:
     """Applies a bundle to a tree, which is made if absent.
+
+    One that was made since another is refused where that was not applied before; with `any_base` it is enough that its
+    content is there.
 
     The bundle is read twice: to check it, then to write. Content comes first, as blobs that no repository names, from
     the parts straight to where they belong; then all repositories change, as `journal` says. Whoever is killed goes on
@@ -76,6 +82,8 @@ def apply_bundle(
         check_contents(reader)
     with BundleReader(parts, key=key, progress=_told(progress, "Writing")) as reader:
         new, present = _compare(tree, reader)
+        if not any_base:
+            _require_base(tree, reader)
         if dry_run:
             effects = _effects(tree, reader)
         else:
@@ -136,6 +144,26 @@ def _lacks_base(tree: Tree, reader: BundleReader, absent: int, first: str) -> st
     return f"{reader.name}: made since {wanted}, which {tree.root} lacks (no {first}{more}); {todo}"
 
 
+def _require_base(tree: Tree, reader: BundleReader) -> None:
+    """Makes sure that the bundle before this one was applied, or that the tree is as that would leave it.
+
+    A tree that no bundle was ever applied to says nothing of it: that the content is there has to do.
+    """
+    base, found = reader.header.base, steps(tree)
+    if base is None or not found or leads_to(found, base) or any(one.bundle == reader.id for one in found):
+        return
+    with TreeState(tree) as state:
+        state.load()
+        if state_of(state) == base.state:
+            return
+    wanted = f"the bundle {base.bundle}" if base.bundle else f"a tree in the state {base.state}"
+    todo = "apply that one first" if base.bundle else "expected a copy of that tree"
+    raise InputError(
+        f"{reader.name}: made since {wanted}, but the last bundle that was applied to {tree.root} is "
+        f"{found[-1].bundle}; {todo}, or say --any-base"
+    )
+
+
 def _require_room(tree: Tree, new: Amount) -> None:
     there = next(path for path in (tree.root, *tree.root.parents) if path.is_dir())
     status = os.statvfs(there)
@@ -164,6 +192,7 @@ def _apply(tree: Tree, reader: BundleReader, progress: Progress | None) -> list[
             for content in reader.contents():
                 writer.take(content)
         _confirm(tree, reader)
+        journal.lead_to(Step(bundle=reader.id, state=reader.header.state))
         effects = [effect_of(tree, carried) for carried in journal.repositories()]
         journal.commit(_told(progress, "Switching"))
     finally:

@@ -31,7 +31,7 @@ from mirror.seed.bundles.records import (
     encode_removals,
     identity,
 )
-from mirror.seed.bundles.states import Document, State, TreeState
+from mirror.seed.bundles.states import Document, State, TreeState, state_of
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -204,10 +204,7 @@ def _base(stack: ExitStack, since: Path) -> tuple[State, Base]:
     if since.is_dir():
         state = stack.enter_context(TreeState(Tree.open(since)))
         state.load()
-        tally = Tally()
-        for entry in _entries(state, b"", state.blobs()):
-            tally.add(entry)
-        return state, Base(state=tally.state)
+        return state, Base(state=state_of(state))
     reader = stack.enter_context(BundleReader(beginning(since)))
     return BundleState(reader), Base(state=reader.header.state, bundle=reader.id)
 

@@ -17,10 +17,11 @@ import msgspec
 from fake_registry.errors import TreeError
 from fake_registry.fixtures import Tree
 from fake_registry.fixtures.disk import make_directory, remove_file, reported, sync_directory, try_lock
-from fake_registry.fixtures.layout import APPLYING, INDEX
+from fake_registry.fixtures.layout import APPLIED, APPLYING, INDEX
 from fake_registry.fixtures.store import parse_sizes
 from fake_registry.fixtures.switching import is_switching, switch_file
 from mirror.seed.archives.tar import TAR_END, TarReader, tar_header, tar_padding
+from mirror.seed.bundles.history import Step, add_step
 from mirror.seed.bundles.merging import Carried, switch_repository
 from mirror.seed.bundles.records import REMOVALS, SIZES, decode_removals, place_of
 
@@ -100,6 +101,10 @@ class Journal:
         with reported(self._tree.root):
             self._file.write(document_member(path, data))
 
+    def lead_to(self, step: Step) -> None:
+        """Takes which bundle this is (raises `TreeError`)."""
+        self.add(APPLIED, msgspec.json.encode(step))
+
     def repositories(self) -> Iterator[Carried]:
         """The repositories that would change."""
         yield from repositories_in(self._file)
@@ -166,6 +171,9 @@ def _switch(tree: Tree, progress: Progress | None) -> None:
             if progress is not None:
                 progress(done, total)
             switch_repository(tree, carried)
+        for name, data in _documents(file):
+            if name == APPLIED:
+                add_step(tree, msgspec.json.decode(data, type=Step))
     with reported(tree.root):
         remove_file(path)
     if progress is not None:

@@ -26,6 +26,7 @@ from fake_registry.fixtures.layout import (
 )
 from fake_registry.fixtures.repository import own_blobs
 from fake_registry.oci import SCHEMA1_TYPES, Descriptor, compute_digest
+from mirror.seed.bundles.reading import Tally
 from mirror.seed.bundles.records import SIZES, Entry, blob_path, index_path
 
 Progress = Callable[[int, int], None]
@@ -176,3 +177,13 @@ class TreeState:
         offset = self._spool.seek(0, 2)
         self._spool.write(data)
         self._places.append((path, offset, len(data), hashlib.sha256(data).hexdigest()))
+
+
+def state_of(state: State) -> str:
+    """The name of a state: the SHA-256 of what its files are and where they lie."""
+    tally = Tally()
+    for document in state.documents():
+        tally.add(document.entry)
+    for entry in state.blobs():
+        tally.add(entry)
+    return tally.state

@@ -327,6 +327,38 @@ def test_a_missing_base_is_named(tmp_path: Path) -> None:
     assert files_of(target) == before
 
 
+def test_a_bundle_that_only_removes_is_not_skipped(tmp_path: Path) -> None:
+    history = History(tmp_path / "tree")
+    for number in range(3):
+        history.do(("put", "a", number))
+    files = create(history.path, tmp_path / "b0")
+    history.do(("untag", "a", 1))
+    files += create(history.path, tmp_path / "b1", files[0])
+    history.do(("put", "b", 3))
+    files += create(history.path, tmp_path / "b2", files[1])
+    target = tmp_path / "elsewhere"
+    first, second = (inspected(file).bundle for file in files[:2])
+    apply(files[0], target)
+    before = files_of(target)
+    problem = f"b2: made since the bundle {second}, but the last bundle that was applied to {target} is {first}; apply"
+    for dry_run in (True, False):
+        with pytest.raises(InputError, match=problem):
+            apply(files[2], target, dry_run=dry_run)
+    assert files_of(target) == before
+    for file in files[1:]:
+        apply(file, target)
+    assert state_of(target) == state_of(history.path)
+    assert apply(files[2], target).repositories == []  # again
+    apply(files[0], tmp_path / "other")
+    apply(files[2], tmp_path / "other", any_base=True)
+    assert state_of(tmp_path / "other") != state_of(history.path)  # the tag is still there
+    shutil.copytree(history.path, tmp_path / "copy", symlinks=True)
+    (tmp_path / "copy" / ".applied.json").write_bytes((tmp_path / "other" / ".applied.json").read_bytes())
+    history.do(("untag", "a", 0))
+    (last,) = create(history.path, tmp_path / "b3", files[2])
+    assert apply(last, tmp_path / "copy").repositories != []  # whatever was applied to it, it is in that state
+
+
 def test_since_a_tree(tmp_path: Path) -> None:
     history = History(tmp_path / "tree")
     for number in range(3):
@@ -634,7 +666,7 @@ def test_cut_off_before_anything_is_named_it_is_dropped_later(tmp_path: Path, mo
     (target.root / ".applying" / ".incoming.0.tmp").write_bytes(b"half of a blob")
     put_image(Tree.open(tree), "later", "1")
     apply(create(tree, tmp_path / "c", file), target.root)
-    assert sorted(path.name for path in target.root.iterdir()) == ["blobs", "registries"]
+    assert sorted(path.name for path in target.root.iterdir()) == [".applied.json", "blobs", "registries"]
     assert target.snapshot(HOST, "later") is not None
 
 
