@@ -101,12 +101,15 @@ class RecordingOptions(NamedTuple):
         from mirror.recorder.recording import Recording
         from mirror.recorder.session import Recorder
         from mirror.recorder.upstreams import Upstreams, parse_upstream
-        from mirror.seed.remote.network import Network, Proxies
+        from mirror.seed.remote.network import Network, Proxies, parse_proxy
 
         if options.workers > 1:
             raise InputError("--record-from: one process writes a recording; leave --workers out")
         upstreams = Upstreams(parse_upstream(text) for text in self.sources)
-        proxy = {} if self.proxy is None else {"HTTP_PROXY": self.proxy, "HTTPS_PROXY": self.proxy}
+        proxy = {}
+        if self.proxy is not None:
+            parse_proxy(self.proxy, "--record-proxy")
+            proxy = {"HTTP_PROXY": self.proxy, "HTTPS_PROXY": self.proxy}
         try:
             logins = self._logins(next(iter(upstreams)).host)
             network = Network(

@@ -44,6 +44,21 @@ Body = bytes | Callable[[], AsyncIterable[bytes]] | None
 """What is sent with a request: bytes, or a function that gives them piece by piece."""
 
 
+def parse_proxy(text: str, name: str) -> URL:
+    """A proxy as people write it: a URL, or an address.
+
+    Raises:
+        InputError: it is none of an HTTP proxy; says `name`.
+    """
+    try:
+        proxy = URL(text if "://" in text else f"http://{text}")
+    except ValueError:
+        proxy = URL()
+    if proxy.scheme not in {"http", "https"} or not proxy.host:
+        raise InputError(f"{name}: {text!r} is not the URL of an HTTP proxy")
+    return proxy
+
+
 class Proxies:
     """Which proxy is asked for a URL, by ``HTTP_PROXY``, ``HTTPS_PROXY`` and ``NO_PROXY`` in either case.
 
@@ -71,13 +86,7 @@ class Proxies:
         host = (url.host or "").lower()
         if not text or self._is_direct(host, url.port):
             return None
-        try:
-            proxy = URL(text if "://" in text else f"http://{text}")
-        except ValueError:
-            proxy = URL()
-        if proxy.scheme not in {"http", "https"} or not proxy.host:
-            raise InputError(f"{url.scheme.upper()}_PROXY: {text!r} is not the URL of an HTTP proxy")
-        return proxy
+        return parse_proxy(text, f"{url.scheme.upper()}_PROXY")
 
     def _is_direct(self, host: str, port: int | None) -> bool:
         address = _address(host)

@@ -8,7 +8,7 @@ import os
 import signal
 import ssl
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -44,15 +44,17 @@ def upstream() -> Iterator[FakeRegistry]:
 
 
 @contextmanager
-def recorder(upstream: FakeRegistry, folder: Path, *options: str) -> Iterator[tuple[Forked, str]]:
-    """The process and its address."""
+def recorder(
+    upstream: FakeRegistry, folder: Path, *options: str, environment: Mapping[str, str] = {}
+) -> Iterator[tuple[Forked, str]]:
+    """The process and its address. Unless it has a proxy, it connects to the upstream."""
     (folder / "upstream.pem").write_bytes(upstream.ca_pem)
     command = ["registry", "--data", str(folder / "tree")]
     command += ["--registry", "127.0.0.1:0", "--tls-dir", str(folder / "tls")]
     command += ["--record-from", "quay.io", "--record-from", "private.example.com"]
     command += ["--record-to", str(folder / "recorded.yaml"), "--record-ca", str(folder / "upstream.pem")]
-    command += ["--record-connect", str(upstream.address), *options]
-    with Forked(command, os.environ) as process:
+    command += options if "--record-proxy" in options else ["--record-connect", str(upstream.address), *options]
+    with Forked(command, os.environ | environment) as process:
         address = process.stdout.readline().split()[-1]
         assert process.stdout.readline().startswith("CA certificate: ")
         yield process, address
@@ -162,6 +164,22 @@ def test_tokens_for_everybody(upstream: FakeRegistry, tmp_path: Path) -> None:
     assert "Bearer" not in (tmp_path / "recorded.yaml").read_text()
 
 
+def test_through_a_proxy(upstream: FakeRegistry, tmp_path: Path) -> None:
+    """The one that was named: what the environment says would lead nowhere."""
+    before = upstream.journal.total
+    nowhere = dict.fromkeys(("HTTPS_PROXY", "https_proxy", "HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9")
+    proxy = ("--record-proxy", f"http://{upstream.address}", "--record-anonymous")
+    with recorder(upstream, tmp_path, *proxy, environment=nowhere) as (process, address):
+        trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "ca.pem"))
+        tags = json.loads(fetched(address, "/v2/team/app/tags/list", trusting))["tags"]
+        process.send_signal(signal.SIGTERM)
+        process.communicate()
+    assert (tags, process.returncode) == (["1.0", "1.1"], 0)
+    asked = list(upstream.journal)[before - upstream.journal.total :]
+    assert {(entry.host, entry.status) for entry in asked if entry.kind == "tags"} >= {("quay.io", 200)}
+    assert "/v2/team/app/tags/list" in (tmp_path / "recorded.yaml").read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
@@ -169,6 +187,10 @@ def test_tokens_for_everybody(upstream: FakeRegistry, tmp_path: Path) -> None:
         (("--record-from", "quay.io", "--record-creds", "me"), "--record-creds: expected USER:PASSWORD"),
         (("--record-from", "quay.io", "--record-authfile", "none.json"), "none.json: no such file"),
         (("--record-from", "quay.io", "--record-ca", __file__), "--record-ca: no certificates in PEM format"),
+        (
+            ("--record-from", "quay.io", "--record-proxy", "ftp://x"),
+            "--record-proxy: 'ftp://x' is not the URL of an HTTP proxy",
+        ),
         (("--record-from", "quay.io", "--record-connect", "x"), "--record-connect: 'x' is not an address such as"),
         (("--record-from", "quay.io", "--record-to", "/none/x.yaml"), "/none/.x.yaml.log: No such file or directory"),
     ],
