@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
+import logging
+import re
+import socket
 import tempfile
+import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 from urllib.parse import quote
@@ -16,6 +21,7 @@ from support.pushing import CoreClient, SocketClient, parse_reply, push_blob, pu
 from support.raw import connected
 from support.registry import HOST, image, index, put_image
 
+from fake_registry import FakeRegistry
 from fake_registry.config import Host, Limits
 from fake_registry.core.paths import parse_path
 from fake_registry.core.registry import RegistryCore
@@ -282,3 +288,72 @@ class TestSockets:
         finally:
             for writer in slow:
                 writer.transport.abort()
+
+
+METHODS = st.sampled_from(
+    ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "OPTIONS", "CONNECT", "get", "G E T", "", "\x00"]
+)
+TARGETS = st.one_of(
+    st.sampled_from(
+        ["/v2/", "/v2/app/tags/list?n=", "/v2/app/manifests/v1", "/token?scope=", "*", "//", "http://", "?"]
+    ),
+    st.lists(NASTY, max_size=4).map(lambda parts: "/v2/app/" + "/".join(parts)),
+    st.text(max_size=30),
+)
+FIELDS = st.tuples(
+    st.sampled_from(
+        [
+            "Host",
+            "Content-Length",
+            "Transfer-Encoding",
+            "Range",
+            "If-Range",
+            "Expect",
+            "Connection",
+            "Accept",
+            "X\tY",
+            "",
+        ]
+    ),
+    st.one_of(
+        st.sampled_from(["quay.io", "0", "7", "-1", "chunked", "100-continue", "bytes=0-0,2-2", "close", "a\r\n b"]),
+        st.text(max_size=12),
+    ),
+)
+REQUESTS = st.builds(
+    lambda method, target, version, fields, body: (
+        "\r\n".join([f"{method} {target} {version}", *(f"{name}: {value}" for name, value in fields), "", body])
+    ).encode("utf-8", "surrogatepass"),
+    METHODS,
+    TARGETS,
+    st.sampled_from(["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/2.0", ""]),
+    st.lists(FIELDS, max_size=5),
+    st.sampled_from(
+        ["", "0\r\n\r\n", "7\r\n1234567\r\n0\r\n\r\n", "fffffffffffffffff\r\n", "{}", "GET / HTTP/1.1\r\n\r\n"]
+    ),
+)
+
+
+def test_whatever_comes_over_a_socket(caplog: pytest.LogCaptureFixture) -> None:
+    """It is answered or not, never by a failure of the registry's own; and the registry goes on."""
+    with FakeRegistry() as registry:
+        registry.push_image("quay.io/app:v1")
+
+        @settings(max_examples=150)
+        @given(sent=st.one_of(REQUESTS, st.binary(max_size=60)))
+        @example(sent=b"GET /v2/ HTTP/1.1\r\nHost: quay.io\r\n\r\n")
+        def send(sent: bytes) -> None:
+            with socket.create_connection(registry.address, timeout=30) as client:
+                received = b""
+                with contextlib.suppress(ConnectionError):
+                    client.sendall(sent)
+                    client.shutdown(socket.SHUT_WR)
+                    while piece := client.recv(65536):
+                        received += piece
+            assert re.search(rb"HTTP/1\.[01] 5", received) is None, received
+
+        with caplog.at_level(logging.WARNING):
+            send()
+        assert not caplog.records
+        with urllib.request.urlopen(f"{registry.url('quay.io')}/v2/", context=registry.ssl_context()) as answer:
+            assert answer.status == 200
