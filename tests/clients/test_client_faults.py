@@ -17,7 +17,7 @@ import pytest
 from fake_registry import FakeRegistry
 from fake_registry.fixtures import verify
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.clients]
 
 USER, PASSWORD = "me", "secret"
 IMAGE = "private.example.com/team/app:1.0"
@@ -46,7 +46,7 @@ class Client:
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         """What becomes of a program."""
         environment = os.environ | {"HOME": str(self.folder), "NO_PROXY": "*", "no_proxy": "*", "LC_ALL": "C"}
-        return subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=200)
+        return subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
 
     def skopeo_copy(self, *options: str, push: bool = False) -> subprocess.CompletedProcess[str]:
         """Copies the image from the registry into a directory, or (`push`) from that into the registry."""

@@ -35,7 +35,7 @@ def skopeo(registry: FakeRegistry | None, folder: Path, *arguments: str) -> str:
     environment = os.environ | {"HOME": str(folder), "NO_PROXY": "*", "no_proxy": "*"}
     environment |= {} if registry is None else registry.environment()
     command = ("skopeo", "--insecure-policy", *arguments)
-    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True, timeout=100)
+    done = subprocess.run(command, check=False, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -57,7 +57,7 @@ class Kubectl:
         """What a command prints, which ends with an exit code."""
         with self.start(*arguments) as process:
             try:
-                output, errors = process.communicate(timeout=60)
+                output, errors = process.communicate()
             finally:
                 process.kill()
         assert process.returncode == code, f"{arguments}: {output}{errors}"
@@ -211,7 +211,7 @@ def test_waiting_for_the_end(kubectl: Kubectl, stream: str) -> None:
     with kubectl.start("wait", "--for=delete", f"is/{stream}", "--timeout=60s") as waiting:
         timer = threading.Timer(0.5, kubectl, ("delete", "is", stream))
         timer.start()
-        output, errors = waiting.communicate(timeout=60)
+        output, errors = waiting.communicate()
         timer.join()
     assert (waiting.returncode, output) == (0, f"imagestream.image.openshift.io/{stream} condition met\n"), errors
 

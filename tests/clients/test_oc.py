@@ -52,9 +52,7 @@ def environment(tmp_path: Path) -> Iterator[dict[str, str]]:
 def oc(command: str, environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
     program, *arguments = shlex.split(command)
     assert (program, PROGRAM is not None) == ("oc", True)
-    return subprocess.run(
-        [str(PROGRAM), *arguments], env=environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run([str(PROGRAM), *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
 def steady(lines: list[str]) -> list[str]:

@@ -34,7 +34,6 @@ def run(home: Path, *command: str, **variables: str) -> str:
         env=kept | {"HOME": str(home)} | variables,
         capture_output=True,
         text=True,
-        timeout=100,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout

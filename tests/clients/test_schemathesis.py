@@ -13,7 +13,7 @@ from hypothesis.errors import Unsatisfiable
 
 from mirror import ImageApi
 
-pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.clients]
 
 EXAMPLES = 4
 GROUPS = (

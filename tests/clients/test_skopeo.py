@@ -36,9 +36,7 @@ def run(folder: Path, *command: str) -> str:
     for name in ("SSL_CERT_FILE", "SSL_CERT_DIR", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"):
         environment.pop(name, None)
     environment |= {"NO_PROXY": "*", "no_proxy": "*"}
-    done = subprocess.run(
-        command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=100
-    )
+    done = subprocess.run(command, check=False, cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

@@ -118,7 +118,6 @@ class Pusher:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 async def test_killed_at_any_moment(tmp_path: Path) -> None:
     moments = random.Random(20260101)
     async with serving(tmp_path / "tree") as server:

@@ -119,7 +119,7 @@ def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
 def refusal(address: Address, context: ssl.SSLContext, name: str) -> str:
     """The alert that a client gets which goes on as if it were let in."""
     with (
-        socket.create_connection(tuple(address), timeout=30) as plain,
+        socket.create_connection(tuple(address)) as plain,
         pytest.raises(ssl.SSLError) as raised,
         context.wrap_socket(plain, server_hostname=name) as tls,
     ):
@@ -179,7 +179,7 @@ def get(url: str, context: ssl.SSLContext, **headers: str) -> int:
     """The status of an answer."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context))
     try:
-        with opener.open(urllib.request.Request(url, headers=headers), timeout=30) as answer:
+        with opener.open(urllib.request.Request(url, headers=headers)) as answer:
             return int(answer.status)
     except urllib.error.HTTPError as error:
         with error:

@@ -62,7 +62,7 @@ ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=function")
 
 def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
     """Runs the suite in a process of its own."""
-    return pytester.runpytest_subprocess(*FLAGS, *options, timeout=100)
+    return pytester.runpytest_subprocess(*FLAGS, *options)
 
 
 def test_without_any_other_plugin(pytester: pytest.Pytester) -> None:

@@ -7,7 +7,6 @@ import gc
 import os
 import tempfile
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -89,9 +88,7 @@ async def test_clients_that_stay_are_left_behind(temporary: Path) -> None:
             async with connected(registry.address) as other:
                 await other.send(GET)
                 await other.rest()
-            start = time.monotonic()
             await registry.__aexit__(None, None, None)
-            assert time.monotonic() - start < 5
             assert await waiting.rest() == b""
             assert await silent.rest() == b""
     assert held() == before

@@ -195,7 +195,6 @@ class TestReaching:
             env=os.environ | registry.environment(),
             capture_output=True,
             text=True,
-            timeout=60,
             check=True,
         )
         assert done.stdout.splitlines() == ['{"name":"app","tags":["1"]}', '{"name":"app","tags":["2"]}']

@@ -18,7 +18,7 @@ import pytest
 
 from mirror import ImageApi
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.slow]
 
 WATCHERS, CHANGES = 200, 5000
 WRITERS, STEPS = 64, 4

@@ -72,7 +72,7 @@ ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=function")
 def test_without_any_other_plugin(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SYNCHRONOUS)
     disabled = [f"-pno:{name}" for name in ("asyncio", "aiohttp", "xdist", "timeout", "hypothesispytest", "anyio")]
-    pytester.runpytest_subprocess(*FLAGS, *disabled, timeout=100).assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*FLAGS, *disabled).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_under_xdist(pytester: pytest.Pytester) -> None:
             assert False
         """
     )
-    result = pytester.runpytest_subprocess(*FLAGS, "-n", "2", *NO_ASYNCIO, timeout=100)
+    result = pytester.runpytest_subprocess(*FLAGS, "-n", "2", *NO_ASYNCIO)
     result.assert_outcomes(passed=6, failed=1)
     result.stdout.fnmatch_lines(["*- image_api -*", "200 GET /version  (admin)"])
 
@@ -246,7 +246,7 @@ def test_a_suite_that_does_not_use_it_pays_nothing(pytester: pytest.Pytester, mo
             assert ours == {"mirror", "mirror.pytest_plugin", *shared}
         """
     )
-    result = pytester.runpytest_subprocess(*FLAGS, "-p", "mirror.pytest_plugin", timeout=100)
+    result = pytester.runpytest_subprocess(*FLAGS, "-p", "mirror.pytest_plugin")
     result.assert_outcomes(passed=1)
 
 
@@ -261,5 +261,5 @@ def test_importing_it_imports_nothing_else(module: str, more: set[str]) -> None:
         f"import {module}\n"
         "print(*sorted(set(sys.modules) - before))"
     )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout.split() == sorted({"mirror", *more})

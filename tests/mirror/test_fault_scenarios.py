@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import random
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -259,9 +258,7 @@ async def test_what_a_fault_comes_to(
 ) -> None:
     scenario = scenario_of(faults, **more)
     assert order_matters(scenario.hosts)
-    start = time.monotonic()
     embedded, over_sockets = [await play(scenario, kind) for kind in KINDS]
-    assert time.monotonic() - start < 5  # whatever the clock says
     assert over_sockets == embedded
     assert embedded.message.startswith(message)
     assert (embedded.seconds, embedded.fired) == (seconds, fired)

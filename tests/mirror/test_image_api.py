@@ -55,7 +55,7 @@ def ask(api: ImageApi, path: str, method: str = "GET", body: Any = None, token: 
         api.url + path, data, {"Content-Type": "application/json", **headers}, method=method
     )
     try:
-        with urllib.request.build_opener(*handlers).open(wanted, timeout=30) as answer:
+        with urllib.request.build_opener(*handlers).open(wanted) as answer:
             return answer.status, json.load(answer)
     except urllib.error.HTTPError as error:
         with error:

@@ -43,7 +43,7 @@ def fetch(url: str, context: ssl.SSLContext | None = None, host: str | None = No
     """Status and body, whatever proxies the environment names."""
     handlers = [urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)]
     request = urllib.request.Request(url, headers={} if host is None else {"Host": host})
-    with urllib.request.build_opener(*handlers).open(request, timeout=30) as answer:
+    with urllib.request.build_opener(*handlers).open(request) as answer:
         return answer.status, answer.read().decode()
 
 

@@ -125,7 +125,7 @@ def test_a_port_of_a_host(tmp_path: Path) -> None:
             urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
         )
         with pytest.raises(urllib.request.HTTPError) as caught:
-            opener.open(f"https://127.0.0.1:{registry.ports['quay.io']}/v2/", timeout=30)
+            opener.open(f"https://127.0.0.1:{registry.ports['quay.io']}/v2/")
         realm = f'realm="https://127.0.0.1:{registry.ports["quay.io"]}/token",service="quay.io"'
         assert realm in caught.value.headers["WWW-Authenticate"]
         caught.value.close()

@@ -183,7 +183,6 @@ def test_a_program_with_the_variables_reaches_a_host_by_its_name(tmp_path: Path)
             env=os.environ | found["environment"],
             capture_output=True,
             text=True,
-            timeout=60,
             check=True,
         )
         assert done.stdout == "200\n"

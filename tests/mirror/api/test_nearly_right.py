@@ -206,7 +206,6 @@ async def test_nothing_breaks(conversation: list[tuple[str, str, bytes, dict[str
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @settings(max_examples=2000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(conversation=conversations())
 async def test_nothing_breaks_for_long(conversation: list[tuple[str, str, bytes, dict[str, str]]]) -> None:

@@ -56,7 +56,7 @@ async def test_both_ways_answer_alike(method: str, path: str, body: bytes) -> No
     api = ApiCore(new_cluster())
     await api.handle(ApiRequest("POST", STREAMS, body=stream("a")))
     answers = []
-    async with ApiServer(api) as server, asyncio.timeout(10):
+    async with ApiServer(api) as server:
         address = await server.start()
         for more in (b"", LONG_WAY):
             async with connected(address) as wire:
@@ -117,7 +117,7 @@ async def test_requests_come_in_pieces_and_several_at_once() -> None:
     sent += request("GET", "/version", more=LONG_WAY) + request("GET", f"{STREAMS}/b")
     for size in (len(sent), 97, 11):
         server, statuses = ApiServer(ApiCore(new_cluster())), []
-        async with server, asyncio.timeout(10), connected(await server.start()) as wire:
+        async with server, connected(await server.start()) as wire:
             for start in range(0, len(sent), size):
                 await wire.send(sent[start : start + size])
             for _ in range(5):
@@ -146,7 +146,7 @@ class Waiting(ApiCore):
 
 async def test_the_end_of_the_server_waits_for_an_answer_under_way() -> None:
     api = Waiting(ApiResponse(200, [], b"answer"))
-    async with ApiServer(api) as server, asyncio.timeout(10), connected(await server.start()) as wire:
+    async with ApiServer(api) as server, connected(await server.start()) as wire:
         await wire.send(request("GET", "/") + request("GET", "/"))
         await api.asked.wait()
         closing = asyncio.create_task(server.close())
@@ -160,7 +160,7 @@ async def test_the_end_of_the_server_waits_for_an_answer_under_way() -> None:
 
 async def test_the_end_of_the_server_waits_no_longer_than_it_may() -> None:
     api = Waiting(ApiResponse(200, [], b"answer"))
-    async with ApiServer(api, grace=0.01) as server, asyncio.timeout(10), connected(await server.start()) as wire:
+    async with ApiServer(api, grace=0.01) as server, connected(await server.start()) as wire:
         await wire.send(request("GET", "/"))
         await api.asked.wait()
         await server.close()
@@ -251,7 +251,7 @@ async def test_clients_that_read_nothing_are_asked_for_nothing_more() -> None:
     large = 4 * 1024 * 1024
     api = Waiting(ApiResponse(200, [], b"x" * large))
     api.go_on.set()
-    async with ApiServer(api) as server, asyncio.timeout(20), connected(await server.start()) as wire:
+    async with ApiServer(api) as server, connected(await server.start()) as wire:
         await wire.send(3 * request("GET", "/"))
         for _ in range(3):
             assert (await wire.head()).endswith(b"Content-Length: %d" % large)

@@ -121,7 +121,7 @@ def fetched(address: str, path: str, trusting: ssl.SSLContext) -> bytes:
     bodies = []
     for _ in range(2):
         request = urllib.request.Request(f"https://{address}{path}", headers={"Host": "quay.io"})
-        with opener.open(request, timeout=30) as answer:
+        with opener.open(request) as answer:
             bodies.append(answer.read())
     assert bodies[0] == bodies[1]
     found: bytes = bodies[0]
@@ -207,7 +207,7 @@ def test_the_configuration_names_the_default_host(tmp_path: Path, upstream: Fake
     with served_registry(upstream.tree.root, "--config", str(config)) as served:
         url = f"http://{served.address}/v2/team/app/tags/list"
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        with opener.open(url, timeout=30) as answer:
+        with opener.open(url) as answer:
             assert json.load(answer)["tags"] == ["1.0", "1.1", "latest"]
     config.write_text(json.dumps({"server": {"defaultHost": "a b"}}))
     outcome = ismirror("registry", "--data", str(upstream.tree.root), "--config", str(config))

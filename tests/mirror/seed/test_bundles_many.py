@@ -27,7 +27,6 @@ def peak(*arguments: str) -> int:
         env=os.environ | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=900,
     )
     assert done.returncode == 0, done.stderr
     return int(done.stderr.rpartition("peak ")[2]) * 1024

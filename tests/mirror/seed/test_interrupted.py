@@ -61,7 +61,6 @@ async def start(registry: Upstream, target: Path, ca: Path) -> asyncio.subproces
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_killed_twenty_times_it_ends_complete(tmp_path: Path) -> None:
     origin, target, ca = filled(tmp_path / "origin", 60, 3_000_000), tmp_path / "target", tmp_path / "ca.pem"
     ca.write_bytes(AUTHORITY.ca_pem)
