@@ -8,6 +8,7 @@ version makes the same state again. There is nothing to look up in between, so t
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from sys import intern
 from typing import Any, Final, get_args
@@ -70,13 +71,15 @@ class Database:
     """A database as its own module opens it.
 
     `name` is what messages call it, `explain` says in their words what an exception of the driver means. `settle` gets
-    a connection once the database is known to be ours: whatever changes it for good belongs there.
+    a connection once the database is known to be ours: whatever changes it for good belongs there. `turn` is held
+    until then, where those who open it at the same time have to take turns.
     """
 
     name: str
     engine: Engine
     explain: Callable[[BaseException], str]
     settle: Callable[[Connection], None]
+    turn: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 class Ledger:
@@ -92,10 +95,11 @@ class Ledger:
             InputError: the database is somebody else's, in another format, or damaged.
         """
         engine = self._database.engine
-        with engine.begin() as connection:
-            self._check(connection)
-        with engine.connect() as connection:
-            self._database.settle(connection)
+        with self._database.turn():
+            with engine.begin() as connection:
+                self._check(connection)
+            with engine.connect() as connection:
+                self._database.settle(connection)
         with engine.connect() as connection:
             compacted = self._fact(connection, "compacted")
             state = State(History(max(first_version - 1, compacted), compacted, history, history_bytes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from fake_registry.fixtures.disk import locked
 from mirror.errors import InputError
 from mirror.store.ledger import Database
 
@@ -71,7 +73,8 @@ def sqlite_database(path: Path, *, busy_seconds: float = BUSY_SECONDS) -> Databa
         except sqlite3.Error as error:
             raise InputError(f"{path}: {explain(error)}") from error
 
-    return Database(str(path), engine, explain, settle)
+    # Two who open a file at once would each have a part of its locks, and wait for the other's until both give up.
+    return Database(str(path), engine, explain, settle, partial(locked, file.parent))
 
 
 def _make(file: Path) -> None:

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -14,6 +15,7 @@ import pytest
 from support import store_writer
 from support.stores import opened
 
+from fake_registry.fixtures.disk import locked
 from mirror.errors import InputError
 from mirror.store import open_state
 from mirror.store.sql import SqlStore
@@ -64,6 +66,30 @@ def test_an_empty_file_is_a_new_one(path: Path) -> None:
     path.touch()
     fill(path)
     assert path.stat().st_size > 0
+
+
+@pytest.mark.parametrize("new", [True, False])
+async def test_of_many_who_open_a_file_at_once_one_has_it(path: Path, new: bool) -> None:
+    if not new:
+        await asyncio.to_thread(fill, path)
+    found = await asyncio.gather(*(open_file(path) for _ in range(6)), return_exceptions=True)
+    stores = [one for one in found if isinstance(one, SqlStore)]
+    for store in stores:
+        await store.create("images", "", "y", b"1")
+        await store.close()
+    assert len(stores) == 1
+    assert [str(one) for one in found if not isinstance(one, SqlStore)] == [f"{path}: {IN_USE}"] * 5
+
+
+def test_who_opens_a_file_waits_for_whoever_is_opening_it(path: Path) -> None:
+    with ThreadPoolExecutor(1) as thread:
+        with locked(path.parent):
+            opening = thread.submit(fill, path)
+            with pytest.raises(TimeoutError):
+                opening.result(0.05)
+            assert not path.exists()
+        opening.result()
+    assert path.exists()
 
 
 @pytest.mark.parametrize("content", [b"kind: ImageStream\n", b"SQLite format 3\0", bytes(5000)])
