@@ -68,7 +68,7 @@ def serve(tree: Path, state: str, pipe: Connection, *, clear_text: bool) -> None
     from mirror.api.access import Access
     from mirror.api.server import ApiServer
     from mirror.config import ClusterConfig
-    from mirror.serving import ApiSettings, ready_api
+    from mirror.serving import ApiSettings, ready_api, spare_the_collector
 
     pin(0)
     authority = None if clear_text else CertificateAuthority.create()
@@ -79,6 +79,7 @@ def serve(tree: Path, state: str, pipe: Connection, *, clear_text: bool) -> None
         settings = ApiSettings(ClusterConfig(), state=state, access=access)
         async with ready_api(core, None, settings) as ready, ApiServer(ready.api, authority) as server:
             address = await server.start()
+            spare_the_collector()
             pipe.send((Place(address.port, None if authority is None else authority.ca_pem, os.getpid()), access.token))
             await asyncio.get_running_loop().run_in_executor(None, pipe.recv)
 

@@ -7,10 +7,11 @@ limits cost no time in tests, and the instants in statuses are the same on every
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 import uuid
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Final, Protocol
 
 
 class Clock(Protocol):
@@ -126,12 +127,19 @@ class Uids(Protocol):
         ...
 
 
+_RANDOM: Final = ~(0xF << 76 | 0x3 << 62)
+_VERSION_4: Final = 0x4 << 76 | 0x2 << 62
+"""The bits of a uid of version 4 that are drawn, and those that are given (RFC 9562 section 5.4)."""
+
+
 class RandomUids:
     """Random uids (version 4), as a real server makes them."""
 
     def uid(self, *names: str) -> str:
         del names
-        return str(uuid.uuid4())
+        number = int.from_bytes(os.urandom(16))
+        digits = f"{number & _RANDOM | _VERSION_4:032x}"
+        return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 class NamedUids:
@@ -150,4 +158,6 @@ class NamedUids:
 
 def timestamp(instant: datetime) -> str:
     """The instant as Kubernetes writes it: RFC 3339, UTC, whole seconds."""
-    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"
+    if instant.tzinfo is not UTC:
+        instant = instant.astimezone(UTC)
+    return instant.isoformat(timespec="seconds")[:-6] + "Z"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
@@ -64,7 +64,8 @@ def metadata_errors(
 ) -> list[FieldError]:
     """All errors of an object's metadata, in the order of the kind's own validation (core ``ValidateObjectMeta``)."""
     errors = common_errors(meta, stream_name=stream_name, namespaced=namespaced, field=field)
-    errors += _finalizer_errors(meta.finalizers or [], f"{field}.finalizers")
+    if meta.finalizers:
+        errors += _finalizer_errors(meta.finalizers, f"{field}.finalizers")
     return errors
 
 
@@ -89,14 +90,19 @@ def common_errors(
     if meta.generation < 0:
         errors.append(invalid(f"{field}.generation", meta.generation, "must be greater than or equal to 0"))
     errors += _map_errors(meta, field)
-    finalizers = meta.finalizers or []
-    for name in finalizers:
-        errors += [invalid(f"{field}.finalizers", name, text) for text in qualified_name_errors(name)]
-    if {"orphan", "foregroundDeletion"} <= set(finalizers):
-        text = "finalizer orphan and foregroundDeletion cannot be both set"
-        errors.append(invalid(f"{field}.finalizers", finalizers, text))
-    errors += _managed_errors(meta.managedFields or [], f"{field}.managedFields")
+    if meta.finalizers:
+        errors += _names_of_finalizers(meta.finalizers, f"{field}.finalizers")
+    if meta.managedFields:
+        errors += _managed_errors(meta.managedFields, f"{field}.managedFields")
     return errors
+
+
+def _names_of_finalizers(finalizers: list[str], field: str) -> Iterator[FieldError]:
+    for name in finalizers:
+        for text in qualified_name_errors(name):
+            yield invalid(field, name, text)
+    if {"orphan", "foregroundDeletion"} <= set(finalizers):
+        yield invalid(field, finalizers, "finalizer orphan and foregroundDeletion cannot be both set")
 
 
 def update_errors(new: ObjectMeta, old: ObjectMeta) -> list[FieldError]:
@@ -126,7 +132,8 @@ def own_update_errors(new: ObjectMeta, old: ObjectMeta) -> list[FieldError]:
     return [*update_errors(new, old), *_finalizer_errors(new.finalizers or [], "metadata.finalizers")]
 
 
-def dns_label_errors(name: str) -> list[str]:
+@lru_cache(maxsize=1024)
+def dns_label_errors(name: str) -> Sequence[str]:
     """What keeps a name from being a DNS label, as names of namespaces have to be."""
     errors = ["must be no more than 63 characters"] if len(name.encode()) > 63 else []
     if _SUBDOMAIN_PATTERN.fullmatch(name) and "." in name:
@@ -137,13 +144,17 @@ def dns_label_errors(name: str) -> list[str]:
             "end with an alphanumeric character "
             f"(e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
         )
-    return errors
+    return tuple(errors)
 
 
 def _map_errors(meta: ObjectMeta, field: str) -> list[FieldError]:
-    errors = list(_label_errors(meta.labels or {}, f"{field}.labels"))
-    errors += _annotation_errors(meta.annotations or {}, f"{field}.annotations")
-    errors += _owner_errors(meta.ownerReferences or [], f"{field}.ownerReferences")
+    errors: list[FieldError] = []
+    if meta.labels:
+        errors += _label_errors(meta.labels, f"{field}.labels")
+    if meta.annotations:
+        errors += _annotation_errors(meta.annotations, f"{field}.annotations")
+    if meta.ownerReferences:
+        errors += _owner_errors(meta.ownerReferences, f"{field}.ownerReferences")
     return errors
 
 

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal
 
 from mirror.api import failures
@@ -39,6 +40,8 @@ def write_options(request: ApiRequest, kind: OptionsKind, *, apply: bool = False
     Raises:
         ApiFailure: 422.
     """
+    if not request.query and not apply:
+        return _usual_options(request.headers.get("user-agent", ""))
     manager = request.parameter("fieldManager")
     dry_run = request.parameters("dryRun")
     validation = request.parameter("fieldValidation")
@@ -59,6 +62,12 @@ def write_options(request: ApiRequest, kind: OptionsKind, *, apply: bool = False
         validation or "Warn",
         request.flag("force"),
     )
+
+
+@lru_cache(256)
+def _usual_options(user_agent: str) -> WriteOptions:
+    """The options of a request that says nothing of them."""
+    return WriteOptions(manager=_manager_of(user_agent))
 
 
 def dry_run_errors(values: list[str]) -> list[FieldError]:

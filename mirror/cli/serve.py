@@ -179,7 +179,7 @@ def _run(
     from mirror.cli.loop import run
     from mirror.cli.notes import note
     from mirror.cli.server_options import say_what_is_served
-    from mirror.serving import ready_api
+    from mirror.serving import ready_api, spare_the_collector
 
     where_it_is = kubeconfig.resolve()
 
@@ -204,6 +204,7 @@ def _run(
             typer.echo(f"state is {where}")
             typer.echo(f"use it with: export KUBECONFIG={where_it_is}")
             say_what_is_served(plan.core, options)
+            spare_the_collector()
             await stopped.wait()
 
     run(served())

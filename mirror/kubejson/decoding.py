@@ -3,8 +3,9 @@
 Keys are compared as they are. Unknown and repeated fields are no errors but problems, which the caller turns into
 warnings or, with ``fieldValidation=Strict``, into a refusal.
 
-Most bodies take the fast path: msgspec makes the object while the ``json`` module looks for unknown and repeated
-fields. Whatever either of them refuses, and whatever they might read differently from Go, is decoded by Go's rules.
+Most bodies take the fast path: msgspec makes the object, and nothing is wrong with it if what it read is all that was
+sent. Else the ``json`` module looks for unknown and repeated fields. Whatever either of them refuses, and whatever they
+might read differently from Go, is decoded by Go's rules.
 """
 
 from __future__ import annotations
@@ -70,12 +71,49 @@ class _Object(list[tuple[str, Any]]):
 def _decode_fast(data: bytes, kind: Kind[T]) -> Decoded[T] | None:
     try:
         value = kind.decoder.decode(data)
+        if _is_plain(data, kind.shape):
+            return Decoded(value, [])
         tree = json.loads(data.decode(), object_pairs_hook=_Object, parse_float=_doubt, parse_constant=_doubt)
         log = StrictLog()
         _inspect(kind.shape, tree, log)
     except (msgspec.MsgspecError, ValueError, RecursionError, _Doubt):
         return None
     return Decoded(value, log.problems)
+
+
+def _is_plain(data: bytes, shape: Shape) -> bool:
+    """Whether a body has known fields only, each once, and values that everybody reads alike.
+
+    What has repeated fields is longer than what was read of it, and comes out otherwise when it is written again; so do
+    texts with unusual escapes and numbers with unusual forms, which need not be plain.
+    """
+    tree = msgspec.json.decode(data)
+    return msgspec.json.encode(tree) == msgspec.json.format(data, indent=-1) and _is_known(shape, tree)
+
+
+def _is_known(shape: Shape, value: Any) -> bool:
+    if isinstance(shape, gojson.Pointer):
+        if shape.item is gojson.Raw:
+            return value is not None
+        shape = shape.item
+    if value is None:
+        return True
+    if isinstance(shape, gojson.Struct):
+        fields = shape.exact
+        if not value.keys() <= fields.keys():
+            return False
+        for key, inner in value.items():
+            below = fields[key].shape
+            if not isinstance(below, _LEAVES) and not _is_known(below, inner):
+                return False
+        return True
+    if isinstance(shape, gojson.List):
+        return isinstance(shape.item, _LEAVES) or all(_is_known(shape.item, one) for one in value)
+    if isinstance(shape, gojson.Map):
+        return isinstance(shape.value, _LEAVES) or all(_is_known(shape.value, one) for one in value.values())
+    if isinstance(shape, gojson.IntShape):
+        return type(value) is int and shape.minimum <= value <= shape.maximum
+    return False
 
 
 def _doubt(_literal: str) -> NoReturn:

@@ -13,6 +13,9 @@ from mirror.api.structured.schema import Atom, ListAtom, MapAtom
 ABSENT: Final[Any] = object()
 """There is nothing, not even null."""
 
+_PLAIN: Final = frozenset({str, int, bool, type(None)})
+"""Of equal values of these types there is nothing to say."""
+
 
 @dataclass(slots=True)
 class Comparison:
@@ -38,9 +41,12 @@ def _compare(atom: Atom, old: Any, new: Any, path: Path, found: Comparison) -> N
     """Compares; what is owned as a whole, or empty on both sides, is one field."""
     if isinstance(atom, MapAtom) and not atom.atomic and _are(dict, old, new):
         for name in _names(old, new):
+            before, after = _get(old, name), _get(new, name)
+            if before == after and type(before) in _PLAIN:
+                continue
             below = atom.of(name)
             if below is not None:
-                _compare(below, _get(old, name), _get(new, name), (*path, paths.field(name)), found)
+                _compare(below, before, after, (*path, paths.field(name)), found)
     elif isinstance(atom, ListAtom) and atom.associative and _are(list, old, new):
         _compare_items(atom, old, new, path, found)
     else:
