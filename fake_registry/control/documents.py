@@ -21,6 +21,12 @@ class Problem(msgspec.Struct, frozen=True):
     error: str
 
 
+class Page(str):
+    """HTML, for a browser."""
+
+    __slots__ = ()
+
+
 class Health(msgspec.Struct, frozen=True, omit_defaults=True):
     """How the registry is. ``problems`` say why it cannot serve."""
 

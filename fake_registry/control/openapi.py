@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
-from fake_registry.control.documents import PREFIX, Problem
+from fake_registry.control.documents import PREFIX, Page, Problem
 from fake_registry.control.plane import ENDPOINTS, Endpoint
 
 _DESCRIPTION: Final = "What belongs to the fake registry and not to the registries that it fakes."
@@ -18,7 +18,7 @@ _REASONS: Final = {200: "Done", 201: "Added", 204: "Done"}
 
 def document() -> dict[str, Any]:
     """The document, in version 3.1 of OpenAPI."""
-    types = [kind for one in ENDPOINTS for kind in (one.gives, one.takes) if kind not in {None, str, dict}]
+    types = [kind for one in ENDPOINTS for kind in (one.gives, one.takes) if kind not in {None, str, dict, Page}]
     shown = list(dict.fromkeys([*types, Problem]))
     schemas, components = msgspec.json.schema_components(shown, ref_template=_REFERENCE)
     by_type = dict(zip(map(str, shown), schemas, strict=True))
@@ -63,6 +63,8 @@ def _operation(endpoint: Endpoint, schemas: dict[str, dict[str, Any]]) -> dict[s
 def _content(kind: type, schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
     if kind is str:
         return {"text/plain": {"schema": {"type": "string"}}}
+    if kind is Page:
+        return {"text/html": {"schema": {"type": "string"}}}
     return {"application/json": {"schema": schemas.get(str(kind), {"type": "object"})}}
 
 

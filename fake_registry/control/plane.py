@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hmac
 import ipaddress
 import re
@@ -22,6 +23,7 @@ from fake_registry.control.documents import (
     HostState,
     JournalPage,
     NewFault,
+    Page,
     Problem,
     RepositoryState,
     TreeState,
@@ -123,7 +125,8 @@ class ControlPlane:
         except ControlError as error:
             response = _json(Problem(str(error)), error.status)
             if error.status == 401:
-                response.headers.append(("WWW-Authenticate", 'Bearer realm="ismirror"'))
+                scheme = "Basic" if _is_page(request) else "Bearer"
+                response.headers.append(("WWW-Authenticate", f'{scheme} realm="ismirror"'))
         except TallyFull as error:
             response = _json(Problem(str(error)), 507)
         if request.method == "HEAD":
@@ -141,6 +144,8 @@ class ControlPlane:
             return
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         given = token.strip().encode("utf-8", "surrogateescape")
+        if endpoint.gives is Page and scheme.lower() == "basic":  # browsers can say nothing else; any name will do
+            scheme, given = "bearer", _password(given)
         if not (hmac.compare_digest(given, self._token) and scheme.lower() == "bearer"):
             raise ControlError(401, "the control plane has a token: send it as Authorization: Bearer TOKEN")
 
@@ -248,6 +253,27 @@ async def host(plane: ControlPlane, asked: Asked) -> Response:
     return _json(await asyncio.to_thread(_host_content, plane.core.tree, name))
 
 
+async def page(plane: ControlPlane, asked: Asked) -> Response:
+    """A page for a browser: the hosts, the fault rules and the last requests."""
+    del asked
+    from fake_registry.control import pages  # noqa: PLC0415 - not loaded where nobody looks
+
+    state = await asyncio.to_thread(_tree_state, plane.core)
+    journal = await plane.controlled.journal(JournalFilter(limit=pages.LAST_REQUESTS))
+    rules = [FaultReport.of(account) for account in plane.core.faults]
+    return pages.overview(plane.core.tree.root, state.hosts, rules, journal)
+
+
+async def host_page(plane: ControlPlane, asked: Asked) -> Response:
+    """A page for a browser: the repositories of one host, with tags and sizes."""
+    from fake_registry.control import pages  # noqa: PLC0415 - not loaded where nobody looks
+
+    name = canonical_host(asked.argument)
+    if name not in await asyncio.to_thread(plane.core.known_hosts):
+        raise ControlError(404, f"no host {asked.argument}")
+    return await asyncio.to_thread(pages.host_page, plane.core.tree.root, name)
+
+
 async def metrics(plane: ControlPlane, asked: Asked) -> Response:
     """Counters in the text format of Prometheus."""
     del asked
@@ -278,10 +304,24 @@ ENDPOINTS: Final = (
     Endpoint("DELETE", "faults/{id}", remove_fault, 204),
     Endpoint("GET", "tree", tree, 200, gives=TreeState),
     Endpoint("GET", "tree/{host}", host, 200, gives=HostContent),
+    Endpoint("GET", "page", page, 200, gives=Page),
+    Endpoint("GET", "page/{host}", host_page, 200, gives=Page),
     Endpoint("GET", "metrics", metrics, 200, gives=str),
     Endpoint("GET", "openapi.json", openapi, 200, gives=dict),
 )
 """All that the control plane does, below `PREFIX`. HEAD is done as GET."""
+
+
+def _password(credentials: bytes) -> bytes:
+    """The password of Basic credentials; empty if they are none (RFC 7617)."""
+    try:
+        return base64.b64decode(credentials, validate=True).partition(b":")[2]
+    except ValueError:
+        return b""
+
+
+def _is_page(request: Request) -> bool:
+    return request.path == f"{PREFIX}page" or request.path.startswith(f"{PREFIX}page/")
 
 
 def _by_path() -> dict[str, dict[str, Endpoint]]:

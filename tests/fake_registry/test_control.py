@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import json
 import os
 from collections.abc import AsyncIterator
@@ -10,7 +12,7 @@ from typing import Any
 
 import pytest
 from support.raw import connected
-from support.registry import ask, body, header, put_image, write_index
+from support.registry import HOST, ask, body, header, put_image, write_index
 
 from fake_registry.config import Auth, Fault, FaultAction, Host, Route
 from fake_registry.control import AccessLog, ControlPlane, Metrics, OneProcess
@@ -18,6 +20,7 @@ from fake_registry.control.plane import ENDPOINTS, MAX_BODY
 from fake_registry.core.messages import Request, Response
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
+from fake_registry.oci import manifest_links
 from fake_registry.server import RegistryServer
 
 TEAPOT = {"action": {"status": 418}}
@@ -343,6 +346,59 @@ class TestMetrics:
     async def test_without(self, core: RegistryCore) -> None:
         status, text = await problem(ControlPlane(OneProcess(core)), "metrics")
         assert (status, "ismirror[metrics]" in text) == (501, True)
+
+
+class TestPages:
+    async def test_hosts_faults_and_requests(self, plane: ControlPlane, core: RegistryCore) -> None:
+        await result(plane, "faults", "POST", {"host": "quay.io", "name": "<slow & odd>", "action": {"status": 503}})
+        await ask(core, "/v2/<script>alert(1)</script>", headers={"user-agent": "x"})
+        response = await call(plane, "page")
+        assert (response.status, header(response, "Content-Type")) == (200, "text/html; charset=utf-8")
+        policy = header(response, "Content-Security-Policy")
+        assert policy is not None
+        assert policy.startswith("default-src 'none';")
+        text = body(response).decode()
+        style = text.partition("<style>")[2].partition("</style>")[0]
+        digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+        assert f"style-src 'sha256-{digest}'" in policy
+        assert '<a href="/_ismirror/page/plain.example.com%3A5000">plain.example.com:5000</a>' in text
+        assert "&lt;slow &amp; odd&gt;" in text
+        assert "GET /v2/&lt;script&gt;alert(1)&lt;/script&gt;" in text
+        assert "<script" not in text
+        assert "2023-11-14 22:13:20" in text
+
+    async def test_repositories_of_a_host(self, plane: ControlPlane, tree: Tree) -> None:
+        write_index(tree.root, "broken", "nonsense")
+        text = body(await call(plane, "page/quay.io")).decode()
+        snapshot = tree.snapshot(HOST, "team/app")
+        assert snapshot is not None
+        image = snapshot.tags["v1"]
+        links = manifest_links(snapshot.read_manifest(image) or b"")
+        size = image.size + sum(blob.size for blob in links.blobs())
+        assert "team/app <span class=soft>2 tags, 1 manifests</span>" in text
+        row = (
+            f"<td>v1</td><td><code>{image.digest}</code></td><td><code>{image.media_type}</code></td><td>{size} B</td>"
+        )
+        assert row in text
+        assert "manifests: expected" in text  # what is broken says how
+        assert "No repositories." in body(await call(plane, "page/plain.example.com%3A5000")).decode()
+        assert await problem(plane, "page/ghcr.io") == (404, "no host ghcr.io")
+        assert await problem(plane, "page", "POST") == (405, "POST is not possible here, but GET")
+
+    async def test_a_token_is_a_password_there(self, core: RegistryCore) -> None:
+        plane = ControlPlane(OneProcess(core), token="secret")
+        for path, secret, status in (
+            ("page", "secret", 200),
+            ("page/quay.io", "secret", 200),
+            ("page", "other", 401),
+            ("tree", "secret", 401),
+        ):
+            credentials = base64.b64encode(f"anybody:{secret}".encode()).decode()
+            response = await call(plane, path, headers={"authorization": f"Basic {credentials}"})
+            assert response.status == status, path
+        assert header(await call(plane, "page"), "WWW-Authenticate") == 'Basic realm="ismirror"'
+        assert header(await call(plane, "tree"), "WWW-Authenticate") == 'Bearer realm="ismirror"'
+        assert (await call(plane, "page", headers={"authorization": "Basic not-base64"})).status == 401
 
 
 async def test_the_description_is_that_of_what_there_is(plane: ControlPlane) -> None:
