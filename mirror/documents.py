@@ -25,21 +25,21 @@ class Content(NamedTuple):
     is_named: bool
 
 
-def contents(path: str, stdin: BinaryIO) -> Iterator[Content]:
-    """The content of a file, of the files of a directory, or (``-``) of standard input.
+def contents(path: str, stdin: BinaryIO, most: int = MAX_FILE) -> Iterator[Content]:
+    """The content of a file, of the files of a directory, or (``-``) of standard input; of each at most so many bytes.
 
     Raises:
         InputError: it cannot be read, or is too large; names it.
     """
     if path == STDIN:
-        data = stdin.read(MAX_FILE + 1)
-        if len(data) > MAX_FILE:
-            raise InputError(f"{name_of_input(path)}: larger than {MAX_FILE} bytes")
+        data = stdin.read(most + 1)
+        if len(data) > most:
+            raise InputError(f"{name_of_input(path)}: larger than {most} bytes")
         yield Content(name_of_input(path), data, is_named=True)
         return
     is_named = not Path(path).is_dir()
     for file in files_of(Path(path)):
-        yield Content(str(file), read_file(file), is_named)
+        yield Content(str(file), read_file(file, most), is_named)
 
 
 def name_of_input(path: str) -> str:
@@ -69,7 +69,7 @@ def documents(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
         yield name, content
         return
     count = 0
-    for part in _SEPARATOR.split(content):
+    for part in _parts(content):
         try:
             data = yaml_to_json(part)
         except ValueError as error:
@@ -77,3 +77,12 @@ def documents(content: bytes, name: str) -> Iterator[tuple[str, bytes]]:
         if data.strip() != b"null":
             count += 1
             yield name if count == 1 else f"{name}, document {count}", data
+
+
+def _parts(content: bytes) -> Iterator[bytes]:
+    """What stands between the separators, one after the other; all of it where there are none."""
+    start = 0
+    for found in _SEPARATOR.finditer(content):
+        yield content[start : found.start()]
+        start = found.end()
+    yield content[start:] if start else content

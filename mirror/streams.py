@@ -19,6 +19,9 @@ from mirror.specs import API_VERSION
 from mirror.v1.imagestream import ImageStream
 from mirror.v1.imagestreamimport import ImageStreamImport
 
+MAX_STREAMS: Final = 512 * 1024 * 1024
+"""Bytes of one file: the image streams of the largest clusters, with what they remember, in YAML."""
+
 _DEEPEST: Final = 8
 
 
@@ -54,7 +57,7 @@ def read_streams(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[
     found: list[Found] = []
     for path in paths:
         here: list[Found] = []
-        for one in contents(path, stdin):
+        for one in contents(path, stdin, MAX_STREAMS):
             here += read_objects(one.data, one.name, namespace, alone=one.is_named)
         if not here:
             raise InputError(f"{name_of_input(path)}: no ImageStream and no ImageStreamImport in it")

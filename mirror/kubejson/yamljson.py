@@ -16,10 +16,14 @@ from typing import Any, Final, NamedTuple
 import yaml
 
 from mirror.gotext import format_float, quote
+from mirror.kubejson.yamllists import list_to_json
 from mirror.kubejson.yamlscalars import MERGE, STR, Scalar, YamlValueError, resolve
 
 _MAX_DEPTH: Final = 10_000
 _MAX_OUTPUT: Final = 64 * 1024 * 1024
+_LONG: Final = 100_000
+"""From so many bytes on it is looked whether a text is a list as clients print it, which is read faster."""
+
 _RATIO_LOW: Final = 400_000
 _RATIO_HIGH: Final = 4_000_000
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -50,7 +54,16 @@ def yaml_to_json(data: bytes) -> bytes:
     Raises:
         YamlError: with the text of go-yaml.
     """
-    return convert_yaml(data).json
+    found = _list_to_json(data) if len(data) >= _LONG else None
+    return convert_yaml(data).json if found is None else found
+
+
+def _list_to_json(data: bytes) -> bytes | None:
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return None
+    return list_to_json(text, lambda part: convert_yaml(part.encode()).json)
 
 
 def convert_yaml(data: bytes) -> Conversion:
@@ -62,7 +75,7 @@ def convert_yaml(data: bytes) -> Conversion:
     try:
         builder = _Builder()
         root = builder.build(data)
-        converted = _Writer(_MAX_OUTPUT).write(root)
+        converted = _Writer(max(_MAX_OUTPUT, 4 * len(data))).write(root)
     except YamlValueError as error:
         raise YamlError(str(error)) from None
     lines = "\n  ".join(builder.repeated)
