@@ -124,6 +124,9 @@ def test_what_there_is(kubectl: Kubectl) -> None:
     assert "image.openshift.io/v1\n" in kubectl("api-versions")
     assert kubectl("version").count("Version") >= 2
     assert kubectl("get", "--raw", "/healthz") == "ok"
+    assert "is running at" in kubectl("cluster-info")
+    assert kubectl("get", "services", "-A") == ""
+    assert kubectl("get", "all") == ""
 
 
 @pytest.mark.image_api(now=NOW)
@@ -264,6 +267,33 @@ def test_a_pull_secret_of_kubectl_is_used(kubectl: Kubectl, manifest: Path, imag
     stream = image_api.image_stream("web")
     assert stream is not None
     assert len(stream["status"]["tags"][0]["items"]) == 1
+
+
+def test_mirrors_that_are_applied_count_from_the_next_import_on(
+    kubectl: Kubectl, image_api: ImageApi, fake_registry: FakeRegistry, digest: str, tmp_path: Path
+) -> None:
+    sets = [
+        ("config.openshift.io/v1", "ImageDigestMirrorSet", "imageDigestMirrors", "a"),
+        ("config.openshift.io/v1", "ImageTagMirrorSet", "imageTagMirrors", "b"),
+        ("operator.openshift.io/v1alpha1", "ImageContentSourcePolicy", "repositoryDigestMirrors", "c"),
+    ]
+    for version, kind, field, name in sets:
+        mirrors = [{"source": f"{name}.example.com/app", "mirrors": ["quay.io/app"]}]
+        document = {"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": {field: mirrors}}
+        file = tmp_path / f"{name}.yaml"
+        file.write_text(json.dumps(document))
+        assert kubectl("apply", "-f", str(file)).endswith("created\n")
+    sources = {"a": f"a.example.com/app/web@{digest}", "b": "b.example.com/app/web:latest"}
+    sources["c"] = f"c.example.com/app/web@{digest}"
+    for name, source in sources.items():
+        tag = {"name": "latest", "from": {"kind": "DockerImage", "name": source}}
+        stream = {"apiVersion": "image.openshift.io/v1", "kind": "ImageStream", "metadata": {"name": name}}
+        file = tmp_path / "stream.yaml"
+        file.write_text(json.dumps({**stream, "spec": {"tags": [tag]}}))
+        kubectl("apply", "-f", str(file))
+    image_api.settle()
+    path = "jsonpath={.items[*].status.tags[*].items[*].image}"
+    assert kubectl("get", "is", "-o", path).split() == [digest] * 3
 
 
 def test_what_the_user_may_do(kubectl: Kubectl) -> None:

@@ -18,7 +18,7 @@ from mirror.api.protobuf import WireError, message, number, text, varint
 from mirror.api.protobuf_objects import MAGIC, UnknownKindError, to_json
 from mirror.config import ClusterConfig
 from mirror.importer.allowed import AllowedRegistry
-from mirror.store import MemoryStore
+from mirror.store import Store
 
 CORE = "/api/v1"
 CONFIG = "/apis/config.openshift.io/v1"
@@ -29,7 +29,7 @@ IMPORTS = f"{GROUP}/namespaces/demo/imagestreamimports"
 
 async def whole_api(
     config: ClusterConfig | None = None,
-    store: MemoryStore | None = None,
+    store: Store | None = None,
     access: Access | None = None,
     *,
     strict: bool = False,
@@ -47,8 +47,8 @@ def docker_config(host: str = "quay.io") -> str:
 # Namespaces
 
 
-async def test_namespaces_are_there_from_the_start_and_come_with_what_is_in_them() -> None:
-    api = await whole_api()
+async def test_namespaces_are_there_from_the_start_and_come_with_what_is_in_them(store: Store) -> None:
+    api = await whole_api(store=store)
     _, found = await ask_json(api, "GET", f"{CORE}/namespaces")
     assert [item["metadata"]["name"] for item in found["items"]] == ["default", "kube-system", "openshift"]
     await ask(api, "POST", IMPORTS, image_import("app", "quay.io/app/web:latest"))
@@ -71,8 +71,8 @@ async def test_namespaces_may_be_required() -> None:
     assert (await ask(api, "POST", IMPORTS, image_import("app", "quay.io/app/web:latest"))).status == 201
 
 
-async def test_a_namespace_takes_its_content_with_it() -> None:
-    api = await whole_api()
+async def test_a_namespace_takes_its_content_with_it(store: Store) -> None:
+    api = await whole_api(store=store)
     await ask(api, "POST", IMPORTS, image_import("app", "quay.io/app/web:latest"))
     await ask(api, "POST", SECRETS, {"metadata": {"name": "s"}})
     status, found = await ask_json(api, "DELETE", f"{CORE}/namespaces/demo")
@@ -91,8 +91,8 @@ async def test_names_of_namespaces() -> None:
     )
 
 
-async def test_projects_are_namespaces() -> None:
-    api = await whole_api()
+async def test_projects_are_namespaces(store: Store) -> None:
+    api = await whole_api(store=store)
     body = {"metadata": {"name": "web"}, "displayName": "The Web", "description": "Pages"}
     status, made = await ask_json(api, "POST", f"{PROJECTS}/projectrequests", body)
     assert (status, made["kind"], made["apiVersion"]) == (201, "Project", "project.openshift.io/v1")
@@ -115,8 +115,8 @@ async def test_projects_are_namespaces() -> None:
 # Secrets
 
 
-async def test_secrets() -> None:
-    api = await whole_api()
+async def test_secrets(store: Store) -> None:
+    api = await whole_api(store=store)
     body = {"metadata": {"name": "s"}, "data": {"b": "Qg=="}, "stringData": {"a": "A"}}
     status, made = await ask_json(api, "POST", SECRETS, body)
     assert (status, made["data"], made["type"]) == (201, {"a": "QQ==", "b": "Qg=="}, "Opaque")
@@ -163,8 +163,8 @@ async def test_secrets_that_are_refused(secret: dict[str, Any], problem: str) ->
     assert (status, found["message"]) == (422, f'Secret "s" is invalid: {problem}')
 
 
-async def test_what_of_a_secret_cannot_change() -> None:
-    api = await whole_api()
+async def test_what_of_a_secret_cannot_change(store: Store) -> None:
+    api = await whole_api(store=store)
     await ask(api, "POST", SECRETS, {"metadata": {"name": "s"}, "immutable": True, "stringData": {"a": "A"}})
     patch = {"content_type": "application/merge-patch+json"}
     _, found = await ask_json(api, "PATCH", f"{SECRETS}/s", {"data": {"a": "Qg=="}}, **patch)
@@ -173,9 +173,9 @@ async def test_what_of_a_secret_cannot_change() -> None:
     assert found["message"] == 'Secret "s" is invalid: type: Invalid value: "x": field is immutable'
 
 
-async def test_stored_pull_secrets_are_used_and_shown() -> None:
+async def test_stored_pull_secrets_are_used_and_shown(store: Store) -> None:
     private = ClusterConfig()
-    api = await whole_api(private)
+    api = await whole_api(private, store)
     body = {"metadata": {"name": "pull"}, "type": JSON_TYPE, "stringData": {".dockerconfigjson": docker_config()}}
     await ask(api, "POST", SECRETS, body)
     await ask(api, "POST", SECRETS, {"metadata": {"name": "other"}})
@@ -203,8 +203,8 @@ async def pull_secret(api: ApiCore, name: str) -> None:
     assert (await ask(api, "POST", SECRETS, body)).status == 201
 
 
-async def test_pull_secrets_page_by_page_are_those_of_the_pages_of_all_secrets() -> None:
-    api = await whole_api()
+async def test_pull_secrets_page_by_page_are_those_of_the_pages_of_all_secrets(store: Store) -> None:
+    api = await whole_api(store=store)
     for name in "ace":
         await pull_secret(api, name)
     for name in "bd":
@@ -225,12 +225,12 @@ async def test_pull_secrets_page_by_page_are_those_of_the_pages_of_all_secrets()
     assert [item["metadata"]["name"] for item in rest["items"]] == ["c", "e"], "as of the version of the first page"
 
 
-async def test_configured_secrets_are_in_the_pages_too() -> None:
+async def test_configured_secrets_are_in_the_pages_too(store: Store) -> None:
     secrets = [
         {"kind": "Secret", "metadata": {"name": name}, "type": JSON_TYPE, "stringData": {".dockerconfigjson": "{}"}}
         for name in ("b", "d", "z")
     ]
-    api = await whole_api(ClusterConfig(secrets=secrets))
+    api = await whole_api(ClusterConfig(secrets=secrets), store)
     assert await secrets_by_page(api, "?limit=2") == [(["b", "d"], 1), (["z"], None)]
     for name in "ace":
         await pull_secret(api, name)
@@ -239,8 +239,8 @@ async def test_configured_secrets_are_in_the_pages_too() -> None:
     assert await secrets_by_page(api, "?limit=10") == [(["a", "b", "c", "d", "e", "z"], None)]
 
 
-async def test_there_are_no_services() -> None:
-    api = await whole_api()
+async def test_there_are_no_services(store: Store) -> None:
+    api = await whole_api(store=store)
     status, found = await ask_json(api, "GET", f"{CORE}/namespaces/kube-system/services?labelSelector=a%3Dtrue")
     assert (status, found["kind"], found["items"]) == (200, "ServiceList", [])
     status, found = await ask_json(api, "GET", f"{CORE}/services", accept=TABLE)
@@ -273,8 +273,8 @@ async def test_the_image_configuration_is_that_of_the_file() -> None:
     assert found["status"]["internalRegistryHostname"] == "image-registry.openshift-image-registry.svc:5000"
 
 
-async def test_changes_of_the_image_configuration_count_from_the_next_import_on() -> None:
-    api = await whole_api()
+async def test_changes_of_the_image_configuration_count_from_the_next_import_on(store: Store) -> None:
+    api = await whole_api(store=store)
     assert await message_of(api) == ""
     patch = {"spec": {"registrySources": {"blockedRegistries": ["quay.io"]}}}
     headers = {"content_type": "application/merge-patch+json"}
@@ -297,8 +297,7 @@ async def test_both_lists_of_registries_at_once_are_refused() -> None:
     assert "Only one of blockedRegistries or allowedRegistries may be set" in found["message"]
 
 
-async def test_a_changed_file_wins_over_what_was_stored_and_the_same_file_does_not() -> None:
-    store = MemoryStore()
+async def test_a_changed_file_wins_over_what_was_stored_and_the_same_file_does_not(store: Store) -> None:
     first = ClusterConfig(blockedRegistries=["quay.io"])
     api = await whole_api(first, store)
     patch = {"spec": {"registrySources": None}}
@@ -327,8 +326,10 @@ MIRRORED = [
 
 
 @pytest.mark.parametrize(("path", "spec", "source"), MIRRORED)
-async def test_mirror_sets_count_from_the_next_import_on(path: str, spec: dict[str, Any], source: str) -> None:
-    api = await whole_api()
+async def test_mirror_sets_count_from_the_next_import_on(
+    path: str, spec: dict[str, Any], source: str, store: Store
+) -> None:
+    api = await whole_api(store=store)
     assert "connection refused" in await message_of(api, source)
     status, made = await ask_json(api, "POST", path, {"metadata": {"name": "m"}, "spec": spec})
     assert (status, made["spec"]) == (201, spec)
@@ -496,8 +497,8 @@ async def test_other_kinds_are_not_read_from_protocol_buffers() -> None:
     assert (await ask(api, "POST", streams, protobuf("ImageStream", b""), **PROTOBUF)).status == 415
 
 
-async def test_everything_is_described() -> None:
-    api = await whole_api()
+async def test_everything_is_described(store: Store) -> None:
+    api = await whole_api(store=store)
     index = json.loads((await ask(api, "GET", "/openapi/v3")).body)["paths"]
     assert "api/v1" in index
     for entry in index.values():
@@ -510,9 +511,9 @@ async def test_everything_is_described() -> None:
     assert (await ask(api, "GET", "/openapi/v2")).status == 200
 
 
-async def test_images_are_those_that_clients_mean() -> None:
+async def test_images_are_those_that_clients_mean(store: Store) -> None:
     """Clients take the first group that has a resource of a name, so custom resources come last, as in a cluster."""
-    api = await whole_api()
+    api = await whole_api(store=store)
     _, found = await ask_json(api, "GET", "/apis")
     assert [group["name"] for group in found["groups"]] == [
         "authentication.k8s.io",
