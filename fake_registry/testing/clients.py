@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import encodings.idna  # noqa: F401 - which the first TLS client of a process would wait for
 import socket
 import ssl
 from collections.abc import Callable
