@@ -14,19 +14,29 @@ class Turns:
     """The order of what runs at the same time, for where it matters."""
 
     def __init__(self, count: int) -> None:
-        self._done = [asyncio.Event() for _ in range(count)]
+        self._is_done = bytearray(count)
         self._all_before = 0
+        self._waiting: list[asyncio.Future[None]] = []
 
     def done(self, position: int) -> None:
         """Says that what stands there is done."""
-        self._done[position].set()
+        self._is_done[position] = True
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():  # it may have been cancelled
+                one.set_result(None)
 
     async def wait(self, position: int) -> None:
         """Waits until everything before that position is done."""
-        while self._all_before < position:
-            behind = self._all_before
-            await self._done[behind].wait()
-            self._all_before = max(self._all_before, behind + 1)
+        while not self._is_turn_of(position):
+            change = asyncio.get_running_loop().create_future()
+            self._waiting.append(change)
+            await change
+
+    def _is_turn_of(self, position: int) -> bool:
+        while self._all_before < position and self._is_done[self._all_before]:
+            self._all_before += 1
+        return self._all_before >= position
 
 
 async def gather(work: Sequence[Callable[[], Coroutine[Any, Any, None]]], concurrency: int) -> None:
