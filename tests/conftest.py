@@ -33,6 +33,12 @@ def _write_without_waiting(connection: Connection) -> None:
     connection.exec_driver_sql("PRAGMA synchronous = OFF")
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """What takes long anyway is not taken for something that hangs."""
+    if item.get_closest_marker("slow") or item.get_closest_marker("clients"):
+        item.add_marker(pytest.mark.timeout(3600))
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_finish() -> None:
     """What is there now stays: it need not be looked through again and again."""

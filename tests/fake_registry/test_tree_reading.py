@@ -435,14 +435,15 @@ class TestChangesOnDisk:
         assert snapshot_of(tree, "app").tag_names == ["v1", "v2"]
         assert tree.hosts() == [HOST]
 
-    def test_same_size_within_one_tick_of_the_clock(self, tmp_path: Path) -> None:
+    def test_same_size_within_one_tick_of_the_clock(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         path = write_index(tmp_path, "app", [entry(image(), "v1")])
+        written = path.stat().st_mtime_ns
+        monkeypatch.setattr("fake_registry.fixtures.disk.time.time_ns", lambda: written + 1000)
         tree = Tree.open(tmp_path)
         for number in range(2, 10):
             assert snapshot_of(tree, "app").tag_names == [f"v{number - 1}"]
-            status = path.stat()
             path.write_text(path.read_text().replace(f"v{number - 1}", f"v{number}"))
-            os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+            os.utime(path, ns=(written, written))
             assert snapshot_of(tree, "app").tag_names == [f"v{number}"]
 
     def test_unchanged_index_is_not_read_again(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

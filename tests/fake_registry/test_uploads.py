@@ -258,9 +258,9 @@ class TestLimits:
         client = limited(tree, uploads=1, upload_age="1h")
         location = await begun(client)
         (file,) = files(tree)
-        os.utime(file, (file.stat().st_mtime - 3590,) * 2)
+        os.utime(file, (file.stat().st_mtime - 1800,) * 2)
         assert (await client.ask("POST", UPLOADS)).status == 429
-        os.utime(file, (file.stat().st_mtime - 20,) * 2)
+        os.utime(file, (file.stat().st_mtime - 1801,) * 2)
         assert (await client.ask("POST", UPLOADS)).status == 202
         assert (await client.ask("GET", location)).status == 404
 

@@ -35,7 +35,6 @@ def start(file: Path, target: Path) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_killed_twenty_times(tmp_path: Path) -> None:
     tree = Tree.open(tmp_path / "tree", create=True)
     for number in range(REPOSITORIES):

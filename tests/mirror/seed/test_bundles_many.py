@@ -49,7 +49,6 @@ def tree_of(path: Path, repositories: int, images: int) -> Path:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
 def test_memory_is_flat(tmp_path: Path) -> None:
     peaks = {}
     for name, repositories in (("few", 1), ("many", 100)):
