@@ -8,6 +8,7 @@ goes before has the process killed.
 
 from __future__ import annotations
 
+import atexit
 import gc
 import importlib
 import json
@@ -18,8 +19,11 @@ import selectors
 import signal
 import socket
 import sys
+import threading
 import time
+import traceback
 from contextlib import suppress
+from typing import NoReturn
 
 from support.disk import fsync
 
@@ -100,10 +104,28 @@ def start(client: socket.socket) -> int:
     return pid
 
 
+def run() -> NoReturn:
+    """The command, in a forked process. What is loaded is left as it is at the end: taking it apart would copy all of
+    the memory that the processes share."""
+    from mirror.cli.main import main
+
+    code: object = 0
+    try:
+        main()
+    except SystemExit as end:
+        code = end.code
+    except BaseException:  # noqa: BLE001 - as the interpreter does
+        traceback.print_exc()
+        code = 1
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code if isinstance(code, int) else 0 if code is None else 1)
+
+
 if __name__ == "__main__":
     os.fsync = fsync
     load()
     if serve(sys.argv[1]):
-        from mirror.cli.main import main
-
-        main()
+        run()
