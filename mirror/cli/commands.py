@@ -55,7 +55,8 @@ PLACES: Final[Mapping[str, Place]] = {
     "schema": Place(
         "mirror.cli.schema",
         "schema",
-        "Prints the JSON Schema of scenario files, of policy and configuration files, of access files, or of reports.",
+        "Prints the JSON Schema of scenario files, of policy and configuration files, of access files, of recipes for "
+        "synthetic images, or of reports.",
         "ismirror schema scenario",
     ),
 }
