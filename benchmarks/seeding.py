@@ -124,7 +124,8 @@ def measured(server: Registry, command: Sequence[str]) -> Took:
     """Runs a program to its end."""
     before, start = server.requests(), time.perf_counter()
     silent = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_WRONLY, 0) for number in (1, 2)]
-    process = os.posix_spawnp(command[0], command, os.environ, file_actions=silent)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    process = os.posix_spawnp(command[0], command, environment, file_actions=silent)
     _, status, usage = os.wait4(process, 0)
     seconds = time.perf_counter() - start
     if status:

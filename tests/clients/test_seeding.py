@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import shutil
 import socket
 import subprocess
@@ -15,9 +16,11 @@ from typing import NamedTuple
 
 import pytest
 from support.command import ismirror
+from support.registry import HOST, image, index, put_image
 
+from fake_registry import FakeRegistry
 from fake_registry.fixtures import Tree, verify
-from fake_registry.oci import compute_digest, manifest_digest, manifest_links
+from fake_registry.oci import OCI_INDEX, compute_digest, manifest_digest, manifest_links
 
 PROGRAMS = ("docker-registry", "skopeo", "buildah")
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -244,3 +247,60 @@ def test_what_skopeo_syncs_and_the_registry_stores(images: Path, tmp_path: Path)
         assert tags_of(tree, peer.address, "team/app") == expected
         assert [str(one) for one in verify(Tree.open(tree), complete=True) if not one.harmless] == []
     assert ismirror("data", "diff", str(synced), str(stored)).exit_code == 0
+
+
+def content_of(synced: Path) -> tuple[set[str], set[str]]:
+    """The digests of the manifests and of the blobs that ``skopeo sync`` left, by their bytes."""
+    manifests, blobs = set(), set()
+    for path in synced.rglob("*"):
+        if path.is_file() and path.name != "version":
+            (manifests if path.name.endswith("manifest.json") else blobs).add(compute_digest(path.read_bytes()))
+    return manifests, blobs
+
+
+def test_the_same_as_skopeo_syncs_with_fewer_requests(tmp_path: Path) -> None:
+    """Indexes and images with layers that they share, by both programs, from our own registry that keeps a journal."""
+    origin, tree, synced, certs = (tmp_path / name for name in ("origin", "tree", "synced", "certs"))
+    filled = Tree.open(origin, create=True)
+    shared = [bytes([number]) * 50_000 for number in range(3)]
+    for tag in ("v1", "v2"):
+        layers = {arch: [*shared, f"{tag} {arch}".encode()] for arch in ("amd64", "arm64")}
+        configs = {arch: json.dumps({"os": "linux", "architecture": arch, "tag": tag}).encode() for arch in layers}
+        children = [image(configs[arch], layers[arch]) for arch in layers]
+        for blob in (*configs.values(), *(layer for some in layers.values() for layer in some), *children):
+            filled.put_blob(blob)
+        filled.put_manifest(HOST, "team/app", index(*children), OCI_INDEX, tag)
+    put_image(filled, "team/app", "one", b'{"os":"linux","architecture":"amd64"}', [*shared, b"one"])
+    certs.mkdir()
+    with FakeRegistry(origin) as registry:
+        (certs / "ca.crt").write_bytes(registry.ca_pem)
+        source = registry.pull_spec(f"{HOST}/team/app")
+        took = []
+        for more, target in ((("--no-referrers",), tree), ((), tmp_path / "with referrers")):
+            before = registry.journal.total
+            done = ismirror("seed", "copy", source, "--ca", str(certs / "ca.crt"), "--data", str(target), *more)
+            assert done.exit_code == 0, done.stderr
+            took.append(registry.journal.total - before)
+        before = registry.journal.total
+        options = ("--all", "--preserve-digests", "--src-cert-dir", str(certs), "--src", "docker", "--dest", "dir")
+        run("skopeo", "--insecure-policy", "sync", *options, source, str(synced))
+        theirs = registry.journal.total - before
+    assert took[0] < theirs
+    assert took[1] < theirs
+    manifests, blobs = content_of(synced)
+    ours = {f"sha256:{path.name}": path for path in (tree / "blobs" / "sha256").iterdir()}
+    assert set(ours) == manifests | blobs
+    assert all(compute_digest(path.read_bytes()) == digest for digest, path in ours.items())
+    host, _, name = source.partition("/")
+    snapshot = Tree.open(tree).snapshot(host, name.partition(":")[0])
+    assert snapshot is not None
+    assert {one.digest for one in snapshot.manifests()} == manifests
+
+
+def test_a_large_layer_is_pushed_in_chunks(tmp_path: Path) -> None:
+    tree = Tree.open(tmp_path / "tree", create=True)
+    put_image(tree, "large", "1", b"{}", [random.Random(1).randbytes(40 << 20)])
+    with docker_registry(tmp_path / "peer") as peer:
+        done = ismirror("seed", "push", str(tmp_path / "tree"), peer.address, "--insecure", "-o", "json")
+        assert (done.exit_code, done.json["pushed"]) == (0, 1), done.stderr
+        assert digests(peer, "large") == tags_of(tmp_path / "tree", HOST, "large")
