@@ -19,7 +19,7 @@ from mirror.seed.tree_content import TreeContent
 from mirror.seed.tree_writer import TreeWriter
 
 _DEEPEST: Final = 3
-_REMEMBERED: Final = 10_000
+_REMEMBERED: Final = 4096
 
 Attached = Mapping[str, Sequence[str]]
 """The tags of a repository that belong to images, by the digests of those."""
@@ -33,7 +33,7 @@ class Attachments:
         self._content = content
         self._writer = writer
         self._options = options
-        self._asked: dict[tuple[str, str], None] = {}
+        self._asked: dict[tuple[Repository, str], None] = {}
         self._tags: dict[str, asyncio.Task[Attached]] = {}
 
     async def copy(
@@ -69,7 +69,7 @@ class Attachments:
 
     def _first(self, origin: Repository, digest: str) -> bool:
         """Whether nobody asked about a manifest lately; from now on somebody did."""
-        key = (str(origin), digest)
+        key = (origin, digest)
         if key in self._asked:
             return False
         self._asked[key] = None
