@@ -6,6 +6,7 @@ import inspect
 from pathlib import Path
 
 import pytest
+from support.plugins import ASYNCIO, FLAGS, NO_ASYNCIO, check_cost, run
 
 from fake_registry import FakeRegistry
 from fake_registry.pytest_plugin import OPTIONS
@@ -54,15 +55,6 @@ ASYNCHRONOUS = """
     async def test_one_in_the_loop_of_a_fixture(own):
         await ask(own)
 """
-
-FLAGS = ("-W", "error", "-p", "no:randomly", "-p", "no:cacheprovider", "--strict-markers")
-NO_ASYNCIO = ("-p", "no:aiohttp", "-p", "no:asyncio")
-ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=function")
-
-
-def run(pytester: pytest.Pytester, *options: str) -> pytest.RunResult:
-    """Runs the suite in a process of its own."""
-    return pytester.runpytest_subprocess(*FLAGS, *options)
 
 
 def test_without_any_other_plugin(pytester: pytest.Pytester) -> None:
@@ -308,17 +300,4 @@ def test_a_failed_test_shows_what_was_asked(pytester: pytest.Pytester) -> None:
 
 
 def test_a_suite_that_does_not_use_it_pays_nothing(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    pytester.makepyfile(
-        """
-        import sys
-
-        def test_it():
-            heavy = {"aiohttp", "cryptography", "msgspec", "yarl", "yaml", "asyncio"}
-            assert not heavy & set(sys.modules)
-            ours = {name for name in sys.modules if name.split(".")[0] in {"fake_registry", "mirror"}}
-            plugin = {"pytest_plugin", "testing", "testing.failure_report"}
-            assert ours == {"fake_registry", *(f"fake_registry.{name}" for name in plugin)}
-        """
-    )
-    run(pytester, "-p", "fake_registry.pytest_plugin").assert_outcomes(passed=1)
+    check_cost(pytester, monkeypatch, "fake_registry.pytest_plugin")

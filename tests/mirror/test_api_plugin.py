@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import inspect
-import subprocess
-import sys
 
 import pytest
+from support.plugins import ASYNCIO, FLAGS, NO_ASYNCIO, SHARED, check_cost, loaded_by, run
 
 from mirror import ImageApi
 from mirror.pytest_plugin import OPTIONS
@@ -64,15 +63,11 @@ ASYNCHRONOUS = """
         await ask(own)
 """
 
-FLAGS = ("-W", "error", "-p", "no:randomly", "-p", "no:cacheprovider", "--strict-markers")
-NO_ASYNCIO = ("-p", "no:aiohttp", "-p", "no:asyncio")
-ASYNCIO = ("-o", "asyncio_default_fixture_loop_scope=function")
-
 
 def test_without_any_other_plugin(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(SYNCHRONOUS)
     disabled = [f"-pno:{name}" for name in ("asyncio", "aiohttp", "xdist", "timeout", "hypothesispytest", "anyio")]
-    pytester.runpytest_subprocess(*FLAGS, *disabled).assert_outcomes(passed=1)
+    run(pytester, *disabled).assert_outcomes(passed=1)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +109,7 @@ def test_under_xdist(pytester: pytest.Pytester) -> None:
             assert False
         """
     )
-    result = pytester.runpytest_subprocess(*FLAGS, "-n", "2", *NO_ASYNCIO)
+    result = run(pytester, "-n", "2", *NO_ASYNCIO)
     result.assert_outcomes(passed=6, failed=1)
     result.stdout.fnmatch_lines(["*- image_api -*", "200 GET /version  (admin)"])
 
@@ -233,33 +228,9 @@ def test_a_failed_test_shows_what_was_asked(pytester: pytest.Pytester) -> None:
 
 
 def test_a_suite_that_does_not_use_it_pays_nothing(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
-    pytester.makepyfile(
-        """
-        import sys
-
-        def test_it():
-            heavy = {"aiohttp", "cryptography", "msgspec", "yarl", "yaml", "asyncio"}
-            assert not heavy & set(sys.modules)
-            ours = {name for name in sys.modules if name.split(".")[0] in {"fake_registry", "mirror"}}
-            shared = {"fake_registry", "fake_registry.testing", "fake_registry.testing.failure_report"}
-            assert ours == {"mirror", "mirror.pytest_plugin", *shared}
-        """
-    )
-    result = pytester.runpytest_subprocess(*FLAGS, "-p", "mirror.pytest_plugin")
-    result.assert_outcomes(passed=1)
+    check_cost(pytester, monkeypatch, "mirror.pytest_plugin")
 
 
-PLUGIN = {"mirror.pytest_plugin", "fake_registry", "fake_registry.testing", "fake_registry.testing.failure_report"}
-
-
-@pytest.mark.parametrize(("module", "more"), [("mirror", set()), ("mirror.pytest_plugin", PLUGIN)])
+@pytest.mark.parametrize(("module", "more"), [("mirror", set()), ("mirror.pytest_plugin", SHARED)])
 def test_importing_it_imports_nothing_else(module: str, more: set[str]) -> None:
-    program = (
-        "import importlib, pytest, sys\n"
-        "before = set(sys.modules)\n"
-        f"import {module}\n"
-        "print(*sorted(set(sys.modules) - before))"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == sorted({"mirror", *more})
+    assert loaded_by(module) == {"mirror", module, *more}
