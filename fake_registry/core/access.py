@@ -8,7 +8,6 @@ from typing import Final
 from fake_registry.config import AccessRule
 from fake_registry.core.patterns import matcher
 
-EVERYTHING: Final = frozenset({"pull", "push", "delete"})
 READING: Final = frozenset({"pull"})
 
 

@@ -56,8 +56,6 @@ _KINDS: Final[dict[str, str]] = {
 }
 _BY_VERSION: Final = {version: frozenset((*kinds.split(), *_META)) for version, kinds in _KINDS.items()}
 
-INTERNAL_PACKAGES: Final = {"ImageStreamImport": "image", "ImageStream": "image", "Image": "image"}
-
 
 def is_registered(api_version: str, kind: str) -> bool:
     """Whether the scheme knows a kind in a version."""
