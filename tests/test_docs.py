@@ -102,19 +102,21 @@ def examples(pages: Iterable[Path] = PAGES) -> Iterator[Example]:
 
 @pytest.fixture
 def sandbox(tmp_path: Path) -> Path:
-    """A directory with the data of the project, and an ``ismirror`` of this interpreter in ``bin``."""
+    """A directory with the data of the project, and an ``ismirror`` of this interpreter in ``bin``.
+
+    What serves is a program by itself, which signals stop; all else is forked, since loading takes longer than it does.
+    """
     for name in ("data", "tests"):
         (tmp_path / name).symlink_to(ROOT / name)
-    (tmp_path / "bin").mkdir()
-    install(tmp_path, f'"{sys.executable}" -I -S "{forking.__file__}" "{server()}"')
-    return tmp_path
-
-
-def install(sandbox: Path, program: str) -> None:
-    """Makes a program the ``ismirror`` of a sandbox."""
-    command = sandbox / "bin" / "ismirror"
-    command.write_text(f'#!/bin/sh\nexec {program} "$@"\n')
+    command = tmp_path / "bin" / "ismirror"
+    command.parent.mkdir()
+    command.write_text(
+        "#!/bin/sh\n"
+        f'[ "$1" = registry ] && exec "{sys.executable}" -m mirror.cli.main "$@"\n'
+        f'exec "{sys.executable}" -I -S "{forking.__file__}" "{server()}" "$@"\n'
+    )
     command.chmod(0o755)
+    return tmp_path
 
 
 @pytest.mark.parametrize("example", [pytest.param(one, id=one.where) for one in examples() if not one.side])
@@ -240,7 +242,6 @@ def test_every_option_of_every_command_has_its_page() -> None:
 
 
 def test_make_run_runs(sandbox: Path) -> None:
-    install(sandbox, f'"{sys.executable}" -m mirror.cli.main')  # it is stopped by a signal
     environment = os.environ | {"PATH": f"{sandbox / 'bin'}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         ["sh", "data/run.sh", "out"],

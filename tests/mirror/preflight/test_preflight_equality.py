@@ -154,7 +154,7 @@ async def test_verdicts_are_those_of_the_api(chunk: int, existing: list[Place]) 
 
 async def test_enough_of_everything_is_drawn(existing: list[Place]) -> None:
     seen: Counter[str] = Counter()
-    for chunk in range(CHUNKS):
+    for chunk in range(CHUNKS // 2):
         rng = random.Random(f"{SEED}/preflight/{chunk}")
         hosts = draw_hosts(rng)
         for _ in range(SCENARIOS):
@@ -162,6 +162,6 @@ async def test_enough_of_everything_is_drawn(existing: list[Place]) -> None:
             _, tags = await checked(new_core(hosts), hosts, scenario.cluster, imports_of(scenario))
             seen.update(one.verdict for one in tags)
             seen.update(str(one.cause) for one in tags)
-    assert seen["imports"] >= 100
+    assert seen["imports"] >= 50
     assert seen["fails"] >= 200
     assert len(seen) > 20
