@@ -48,12 +48,16 @@
       (!text || parts.every(part => words.get(row).includes(part))));
   };
 
+  // Commands stand apart, as they are to be copied.
+  const remedy = text => text.split(/((?:ismirror seed|oc create) .*?)(?= Or: |$)/).map((part, place) =>
+    place % 2 ? element("code", { className: "command" }, part) : part);
+
   const failing = row => {
     const name = texts[row[NAME]];
     const facts = [
       ["Pull spec", code(texts[row[FROM]])],
       ["Cause", `${causes[texts[row[CAUSE]]]}. ${texts[row[WHY]]}`],
-      ["Remedy", element("span", { className: "remedy" }, texts[row[REMEDY]])],
+      ["Remedy", element("span", { className: "remedy" }, ...remedy(texts[row[REMEDY]]))],
       ["Cluster says", code(texts[row[MESSAGE]])],
       ["Tried", code(texts[row[TRIED]])],
     ];
