@@ -206,3 +206,8 @@ TEXTS: Final[dict[Cause, CauseText]] = {
 }
 
 _RANKS: Final = {cause: place for place, cause in enumerate(Cause)}
+
+AWAY: Final = frozenset(
+    {Cause.HOST_UNKNOWN, Cause.HOST_UNREACHABLE, Cause.CONNECTION_REFUSED, Cause.TIMEOUT, Cause.CONNECTION_LOST}
+)
+"""The causes that mean that a registry cannot be reached."""

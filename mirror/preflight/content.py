@@ -36,11 +36,13 @@ class Damages(Journal):
 
 
 class Content(NamedTuple):
-    """A transport to it, whether its answers depend on the order of the requests, and what of a tree is damaged."""
+    """A transport to it, whether its answers depend on the order of the requests, and of a tree what is damaged and
+    whether there is anything in it."""
 
     transport: Transport
     in_order: bool
     damages: Collection[str] = ()
+    is_empty: bool = False
 
 
 def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock) -> Content:
@@ -57,7 +59,7 @@ def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock
     known = {name: core.host(name) or Host() for name in core.known_hosts()} if hosts is None else dict(hosts)
     gone = _gone(without)
     kept = {name: host for name, host in known.items() if canonical_host(name) not in gone}
-    return Content(EmbeddedTransport(core, kept), order_matters(kept), journal.found)
+    return Content(EmbeddedTransport(core, kept), order_matters(kept), journal.found, is_empty=not tree.hosts())
 
 
 def of_registries(

@@ -11,7 +11,7 @@ from mirror.importer.allowed import AllowedRegistries
 from mirror.importer.failures import ClientFailure, CodeFailure, CodesFailure, FailureKind, UnparsedFailure
 from mirror.importer.registries import RegistriesConfig, RegistryEntry
 from mirror.importer.tracing import Trace
-from mirror.preflight.causes import Cause
+from mirror.preflight.causes import AWAY, Cause
 from mirror.preflight.credentials import Logins
 from mirror.preflight.remedies import Diagnosis, Remedies
 from mirror.preflight.report import Copy, Remark, Try
@@ -51,10 +51,6 @@ _OF_STATUS: Final[dict[int, Cause]] = {
     429: Cause.RATE_LIMITED,
 }
 LACKS: Final = frozenset({Cause.IMAGE_UNKNOWN, Cause.REPOSITORY_UNKNOWN})
-AWAY: Final = frozenset(
-    {Cause.HOST_UNKNOWN, Cause.HOST_UNREACHABLE, Cause.CONNECTION_REFUSED, Cause.TIMEOUT, Cause.CONNECTION_LOST}
-)
-"""The causes that mean that a registry cannot be reached."""
 
 
 def cause_of(failure: ClientFailure) -> Cause:

@@ -71,6 +71,8 @@ async def answer(question: Question, progress: Callable[[int, int], None] = lamb
     if question.cache is not None:
         question.cache.save()
     damages = [_damage(question.tree, one) for one in question.content.damages]
+    if question.content.is_empty:
+        damages.append(_empty(question.tree))
     return msgspec.structs.replace(report, notes=[*question.policy.notes, *damages, *report.notes])
 
 
@@ -79,6 +81,14 @@ def _damage(tree: str | None, problem: str) -> Note:
         cause=Cause.REGISTRY_ERROR,
         explanation=f"{tree}: {problem}.",
         remedy=f"ismirror data verify --data {tree} says more.",
+    )
+
+
+def _empty(tree: str | None) -> Note:
+    return Note(
+        cause=Cause.NOT_MIRRORED,
+        explanation=f"{tree}: there is nothing in the tree, no registry and no image.",
+        remedy=f"Name the tree that has the images, or fill it: ismirror seed copy IMAGE --data {tree}",
     )
 
 

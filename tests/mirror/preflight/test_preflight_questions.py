@@ -82,6 +82,11 @@ def test_without_the_source_only_what_is_mirrored_imports(streams: str, tree: Pa
     assert gone.stderr.splitlines()[-1] == "1 of 2 tags import, 1 fail; 1 image stream"
 
 
+def test_what_is_out_of_reach_and_has_no_mirror_is_to_be_mirrored(streams: str, tree: Path) -> None:
+    outcome = check(streams, tree, "--without-source", "quay.io", "-o", "pullspecs")
+    assert outcome.stdout.splitlines() == ["quay.io/team/app:1", "quay.io/team/app:2"]
+
+
 def test_a_policy_that_is_added_replaces_what_it_names(streams: str, tree: Path, tmp_path: Path) -> None:
     wrong = write(tmp_path / "wrong.json", mirrors("ImageTagMirrorSet", mirror="nowhere.example.com/team"))
     right = write(tmp_path / "right.json", mirrors("ImageTagMirrorSet"))
@@ -352,6 +357,7 @@ def test_a_tree_that_lacks_everything(streams: str, tmp_path: Path) -> None:
     outcome = ismirror("preflight", streams, "--data", str(empty), "--now", NOW, "-o", "json")
     assert outcome.exit_code == 1
     assert {one["cause"] for one in outcome.json["tags"]} == {"host-unknown"}
+    assert f"note: {empty}: there is nothing in the tree, no registry and no image. Name the tree" in outcome.stderr
     assert outcome.stderr.splitlines()[-1] == "0 of 2 tags import, 2 fail; 1 image stream"
 
 
