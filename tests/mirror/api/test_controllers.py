@@ -18,6 +18,7 @@ from mirror.api.controllers.queue import Key, WorkQueue
 from mirror.api.controllers.schedule import Schedule, bucket_count
 from mirror.api.messages import ApiRequest, ApiResponse
 from mirror.api.timing import TokenBucket, TurnedTiming
+from mirror.store import Store
 from mirror.v1.imagestream import (
     ImageStream,
     ImageStreamSpec,
@@ -183,8 +184,8 @@ def test_what_was_just_imported_goes_to_the_end() -> None:
 class Watched(ApiCore):
     """Notes the imports that the controllers ask for; `refused` of them get a conflict."""
 
-    def __init__(self, refused: int = 0) -> None:
-        super().__init__(new_cluster())
+    def __init__(self, store: Store | None = None, refused: int = 0) -> None:
+        super().__init__(new_cluster(store=store))
         self.asked: list[dict[str, Any]] = []
         self.refused = refused
 
@@ -202,8 +203,8 @@ def new_stream(name: str, **policy: Any) -> dict[str, Any]:
     return {"metadata": {"name": name}, "spec": {"tags": [{"name": "t", "from": source, "importPolicy": policy}]}}
 
 
-async def test_new_tags_are_imported_once() -> None:
-    api = Watched()
+async def test_new_tags_are_imported_once(store: Store) -> None:
+    api = Watched(store)
     await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("before"))
     async with Controllers(api, timing=TurnedTiming()) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("after"))
@@ -214,8 +215,8 @@ async def test_new_tags_are_imported_once() -> None:
     assert sorted(one["metadata"]["name"] for one in api.asked) == ["after", "before"]
 
 
-async def test_images_that_cannot_be_had_are_not_tried_again() -> None:
-    api = Watched()
+async def test_images_that_cannot_be_had_are_not_tried_again(store: Store) -> None:
+    api = Watched(store)
     timing = TurnedTiming()
     wanted = new_stream("bad")
     wanted["spec"]["tags"][0]["from"]["name"] = "quay.io/app/web:nothing"
@@ -228,8 +229,8 @@ async def test_images_that_cannot_be_had_are_not_tried_again() -> None:
     assert found["status"]["tags"][0]["conditions"][0]["reason"] == "NotFound"
 
 
-async def test_requests_that_fail_are_tried_again_later_and_later() -> None:
-    api = Watched(refused=3)
+async def test_requests_that_fail_are_tried_again_later_and_later(store: Store) -> None:
+    api = Watched(store, refused=3)
     timing = TurnedTiming()
     async with Controllers(api, timing=timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("s"))
@@ -241,8 +242,8 @@ async def test_requests_that_fail_are_tried_again_later_and_later() -> None:
     assert counts == [1, 2, 3, 4, 4]
 
 
-async def test_scheduled_streams_have_their_turn_again_and_again() -> None:
-    api = Watched()
+async def test_scheduled_streams_have_their_turn_again_and_again(store: Store) -> None:
+    api = Watched(store)
     timing = TurnedTiming()
     async with Controllers(api, ControllerSettings(interval=900), timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("s", scheduled=True))
@@ -284,8 +285,8 @@ async def test_without_a_schedule() -> None:
     assert len(api.asked) == 1
 
 
-async def test_deleted_streams_are_forgotten() -> None:
-    api = Watched()
+async def test_deleted_streams_are_forgotten(store: Store) -> None:
+    api = Watched(store)
     timing = TurnedTiming()
     async with Controllers(api, ControllerSettings(interval=60), timing) as controllers:
         await ask(api, "POST", f"{DEMO}/imagestreams", new_stream("s", scheduled=True))
