@@ -131,9 +131,9 @@ def _readable(found: Match, *, plain: bool) -> Call:
     Raises:
         ApiFailure: 400, 415.
     """
-    request = found.call.request
+    call, request = found.call, found.call.request
     if not found.group.protobuf or request.headers.get("content-type", "").partition(";")[0].strip() != PROTOBUF:
-        return replace(found.call, plain=plain)
+        return Call(call.namespace, call.name, request, plain)
     try:
         body = to_json(request.body) if request.body else b""
     except UnknownKindError:
@@ -141,7 +141,7 @@ def _readable(found: Match, *, plain: bool) -> Call:
     except WireError as error:
         raise failures.bad_request(str(error)) from None
     request = replace(request, body=body, headers={**request.headers, "content-type": JSON})
-    return replace(found.call, request=request, plain=plain)
+    return Call(call.namespace, call.name, request, plain)
 
 
 def _makes_table(form: Representation) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from mirror.api import failures
@@ -32,6 +33,7 @@ from mirror.v1.imagestreamimport import ImageStreamImport, ImageStreamImportStat
 REQUEST_LIMIT: Final = 34.0
 """Seconds that the generic create handler gives an import."""
 
+_SECOND: Final = timedelta(seconds=1)
 _CONTROLLERS: Final = "system:serviceaccount:openshift-infra:"
 
 
@@ -75,13 +77,19 @@ class Cluster:
         self.kinds = ImageKinds(self.mode)
         self.stream_registry = Registry(self.streams, self.kinds.streams, uids, self.now)
         self.image_registry = Registry(self.images, self.kinds.images, uids, self.now)
+        self._second = datetime.min.replace(tzinfo=UTC)
+        self._shown = ""  # the current time, in this second
         self._wire = Wire(transport)
         self._sizes = LayerSizes()
         self._concurrency = transport.concurrency if concurrency is None else concurrency
 
     def now(self) -> str:
         """The current time as the API writes it."""
-        return timestamp(self.clock.now())
+        now = self.clock.now()
+        if not self._second <= now < self._second + _SECOND:
+            self._second = now.replace(microsecond=0)
+            self._shown = timestamp(now)
+        return self._shown
 
     def may_create_images(self, user: User) -> bool:
         """Whether a user is exempt from ``allowedRegistriesForImport``. The import controller always is."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Final
 from urllib.parse import quote, unquote
 
@@ -56,7 +57,7 @@ class Router:
 
 
 def _match(group: ApiGroup, request: ApiRequest, rest: str) -> Match:
-    parts = [unquote(part) for part in rest.strip("/").split("/")]
+    parts = list(_segments(rest))
     watching = parts[0] == "watch"
     if watching:
         del parts[0]
@@ -80,6 +81,11 @@ def _match(group: ApiGroup, request: ApiRequest, rest: str) -> Match:
         request, name = _watching_one(request, name), ""
     subresource = parts[2] if len(parts) > 2 else ""
     return Match(group, parts[0], subresource, verb, verbs[verb], Call(namespace or "", name, request))
+
+
+@lru_cache(512)
+def _segments(path: str) -> tuple[str, ...]:
+    return tuple(unquote(part) for part in path.strip("/").split("/"))
 
 
 def _is_own_subresource(group: ApiGroup, parts: list[str]) -> bool:
