@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from support.administrator import Action
 from support.command import ROOT
-from support.preflight_cases import CASES
+from support.preflight_cases import CASES, MIRRORED
 from support.preflight_world import APP, BOTH, MIRROR, Setup, report_on, tag
 
 from fake_registry import FakeRegistry
@@ -54,24 +56,32 @@ async def test_a_cause_is_found_and_what_the_remedy_says_helps(
     assert repaired.status.status == "Success"
 
 
-def test_the_printed_commands_run_in_a_shell(tmp_path: Path) -> None:
+async def test_the_printed_commands_run_in_a_shell(tmp_path: Path) -> None:
     """As they are printed, by a shell that finds ``ismirror`` and reaches the registries by their names."""
-    with FakeRegistry(tmp_path / "tree", hosts={"quay.io": {}, MIRROR: {}}) as registry:
+    remedy = the_tag(await report_on(replace(MIRRORED, images=()), tmp_path / "world")).remedy
+    assert remedy is not None
+    commands = remedy.partition(": ")[2]
+    assert commands == f"ismirror seed copy {APP} --data TREE && ismirror seed push TREE {MIRROR}"
+    async with FakeRegistry(tmp_path / "tree", hosts={"quay.io": {}, MIRROR: {}}) as registry:
         digest = registry.push_image(APP, platforms=BOTH)
-        programs = tmp_path / "bin"
-        programs.mkdir()
-        program = programs / "ismirror"
-        program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mirror.cli.main "$@"\n')
-        program.chmod(0o755)
-        here = {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(tmp_path)}
-        commands = f"ismirror seed copy {APP} --data TREE && ismirror seed push TREE {MIRROR}"
-        done = subprocess.run(
-            ["sh", "-c", commands],
-            check=False,
-            cwd=tmp_path,
-            env={**here, **registry.environment()},
-            capture_output=True,
-            timeout=100,
-        )
+        done = await asyncio.to_thread(in_shell, commands, tmp_path, registry.environment())
         assert done.returncode == 0, done.stderr
         assert registry.manifest(f"{MIRROR}/team/app:1") == registry.manifest(f"quay.io/team/app@{digest}")
+
+
+def in_shell(commands: str, folder: Path, environment: Mapping[str, str]) -> subprocess.CompletedProcess[bytes]:
+    """Runs commands where there is nothing but a program ``ismirror``."""
+    programs = folder / "bin"
+    programs.mkdir()
+    program = programs / "ismirror"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m mirror.cli.main "$@"\n')
+    program.chmod(0o755)
+    here = {"PATH": f"{programs}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT), "HOME": str(folder)}
+    return subprocess.run(
+        ["sh", "-c", commands],
+        check=False,
+        cwd=folder,
+        env={**here, **environment},
+        capture_output=True,
+        timeout=100,
+    )
