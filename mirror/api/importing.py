@@ -152,8 +152,6 @@ class ImportFlow:
         errors = image_errors(stored)
         if errors:
             raise failures.invalid("Image", stored.metadata.name, errors)
-        if await self._images.has("", stored.metadata.name):
-            return stored
         try:
             return await self._images.create(stored)
         except failures.ApiFailure as failure:

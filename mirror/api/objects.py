@@ -61,14 +61,6 @@ class Objects(Generic[T]):
             return None
         return Stored(self.decode(record), record.value)
 
-    async def has(self, namespace: str, name: str) -> bool:
-        """Whether there is an object of that name."""
-        try:
-            await self.store.get(self.resource, namespace, name)
-        except Missing:
-            return False
-        return True
-
     async def find(self, namespace: str, name: str) -> T | None:
         """One object, or None.
 
