@@ -31,10 +31,11 @@ class VirtualHost:
     """One faked registry: its canonical name, its configuration, its scripted routes and who may read it.
 
     ``explicit`` is true for a host that the configuration names, false for one that is only a directory of the tree
-    (or nothing at all, whose repositories are then unknown).
+    (or nothing at all, whose repositories are then unknown); ``is_open`` where anybody may do everything, and nobody
+    says who they are.
     """
 
-    __slots__ = ("access", "authenticator", "config", "explicit", "name", "routes", "tls_only")
+    __slots__ = ("access", "authenticator", "config", "explicit", "is_open", "name", "routes", "tls_only")
 
     def __init__(self, name: str, config: Host, tokens: Tokens, tally: Tally, *, explicit: bool) -> None:
         self.name = name
@@ -47,6 +48,7 @@ class VirtualHost:
         self.authenticator = None
         if config.auth is not None:
             self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
+        self.is_open = config.auth is None and config.access is None and config.mtls is None
 
 
 class HostTable:
@@ -73,20 +75,22 @@ class HostTable:
     def known(self, name: str) -> VirtualHost | None:
         """The host that is configured or has a directory under this name (any case, any of Docker Hub's names, with
         or without the default port of its scheme), or None."""
-        found = self._spellings.get(name)
-        if found is not None:
-            return found
-        found = self.look_up(name)
-        if found is not None:
-            if len(self._spellings) >= _MAX_SPELLINGS:
-                self._spellings.clear()
-            self._spellings[name] = found
-        return found
+        return self._spellings.get(name) or self.look_up(name)
 
     def look_up(self, name: str) -> VirtualHost | None:
         """As `known`, but looks at the tree: a directory that went away is noticed."""
+        found = self._spellings.get(name)
+        if found is not None and (found.explicit or self._tree.has_host(found.name)):
+            return found
         canonical = canonical_host(name)
-        return self._lookup(canonical) or self._without_port(canonical)
+        found = self._lookup(canonical) or self._without_port(canonical)
+        if found is None:
+            self._spellings.pop(name, None)
+            return None
+        if len(self._spellings) >= _MAX_SPELLINGS:
+            self._spellings.clear()
+        self._spellings[name] = found
+        return found
 
     def of(self, request: Request) -> VirtualHost:
         """The host of a request: ``?ns=``, else the Host header where it names a known host, else the name of the TLS

@@ -276,14 +276,7 @@ class RegistryCore:
                 raise errors.unsupported(_READS)
             return await self._origin.answer(call.request, call.host.name, call.target)
         if pattern.startswith(paths.BASE) or pattern == paths.SIGNATURES:
-            needed = _needed(call, operation)
-            if call.flaw is not None:
-                raise errors.refused() if guard is None else guard.refusal(call.flaw, needed)
-            call.user = call.certified
-            if guard is not None and not call.user:
-                call.user = guard.user(call.request, needed)
-            elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
-                raise errors.denied()
+            _admit(call, operation)
         if call.host.config.recorded:
             return await recorded(call, None if operation is None else operation.handler)
         if pattern in _NOWHERE or (pattern == paths.TOKEN and (guard is None or not guard.has_tokens)):
@@ -291,6 +284,21 @@ class RegistryCore:
         if operation is None:
             raise errors.unsupported(tuple(sorted(methods)))
         return await operation.handler(call)
+
+
+def _admit(call: Call, operation: Operation | None) -> None:
+    """Finds out who asks, and raises `RegistryError` if that is nobody who may."""
+    guard = call.host.authenticator
+    if call.host.is_open and call.flaw is None:
+        return
+    needed = _needed(call, operation)
+    if call.flaw is not None:
+        raise errors.refused() if guard is None else guard.refusal(call.flaw, needed)
+    call.user = call.certified
+    if guard is not None and not call.user:
+        call.user = guard.user(call.request, needed)
+    elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
+        raise errors.denied()
 
 
 def _needed(call: Call, operation: Operation | None) -> Access | None:
