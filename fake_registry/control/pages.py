@@ -36,7 +36,8 @@ table { border-collapse: collapse; width: 100%; margin: 0 0 1.5rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); }
 th, p, .soft { color: var(--soft); font-weight: 400; }
 td { overflow-wrap: anywhere; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+th.number, td.number { text-align: right; }
+td.number { font-variant-numeric: tabular-nums; white-space: nowrap; }
 code { font: .875em ui-monospace, monospace; }
 summary { cursor: pointer; padding: .3rem 0; }
 """
@@ -73,7 +74,7 @@ def overview(root: Path, hosts: Iterable[HostState], faults: Iterable[FaultRepor
         for one in reversed(journal.entries)
     ]
     parts += [f"<h2>Last requests <span class=soft>of {journal.total:,}</span></h2>"]
-    parts += _table(("time", "host", "request", "user", "note", "status"), asked)
+    parts += _table(("time", "host", "request", "user", "note", "status"), asked) if asked else ["<p>None so far.</p>"]
     return _page("Fake registries", parts)
 
 
@@ -97,7 +98,7 @@ def _repository(tree: Tree, host: str, name: str) -> Iterator[str]:
     if snapshot is None:
         return
     tags = snapshot.tag_names
-    counts = f"{len(tags):,} tags, {len(snapshot.listed):,} manifests"
+    counts = f"{_count(len(tags), 'tag')}, {_count(len(snapshot.listed), 'manifest')}"
     yield f"<details><summary>{escape(name)} <span class=soft>{counts}</span></summary>"
     rows = []
     for tag in tags[:MOST_TAGS]:
@@ -125,8 +126,13 @@ def _sizes(snapshot: Snapshot, descriptor: Descriptor, found: dict[str, int], de
 
 
 def _table(heads: Iterable[str], rows: Iterable[tuple[str | int, ...]]) -> Iterator[str]:
-    """A table; its cells are HTML, or numbers."""
-    yield f"<table><thead><tr>{''.join(f'<th>{head}</th>' for head in heads)}</tr></thead><tbody>"
+    """A table; its cells are HTML, or numbers, which stand below each other as their heads do."""
+    rows = list(rows)
+    first: tuple[str | int, ...] = rows[0] if rows else ()
+    heads = tuple(heads)
+    numbers = [index < len(first) and isinstance(first[index], int) for index in range(len(heads))]
+    shown = (f"<th{' class=number' * number}>{head}</th>" for head, number in zip(heads, numbers, strict=True))
+    yield f"<table><thead><tr>{''.join(shown)}</tr></thead><tbody>"
     for row in rows:
         cells = (f"<td class=number>{cell:,}</td>" if isinstance(cell, int) else f"<td>{cell}</td>" for cell in row)
         yield f"<tr>{''.join(cells)}</tr>"
@@ -135,6 +141,10 @@ def _table(heads: Iterable[str], rows: Iterable[tuple[str | int, ...]]) -> Itera
 
 def _more(count: int, what: str) -> str:
     return f"<p>and {count:,} more {what}</p>" if count > 0 else ""
+
+
+def _count(count: int, what: str) -> str:
+    return f"{count:,} {what}{'s' * (count != 1)}"
 
 
 def _size(size: float) -> str:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from fake_registry.errors import DigestError
 from mirror.clock import RateLimit
 from mirror.importer import statuses
-from mirror.importer.client import RawManifest, RepositoryClient, check_digest_form
+from mirror.importer.client import RawManifest, RepositoryClient, check_content, check_digest_form
 from mirror.importer.convert import check_integrity, image_of, schema1_image
 from mirror.importer.failures import ClientFailure
 from mirror.importer.manifests import (
@@ -17,7 +16,6 @@ from mirror.importer.manifests import (
     ListManifest,
     Manifest,
     Schema1Manifest,
-    content_digest,
     decode_manifest,
 )
 from mirror.importer.tracing import Trace
@@ -138,14 +136,6 @@ def check_manifest_digest(manifest: Manifest, digest: str) -> None:
     Raises:
         ClientFailure: the digest is not the manifest's.
     """
-    if manifest.name == digest:
-        return
-    try:
-        found = content_digest(manifest, digest.partition(":")[0])
-    except DigestError:
-        raise ClientFailure("unsupported digest algorithm") from None
-    if found != digest:
-        raise ClientFailure(
-            f"content integrity error: the manifest retrieved with digest {digest} "
-            f"does not match the digest calculated from the content {found}"
-        ).about("content")
+    if manifest.name != digest:
+        content = manifest.payload if isinstance(manifest, Schema1Manifest) else manifest.content
+        check_content(content, digest, "manifest")

@@ -375,7 +375,7 @@ class TestPages:
         image = snapshot.tags["v1"]
         links = manifest_links(snapshot.read_manifest(image) or b"")
         size = image.size + sum(blob.size for blob in links.blobs())
-        assert "team/app <span class=soft>2 tags, 1 manifests</span>" in text
+        assert "team/app <span class=soft>2 tags, 1 manifest</span>" in text
         row = (
             f"<td>v1</td><td><code>{image.digest}</code></td><td><code>{image.media_type}</code></td><td>{size} B</td>"
         )
