@@ -101,8 +101,7 @@ class EmbeddedTransport:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
         peer, spoken = self._peer(scheme, host, target)
         connection = (peer.place, insecure)
-        waits = Waits()
-        waits.begin(timeout)
+        waits = Waits(timeout)
         if scheme == "https" and connection not in self._open:
             self._shake_hands(peer, spoken, waits, insecure=insecure)
             self._open.add(connection)
@@ -221,12 +220,10 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> A
         raise _lost(delivery, waits, target)
     if waits.gave_up is not None:
         raise waits.failure()
-    came, announced, last = _arriving(tuple(response.headers))
-    lines = list(came)
     status = response.status
     has_body = status >= 200 and status not in _NO_BODY
-    if has_body:
-        lines.append(("content-length", str(response.length if announced is None else announced)))
+    length = response.length if has_body else None
+    lines, announced, last = _arriving(tuple(response.headers), length)
     content, broken = b"", None
     if has_body and method != "HEAD":
         content, broken = _body(response, announced, waits, target)
@@ -235,8 +232,13 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> A
 
 
 @lru_cache(maxsize=1024)
-def _arriving(headers: tuple[tuple[str, str], ...]) -> tuple[Sequence[tuple[str, str]], int | None, bool]:
-    """The header lines that come through, the length that they announce, and whether they end the connection."""
+def _arriving(
+    headers: tuple[tuple[str, str], ...], length: int | None
+) -> tuple[Sequence[tuple[str, str]], int | None, bool]:
+    """The header lines that come through, the length that they announce, and whether they end the connection.
+
+    `length` is that of the body, if the answer has one: the line that says so is the last.
+    """
     lines: list[tuple[str, str]] = []
     announced: int | None = None
     last = False
@@ -248,6 +250,8 @@ def _arriving(headers: tuple[tuple[str, str], ...]) -> tuple[Sequence[tuple[str,
             last = last or value.lower() == "close"
         elif field:
             lines.append((field, (value if value.isprintable() else _LINE_END.sub(" ", value)).strip(" \t")))
+    if length is not None:
+        lines.append(("content-length", str(length if announced is None else announced)))
     return lines, announced, last
 
 

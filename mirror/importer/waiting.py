@@ -27,8 +27,8 @@ class Waits:
     what the client waited for when it gave up, if it did.
     """
 
-    def __init__(self) -> None:
-        self.begin(None)
+    def __init__(self, timeout: float | None = None) -> None:
+        self.begin(timeout)
 
     def begin(self, timeout: float | None) -> None:
         """Another exchange, which may take so many seconds in all (None: any number)."""
