@@ -67,8 +67,9 @@ def serve(tree: Path, state: str, pipe: Connection, *, clear_text: bool) -> None
 
     from mirror.api.access import Access
     from mirror.api.server import ApiServer
+    from mirror.collector import spare_the_collector
     from mirror.config import ClusterConfig
-    from mirror.serving import ApiSettings, ready_api, spare_the_collector
+    from mirror.serving import ApiSettings, ready_api
 
     pin(0)
     authority = None if clear_text else CertificateAuthority.create()

@@ -27,6 +27,7 @@ from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.cluster import Cluster
 from mirror.api.messages import ApiRequest
 from mirror.clock import NamedUids, SystemClock
+from mirror.collector import spare_the_collector
 from mirror.config import ClusterConfig
 from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.importer.http_transport import HttpTransport
@@ -140,6 +141,7 @@ def main() -> None:
     seconds = parser.parse_args().seconds
     import uvloop
 
+    spare_the_collector()  # as the commands do
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "tree"
         make_tree(path)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from typing import Final
 
 from fake_registry.config import Hosts
 from fake_registry.core.registry import RegistryCore
@@ -21,9 +19,6 @@ from mirror.config import ClusterConfig
 from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.loading import Loaded, load_objects
 from mirror.store import MemoryStore, open_state
-
-_NEW_OBJECTS: Final = 20_000
-"""After so many the youngest are looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,17 +48,6 @@ class ReadyApi:
     loaded: Sequence[Loaded]
     controllers: Controllers | None
     transport: EmbeddedTransport
-
-
-def spare_the_collector() -> None:
-    """Tells the collector of cyclic garbage that what there is by now stays, and to look less often at what comes.
-
-    Of requests next to nothing is left that only it could find, and looking at many stored objects takes long. For
-    processes that do nothing but serve.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(_NEW_OBJECTS, 20, 50)
 
 
 @asynccontextmanager

@@ -30,7 +30,7 @@ LAYERS = {
         {"pytest_plugin"},
     ),
     "mirror": (
-        {"clock", "errors", "gotext", "hostport", "source_lines"},
+        {"clock", "collector", "errors", "gotext", "hostport", "source_lines"},
         {"gojson", "junit", "reference"},
         {"kubejson"},
         {"v1"},

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from mirror.collector import spare_the_collector
+
 T = TypeVar("T")
 
 
 def run(work: Coroutine[Any, Any, T], *, sockets: bool = True) -> T:
     """Runs `work` to its end: on uvloop where there is one and there are sockets to be fast on."""
+    spare_the_collector()
     # The runner makes a text of its main task when it is done, and so of all that the task returns.
     results: list[T] = []
     main = _kept(_quietly(work) if sockets else work, results)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -179,7 +180,8 @@ def _run(
     from mirror.cli.loop import run
     from mirror.cli.notes import note
     from mirror.cli.server_options import say_what_is_served
-    from mirror.serving import ready_api, spare_the_collector
+    from mirror.collector import spare_the_collector
+    from mirror.serving import ready_api
 
     where_it_is = kubeconfig.resolve()
 
@@ -204,7 +206,8 @@ def _run(
             typer.echo(f"state is {where}")
             typer.echo(f"use it with: export KUBECONFIG={where_it_is}")
             say_what_is_served(plan.core, options)
-            spare_the_collector()
+            gc.collect()
+            spare_the_collector()  # of what has been loaded, too
             await stopped.wait()
 
     run(served())
