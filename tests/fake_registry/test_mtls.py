@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import uvloop
 from support.certificates import Authority
 from support.cores import TinyCore
 from support.raw import trusting
@@ -102,18 +101,6 @@ def test_clear_text_has_no_certificates() -> None:
         Host(scheme="http", mtls=Mtls())
     with pytest.raises(UsageError, match=r"hosts\['a.b'\].mtls.ca: expected the certificate of an authority"):
         FakeRegistry(hosts={"a.b": {"mtls": {"ca": "no certificate"}}})
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
-    """Runs a coroutine on one of the loops that the product runs on."""
-    factory = asyncio.new_event_loop if request.param == "asyncio" else uvloop.new_event_loop
-
-    def runner(work: Any) -> Any:
-        with asyncio.Runner(loop_factory=factory) as loop:
-            return loop.run(work)
-
-    return runner
 
 
 def refusal(address: Address, context: ssl.SSLContext, name: str) -> str:

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-import uvloop
 from support.cores import TinyCore
 from support.raw import client_hello, connected, in_records, trusting
 
@@ -29,18 +28,6 @@ HOSTS = {
     "clear.example.com": Host(scheme="http"),
     "selfsigned.example.com": Host(scheme="selfsigned"),
 }
-
-
-@pytest.fixture(params=["asyncio", "uvloop"])
-def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
-    """Runs a coroutine on one of the loops that the product runs on."""
-    factory = asyncio.new_event_loop if request.param == "asyncio" else uvloop.new_event_loop
-
-    def runner(work: Any) -> Any:
-        with asyncio.Runner(loop_factory=factory) as loop:
-            return loop.run(work)
-
-    return runner
 
 
 def serving(**options: Any) -> RegistryServer:
