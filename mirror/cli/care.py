@@ -35,7 +35,7 @@ def verify(
         typer.Option(metavar="TREE", help="Takes what is damaged or missing from another tree; may be repeated."),
     ] = None,
     repair_from_registries: Annotated[
-        bool, typer.Option("--repair-from-registries", help="Takes it from the registries that it was copied from.")
+        bool, typer.Option("--repair-from-registries", help="Takes it from the registries of the repositories' names.")
     ] = False,
     *,
     remote: RemoteOptions,

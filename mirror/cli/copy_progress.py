@@ -23,6 +23,8 @@ _MOST_BARS = 12
 def line_of(result: ImageResult) -> str:
     """What became of an image, in a line."""
     text = f"{result.status} {result.image}"
+    if result.target:
+        text += f" as {result.target}"
     if result.status == "failed":
         return printable(f"{text}: {result.reason}")
     if result.blobs:
@@ -32,7 +34,7 @@ def line_of(result: ImageResult) -> str:
     if result.referrers:
         text += f", {result.referrers} referrer{'' if result.referrers == 1 else 's'}"
     if result.missing:
-        text += f"; {len(result.missing)} of its manifests are not there to {'push' if result.target else 'copy'}"
+        text += f"; {len(result.missing)} of its manifests are not there"
     return printable(text)
 
 

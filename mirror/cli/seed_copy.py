@@ -91,6 +91,14 @@ def copy(
         list[Path] | None,
         typer.Option(metavar="FILE", help="Images by digest, REPOSITORY[:TAG]@DIGEST a line, or an earlier summary."),
     ] = None,
+    name: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="HOST/REPOSITORY[:TAG]",
+            help="Where they go in the tree, such as where a mirror has them; by default under their own names.",
+        ),
+    ] = "",
     *,
     tags: TagOptions,
     images: ImageOptions,
@@ -103,14 +111,17 @@ def copy(
     Exits with 1 if some image cannot be copied; the others are there all the same.
     """
     from mirror.errors import InputError
-    from mirror.seed.sources import parse_source, read_digest_list
+    from mirror.seed.sources import parse_destination, parse_source, read_digest_list, require_one_repository
 
     sources = [parse_source(text) for text in source or ()]
     for path in by_digest_list or ():
         sources += read_digest_list(path)
     if not sources:
         raise InputError("nothing to copy: name images or repositories, or a file with --by-digest-list")
-    run_copy(sources, data, tags, images, transfer, output, dry_run=dry_run)
+    destination = parse_destination(name) if name else None
+    if destination is not None:
+        require_one_repository(sources, destination)
+    run_copy(sources, data, tags, images, transfer, output, dry_run=dry_run, destination=destination)
 
 
 def run_copy(
@@ -122,6 +133,7 @@ def run_copy(
     output: Format,
     *,
     dry_run: bool,
+    destination: Source | None = None,
     refused: Sequence[ImageResult] = (),
 ) -> None:
     """Copies sources as the options say, and prints what became of them, and of those that were `refused` before."""
@@ -139,6 +151,7 @@ def run_copy(
         metadata_only=images.metadata_only,
         referrers=images.referrers,
         refresh=images.refresh,
+        destination=destination,
         dry_run=dry_run,
         concurrency=transfer.concurrency,
         list_images=dry_run or output is not Format.TABLE,
@@ -157,11 +170,15 @@ def run_copy(
 
 def show(summary: CopySummary, data: str, output: Format, *, dry_run: bool) -> None:
     """Prints what became of a run; exit code 1 if something failed."""
+    placed = any(one.target for one in summary.images)
     if output is not Format.TABLE:
         print_document(summary, output)
     elif dry_run:
-        rows = ((one.image, one.digest or "-", one.status, one.blobs, one.bytes) for one in summary.images)
-        print_table(("IMAGE", "DIGEST", "STATUS", "BLOBS", "BYTES"), rows)
+        rows = (
+            (one.image, *([one.target or "-"] if placed else ()), one.digest or "-", one.status, one.blobs, one.bytes)
+            for one in summary.images
+        )
+        print_table(("IMAGE", *(["PLACE"] if placed else ()), "DIGEST", "STATUS", "BLOBS", "BYTES"), rows)
     failed = [one for one in summary.images if one.status == "failed"]
     done = summary.planned if dry_run else summary.copied
     note(

@@ -8,6 +8,7 @@ from typing import Final
 
 import msgspec
 
+from fake_registry.oci import Descriptor
 from mirror.seed.content_copier import ContentCopier
 from mirror.seed.copy_options import CopyOptions
 from mirror.seed.outcome import Account, together
@@ -58,12 +59,13 @@ class Attachments:
         """What refers to a manifest: what tags name after it, as cosign's do, and what the registry lists."""
         if depth >= _DEEPEST or not self._first(origin, digest):
             return
+        taken: set[str] = set()
         for tag in attached.get(digest, ()):
             known = self._held.named(msgspec.structs.replace(source, tag=tag, digest=""))
             if known is None or await origin.digest(tag) != known.digest:
-                await self._referrer(source, origin, tag, tag, account)
+                taken.add(await self._referrer(source, origin, tag, tag, account))
         for referrer in await origin.referrers(digest) or ():
-            if self._held.manifest(referrer.digest, referrer.media_type) is None:
+            if referrer.digest not in taken and not self._is_here(source, referrer):
                 await self._referrer(source, origin, referrer.digest, "", account)
             await self._of(source, origin, referrer.digest, attached, account, depth + 1)
 
@@ -77,18 +79,25 @@ class Attachments:
             del self._asked[next(iter(self._asked))]
         return True
 
-    async def _referrer(self, source: Source, origin: Repository, reference: str, tag: str, account: Account) -> None:
+    def _is_here(self, source: Source, referrer: Descriptor) -> bool:
+        """Whether the repository has a referrer; what else the tree has may be that of another one."""
+        named = self._held.named(msgspec.structs.replace(source, tag="", digest=referrer.digest))
+        return named is not None and self._held.manifest(referrer.digest, referrer.media_type) is not None
+
+    async def _referrer(self, source: Source, origin: Repository, reference: str, tag: str, account: Account) -> str:
+        """Copies what refers to an image; returns its digest, empty if it is not there."""
         try:
             descriptor, data = await self._content.manifest(origin, reference, "", account)
         except RemoteError as error:
             if error.status != 404:
                 raise
-            return  # deleted meanwhile, or a list that is out of date
+            return ""  # deleted meanwhile, or a list that is out of date
         await self._content.content(origin, descriptor, data, account, 0, payload=True)
         account.referrers += 1
         if not self._options.dry_run:
             media_type = descriptor.media_type
             await self._writer.manifest(source.host, source.repository, data, media_type, tag, descriptor.digest)
+        return descriptor.digest
 
     async def _attached_tags(self, origin: Repository) -> Attached:
         """The tags of a repository that belong to images, looked at once."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from mirror.seed.platforms import WantedPlatform
+from mirror.seed.sources import Source
 
 
 class CopyOptions(msgspec.Struct, frozen=True, kw_only=True):
@@ -14,7 +15,8 @@ class CopyOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     ``metadata_only``: no layers, but what signatures and attestations say. ``referrers``: signatures, attestations and
     whatever else refers to an image or to one of its platforms; with ``refresh`` those of images that have not changed
-    are asked for, too. ``dry_run`` writes nothing. ``concurrency`` is the number of images at once. Without
+    are asked for, too. All images go to the repository of ``destination``, by default each to that of its own name; one
+    image may get a tag there, too. ``dry_run`` writes nothing. ``concurrency`` is the number of images at once. Without
     ``list_images`` the summary names only those that failed, and memory does not grow with the others.
     """
 
@@ -22,6 +24,7 @@ class CopyOptions(msgspec.Struct, frozen=True, kw_only=True):
     metadata_only: bool = False
     referrers: bool = True
     refresh: bool = False
+    destination: Source | None = None
     dry_run: bool = False
     concurrency: int = 8
     list_images: bool = True

@@ -47,9 +47,13 @@ _Count = Literal["copied", "unchanged", "failed", "planned", "blobs", "bytes"]
 
 
 class _Job(msgspec.Struct, frozen=True):
-    """An image; ``attached`` are the tags of its repository that belong to images, by digest; None: nobody looked."""
+    """An image, and its ``place`` in the tree.
+
+    ``attached`` are the tags of its repository that belong to images, by digest; None: nobody looked.
+    """
 
     source: Source
+    place: Source
     attached: Attached | None
 
 
@@ -116,7 +120,7 @@ class _Copier:
                     await queue.put(job)
             else:
                 self._progress.found(1)
-                await queue.put(_Job(source, None))
+                await queue.put(self._job(source, None))
         for _ in range(workers):
             await queue.put(None)
 
@@ -135,7 +139,15 @@ class _Copier:
             self._done(ImageResult(image=str(source), status="failed", reason=reason))
         attached = attachments(set(tags) - set(chosen))
         self._progress.found(len(chosen))
-        return [_Job(msgspec.structs.replace(source, tag=tag), attached) for tag in chosen]
+        return [self._job(msgspec.structs.replace(source, tag=tag), attached) for tag in chosen]
+
+    def _job(self, source: Source, attached: Attached | None) -> _Job:
+        destination = self._options.destination
+        if destination is None:
+            return _Job(source, source, attached)
+        host, repository = destination.host, destination.repository
+        tag = destination.tag or source.tag
+        return _Job(source, Source(host, repository, tag, source.digest), attached)
 
     async def _listed(self, source: Source) -> list[str]:
         failure: RemoteError | None = None
@@ -169,20 +181,20 @@ class _Copier:
         source = job.source
         reason = ""
         try:
-            self.tree.check_names(source.host, source.repository)
+            self.tree.check_names(job.place.host, job.place.repository)
             places = await self._registries.places(source.host, source.repository, by_digest=bool(source.digest))
         except (RemoteError, TreeError) as error:
-            return ImageResult(image=str(source), status="failed", reason=str(error))
+            return self._failed(job, str(error))
         for origin in places:
             try:
                 return await self._copied(job, origin)
             except (RemoteError, InputError, ContentError) as error:
                 reason = f"{reason}; {error}" if reason else str(error)
-        return ImageResult(image=str(source), status="failed", reason=reason)
+        return self._failed(job, reason)
 
     async def _copied(self, job: _Job, origin: Repository) -> ImageResult:
-        source, account = job.source, Account()
-        known = self._held.named(source)
+        source, place, account = job.source, job.place, Account()
+        known = self._held.named(place)
         digest = source.digest
         if not digest and known is not None:
             digest = await origin.digest(source.tag) or ""
@@ -192,7 +204,7 @@ class _Copier:
             if self._options.refresh and data is not None:
                 await self._attached(job, origin, Fetched(known, data), account)
             status: Status = "unchanged" if not account.blobs else self._success
-            return self._result(source, status, digest, account)
+            return self._result(job, status, digest, account)
         manifest = await self._content.manifest(origin, digest or source.tag, "", account)
         descriptor, data = manifest
         await self._content.content(origin, descriptor, data, account, 0)
@@ -202,9 +214,9 @@ class _Copier:
         await self._attached(job, origin, manifest, account)
         if not self._options.dry_run:
             await self.writer.manifest(
-                source.host, source.repository, data, descriptor.media_type, source.tag, descriptor.digest
+                place.host, place.repository, data, descriptor.media_type, place.tag, descriptor.digest
             )
-        return self._result(source, self._success, descriptor.digest, account)
+        return self._result(job, self._success, descriptor.digest, account)
 
     async def _attached(self, job: _Job, origin: Repository, manifest: Fetched, account: Account) -> None:
         """Copies what belongs to an image and to those of its platforms that are wanted and there."""
@@ -212,21 +224,25 @@ class _Copier:
             return
         children = wanted_children(manifest.data, manifest_links(manifest.data), self._options.platforms)
         digests = [manifest.descriptor.digest, *(one.digest for one in children if one.digest not in account.missing)]
-        await self._attachments.copy(job.source, origin, digests, account, job.attached)
+        await self._attachments.copy(job.place, origin, digests, account, job.attached)
         found = [manifest]
         for child in children:
             data = self._held.manifest(child.digest, child.media_type)
             if data is not None:
                 found.append(Fetched(child, data))
-        await self._signatures.copy(job.source, origin, found, account)
+        await self._signatures.copy(job.place, origin, found, account)
 
     @property
     def _success(self) -> Status:
         return "planned" if self._options.dry_run else "copied"
 
-    def _result(self, source: Source, status: Status, digest: str, account: Account) -> ImageResult:
+    def _failed(self, job: _Job, reason: str) -> ImageResult:
+        return ImageResult(image=str(job.source), target=_target(job), status="failed", reason=reason)
+
+    def _result(self, job: _Job, status: Status, digest: str, account: Account) -> ImageResult:
         return ImageResult(
-            image=str(source),
+            image=str(job.source),
+            target=_target(job),
             status=status,
             digest=digest,
             blobs=account.blobs,
@@ -242,3 +258,8 @@ class _Copier:
             wanted = ", ".join(map(str, self._options.platforms))
             has = ", ".join(dict.fromkeys(platforms_of(data))) or "none"
             raise RemoteError(f"nothing for {wanted}; its index has {has}")
+
+
+def _target(job: _Job) -> str:
+    """Where an image goes, if it is not called what it is called where it comes from."""
+    return "" if job.place == job.source else str(job.place)

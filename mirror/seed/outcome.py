@@ -15,9 +15,9 @@ Status = Literal["copied", "pushed", "unchanged", "planned", "failed"]
 class ImageResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omit_defaults=True):
     """What became of an image, or of the list of tags of a repository.
 
-    ``target`` is where it was pushed to. ``blobs`` and ``bytes`` are what was moved for it (what would be, if nothing
-    is written), manifests counted; ``mounted`` is how many blobs only had to be named. ``missing`` are manifests that
-    its index names and that are not where it comes from.
+    ``target`` is where it was pushed to, or its place in the tree if it has another one there. ``blobs`` and ``bytes``
+    are what was moved for it (what would be, if nothing is written), manifests counted; ``mounted`` is how many blobs
+    only had to be named. ``missing`` are manifests that its index names and that are not where it comes from.
     """
 
     image: str

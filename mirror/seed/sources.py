@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import msgspec
@@ -44,6 +44,31 @@ def parse_source(text: str) -> Source:
     if (source.tag and not is_tag(source.tag)) or (source.digest and not is_digest(source.digest)):
         raise InputError(f"{text}: expected a tag, a digest, or neither behind the repository")
     return source
+
+
+def parse_destination(text: str) -> Source:
+    """Where images go, as ``--as`` says it: ``mirror.example.com/app``, or with the tag of an only image.
+
+    Raises:
+        InputError: it is no repository of a tree, or has a digest.
+    """
+    try:
+        destination = parse_source(text)
+    except InputError as error:
+        raise InputError(f"--as {error}") from None
+    if destination.digest:
+        raise InputError(f"--as {text}: expected HOST/REPOSITORY[:TAG]")
+    return destination
+
+
+def require_one_repository(sources: Sequence[Source], destination: Source) -> None:
+    """Refuses a destination that is not one for all of these sources (raises `InputError`)."""
+    names = sorted({f"{one.host}/{one.repository}" for one in sources})
+    if len(names) > 1:
+        raise InputError(f"--as {destination}: takes images of one repository, but there are {', '.join(names)}")
+    if destination.tag and (len(set(sources)) > 1 or sources[0].is_repository):
+        many = "all tags of a repository" if sources[0].is_repository else f"{len(set(sources))} images"
+        raise InputError(f"--as {destination}: there are {many}; leave the tag away")
 
 
 class _Image(msgspec.Struct):

@@ -8,8 +8,8 @@ import msgspec
 
 from fake_registry.fixtures import is_tag
 from mirror.errors import InputError
-from mirror.reference import InvalidReference, Reference
 from mirror.seed.archives.contents import Archive, ArchivedImage
+from mirror.seed.sources import parse_destination
 
 
 class Placed(msgspec.Struct, frozen=True):
@@ -35,10 +35,11 @@ def placed_images(archive: Archive, images: Sequence[ArchivedImage], name: str) 
         InputError: a place that nobody said, two images for one place, or a tag that cannot be.
     """
     found = [_placed(archive, image, name) for image in images]
-    if name and not archive.many and _tag_of(name):
+    tag = parse_destination(name).tag if name and not archive.many else ""
+    if tag:
         if len(images) != 1:
             raise InputError(f"--as {name}: {archive.name} holds {len(images)} images; leave the tag away")
-        found = [msgspec.structs.replace(found[0], tag=_tag_of(name))]
+        found = [msgspec.structs.replace(found[0], tag=tag)]
     taken: dict[tuple[str, str, str], str] = {}
     for one in found:
         digest = taken.setdefault((one.host, one.repository, one.tag), one.image.digest)
@@ -54,30 +55,11 @@ def _placed(archive: Archive, image: ArchivedImage, name: str) -> Placed:
         host, _, prefix = name.strip("/").partition("/")
         return Placed(image, host, f"{prefix}/{image.repository}" if prefix else image.repository, image.tag)
     if name:
-        return Placed(image, *_repository(name), image.tag)
+        destination = parse_destination(name)
+        return Placed(image, destination.host, destination.repository, image.tag)
     head, slash, rest = image.repository.partition("/")
     if not slash or not ("." in head or ":" in head or head == "localhost"):
         shown = ":".join(filter(None, (image.repository, image.tag))) or image.digest
         example = "--as HOST" if archive.many else f"--as HOST/{image.repository or 'REPOSITORY'}"
         raise InputError(f"{archive.name}: does not say on which registry {shown} lies; say it with {example}")
     return Placed(image, head, rest, image.tag)
-
-
-def _repository(name: str) -> tuple[str, str]:
-    reference = _reference(name)
-    return reference.registry, reference.repository_name()
-
-
-def _tag_of(name: str) -> str:
-    return _reference(name).tag
-
-
-def _reference(name: str) -> Reference:
-    try:
-        reference = Reference.parse(name)
-    except InvalidReference as error:
-        raise InputError(f"--as {name}: {error}") from None
-    if reference.id or not reference.name:
-        raise InputError(f"--as {name}: expected HOST/REPOSITORY[:TAG]")
-    defaults = reference.docker_client_defaults()
-    return defaults.replace(tag=reference.tag)

@@ -185,6 +185,12 @@ def test_copy_says_what_it_did_and_what_it_could_not(tmp_path: Path) -> None:
         (("quay.io/a", "--ca", "none.pem"), "none.pem: No such file or directory"),
         (("quay.io/a", "--authfile", "none.json"), "none.json: no such file; expected logins as"),
         (("quay.io/a", "--platform", "linux"), "--platform: 'linux': expected OS/ARCHITECTURE"),
+        (("quay.io/a", "docker.io/b", "--as", "m.example.com/c"), "takes images of one repository, but there are doc"),
+        (("quay.io/a", "--as", "m.example.com/c:1"), "there are all tags of a repository; leave the tag away"),
+        (("quay.io/a:1", "quay.io/a:2", "--as", "m.example.com/c:1"), "there are 2 images; leave the tag away"),
+        (("quay.io/a:1", "--as", "m.example.com/C"), "--as m.example.com/C: "),
+        (("quay.io/a:1", "--as", "m.example.com"), "--as m.example.com: "),
+        (("quay.io/a:1", "--as", f"m.example.com/c@sha256:{'0' * 64}"), "expected HOST/REPOSITORY[:TAG]"),
     ],
 )
 def test_copy_with_wrong_options_asks_nobody(arguments: tuple[str, ...], problem: str, tmp_path: Path) -> None:

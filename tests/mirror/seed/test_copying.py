@@ -14,7 +14,7 @@ from fake_registry.simple_signing import kept_signature
 from mirror.seed.copy_options import CopyOptions
 from mirror.seed.copying import copy_images
 from mirror.seed.remote.credentials import Login
-from mirror.seed.sources import parse_source
+from mirror.seed.sources import parse_destination, parse_source
 from mirror.seed.tag_filters import TagFilter
 
 LARGE = bytes(range(256)) * 12_000  # three times what is read at once
@@ -188,6 +188,94 @@ async def test_nothing_is_written_in_a_dry_run(origin: Tree, tmp_path: Path) -> 
         assert Tree.open(target).hosts() == []
         real = await registry.copy(target, f"{HOST}/app")
     assert (plan.planned, plan.bytes, plan.blobs) == (3, real.bytes, real.blobs)
+
+
+ELSEWHERE = "mirror.example.com/team/app"
+
+
+def names_in(tree: Path) -> dict[str, dict[str, str]]:
+    """The tags of each repository of a tree, with their digests."""
+    found = Tree.open(tree)
+    places = [(host, repository) for host in found.hosts() for repository in found.repositories(host)]
+    snapshots = {f"{host}/{name}": found.snapshot(host, name) for host, name in places}
+    return {name: {tag: one.digest for tag, one in shot.tags.items()} for name, shot in snapshots.items() if shot}
+
+
+@pytest.mark.parametrize(
+    ("source", "destination", "tags"),
+    [
+        ("app:1.0", ELSEWHERE, {"1.0": "1.0"}),
+        ("app:1.0", f"{ELSEWHERE}:stable", {"stable": "1.0"}),
+        ("app@1.0", ELSEWHERE, {}),
+        ("app@1.0", f"{ELSEWHERE}:stable", {"stable": "1.0"}),
+        ("app", ELSEWHERE, {"1.0": "1.0", "2.0": "2.0", "multi": "multi"}),
+    ],
+)
+@pytest.mark.parametrize("metadata_only", [False, True])
+async def test_images_go_to_another_repository(
+    origin: Tree, tmp_path: Path, source: str, destination: str, tags: dict[str, str], metadata_only: bool
+) -> None:
+    digests = tags_of(origin)
+    target, name = tmp_path / "target", f"{HOST}/{source.replace('@1.0', '@' + digests['1.0'])}"
+    options = {"destination": parse_destination(destination), "metadata_only": metadata_only}
+    async with upstream(origin) as registry:
+        plan = await registry.copy(target, name, dry_run=True, **options)
+        assert Tree.open(target).hosts() == []
+        done = await registry.copy(target, name, **options)
+        before = len(registry.journal)
+        again = await registry.copy(target, name, **options)
+        asked = registry.journal[before:]
+    assert (plan.planned, plan.blobs, plan.bytes) == (done.copied, done.blobs, done.bytes)
+    assert [one.target for one in plan.images] == [one.target for one in done.images]
+    assert all(one.image.startswith(f"{HOST}/app") and one.target.startswith(ELSEWHERE) for one in done.images)
+    assert (again.unchanged, again.copied) == (done.copied, 0)
+    assert {entry.method for entry in asked if entry.kind == "manifest"} <= {"HEAD"}
+    assert names_in(target) == {ELSEWHERE: {tag: digests[of] for tag, of in tags.items()}}
+    assert problems(target) == []
+    snapshot = Tree.open(target).snapshot("mirror.example.com", "team/app")
+    assert snapshot is not None
+    assert digests["1.0"] in snapshot.listed
+    assert bool(snapshot.find_blob(compute_digest(LARGE))) != metadata_only
+
+
+async def test_what_the_tree_has_elsewhere_only_gets_a_name(origin: Tree, tmp_path: Path) -> None:
+    """What refers to an image comes along to the other repository, too, though all of its content is there."""
+    snapshot = origin.snapshot(HOST, "app")
+    assert snapshot is not None
+    signature = snapshot.tags["1.0"].digest.replace(":", "-") + ".sig"
+    put_image(origin, "app", signature, b'{"sig":1}', [b"payload"])
+    origin.put_blob(b'{"sbom":1}')
+    sbom = image(b'{"sbom":1}', [], subject=snapshot.tags["1.0"])
+    origin.put_manifest(HOST, "app", sbom, OCI_MANIFEST)
+    target = tmp_path / "target"
+    async with upstream(origin) as registry:
+        first = await registry.copy(target, f"{HOST}/app:1.0")
+        second = await registry.copy(target, f"{HOST}/app:1.0", destination=parse_destination(ELSEWHERE))
+        third = await registry.copy(target, f"{HOST}/app:1.0", destination=parse_destination(ELSEWHERE), refresh=True)
+    assert [(one.images[0].status, one.images[0].referrers) for one in (first, second, third)] == [
+        ("copied", 2),
+        ("copied", 2),
+        ("unchanged", 0),
+    ]
+    assert (second.blobs, second.bytes) == (0, 0)
+    assert names_in(target)[ELSEWHERE] == names_in(target)[f"{HOST}/app"]
+    copied = Tree.open(target).snapshot("mirror.example.com", "team/app")
+    assert copied is not None
+    assert [one.descriptor.digest for one in copied.referrers(snapshot.tags["1.0"].digest)] == [compute_digest(sbom)]
+
+
+async def test_a_copy_to_another_repository_goes_on_where_it_stopped(origin: Tree, tmp_path: Path) -> None:
+    lost = Fault(match=FaultMatch(kind="manifest", reference="2.0"), action=FaultAction(status=404))
+    options = {"destination": parse_destination(ELSEWHERE)}
+    async with upstream(origin, [lost]) as registry:
+        first = await registry.copy(tmp_path / "target", f"{HOST}/app", **options)
+    assert {one.target for one in first.images if one.status == "failed"} == {f"{ELSEWHERE}:2.0"}
+    async with upstream(origin) as registry:
+        second = await registry.copy(tmp_path / "target", f"{HOST}/app", **options)
+        assert compute_digest(LARGE) not in registry.asked("blob")
+    assert (first.copied, second.copied, second.unchanged) == (2, 1, 2)
+    assert names_in(tmp_path / "target") == {ELSEWHERE: tags_of(origin)}
+    assert problems(tmp_path / "target") == []
 
 
 async def test_tags_are_chosen_and_signatures_come_along(origin: Tree, tmp_path: Path) -> None:
