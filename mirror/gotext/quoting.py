@@ -1,10 +1,11 @@
-"""Go's ``%q``, its float texts, its HTML escaping of JSON and the text of an aggregate (strconv, encoding/json)."""
+"""Go's ``%q``, its texts of floats, its HTML escaping of JSON and the text of an aggregate (strconv, encoding/json)."""
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable
+import struct
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 from mirror.gotext.printable import is_printable
@@ -96,6 +97,31 @@ def format_float(number: float) -> str:
     tail = f".{digits[1:]}" if len(digits) > 1 else ""
     # encoding/json shortens e-09 to e-9, but not e-10, and never writes e+09.
     return f"{sign}{digits[0]}{tail}e{power - 1:+d}"
+
+
+def format_general(number: float, *, bits: int = 64) -> str:
+    """A finite number as ``strconv.FormatFloat(number, 'g', -1, bits)`` prints it: an exponent below 1e-4, from 1e6 on.
+
+    For `bits` 32 the number is one that a float32 holds: it takes fewer digits to tell it from others.
+    """
+    kind = "f" if bits == 32 else "d"
+    packed = struct.pack(kind, number)
+    scientific = next(text for text in _lengthening(number) if struct.pack(kind, float(text)) == packed)
+    mantissa, _, exponent = scientific.partition("e")
+    sign = "-" if mantissa.startswith("-") else ""
+    digits, power = mantissa.removeprefix("-").replace(".", ""), int(exponent)
+    if power < -4 or power >= 6:
+        tail = f".{digits[1:]}" if len(digits) > 1 else ""
+        return f"{sign}{digits[0]}{tail}e{power:+03d}"
+    if power < 0:
+        return f"{sign}0.{'0' * (-power - 1)}{digits}"
+    whole, fraction = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
+    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+
+
+def _lengthening(number: float) -> Iterator[str]:
+    """A number in scientific notation with one digit, with two, and so on."""
+    return (f"{number:.{digits}e}" for digits in range(17))
 
 
 def aggregate(texts: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple
 
 import yaml
 
-from mirror.gotext import format_float, quote
+from mirror.gotext import format_float, format_general, quote
 from mirror.kubejson.yamllists import list_to_json
 from mirror.kubejson.yamlscalars import MERGE, STR, Scalar, YamlValueError, resolve
 
@@ -24,6 +24,8 @@ _MAX_OUTPUT: Final = 64 * 1024 * 1024
 _LONG: Final = 100_000
 """From so many bytes on it is looked whether a text is a list as clients print it, which is read faster."""
 
+_MOST_SHOWN: Final = 64 * 1024
+_DEEPEST_SHOWN: Final = 20
 _RATIO_LOW: Final = 400_000
 _RATIO_HIGH: Final = 4_000_000
 _LOADER: Final[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -257,23 +259,48 @@ def _line(mark: Any) -> int:
     return line
 
 
-def _go_syntax(value: Any, depth: int = 0) -> str:
-    """A value as Go's ``%#v`` prints it; what is nested very deep is cut off."""
-    if isinstance(value, dict):
-        entries = ", ".join(f"{_go_syntax(k[1], depth + 1)}:{_go_syntax(v, depth + 1)}" for k, v in value.items())
-        return f"map[interface {{}}]interface {{}}{{{entries if depth < 20 else '...'}}}"
-    if isinstance(value, list):
-        items = ", ".join(_go_syntax(item, depth + 1) for item in value)
-        return f"[]interface {{}}{{{items if depth < 20 else '...'}}}"
+def _go_syntax(value: Any) -> str:
+    """A value as Go's ``%#v`` prints it. Of one that is very long, which aliases make cheap to send, the beginning."""
+    text = ""
+    for piece in _go_pieces(value):
+        text += piece
+        if len(text) > _MOST_SHOWN:
+            return f"{text}..."
+    return text
+
+
+def _go_pieces(value: Any, depth: int = 0) -> Iterator[str]:
+    """The text piece by piece, so that only what is asked for is made; what is nested very deep is left out."""
+    if isinstance(value, dict | list):
+        yield "map[interface {}]interface {}{" if isinstance(value, dict) else "[]interface {}{"
+        if depth >= _DEEPEST_SHOWN:
+            yield "..."
+        elif isinstance(value, dict):
+            for place, ((_, key), inner) in enumerate(value.items()):
+                yield f"{', ' if place else ''}{_go_scalar(key)}:"
+                yield from _go_pieces(inner, depth + 1)
+        else:
+            for place, inner in enumerate(value):
+                yield ", " if place else ""
+                yield from _go_pieces(inner, depth + 1)
+        yield "}"
+    else:
+        yield "<nil>" if value is None and depth == 0 else _go_scalar(value)
+
+
+def _go_scalar(value: Scalar) -> str:
+    """A scalar inside of a container."""
     if isinstance(value, str):
         return quote(value)
     if value is None:
-        return "interface {}(nil)" if depth else "<nil>"
+        return "interface {}(nil)"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, int):
         return hex(value) if value >= 2**63 else str(value)
-    return _go_float(value)
+    if math.isfinite(value):
+        return format_general(value)
+    return "NaN" if math.isnan(value) else "+Inf" if value > 0 else "-Inf"
 
 
 class _Writer:
@@ -367,29 +394,4 @@ def _short_float(number: float) -> str:
     rounded: float = struct.unpack("f", single)[0]
     if math.isinf(rounded):
         return ".inf" if number > 0 else "-.inf"
-    return _general(next(text for text in _lengthening(rounded) if struct.pack("f", float(text)) == single))
-
-
-def _go_float(number: float) -> str:
-    """A float64 as ``%#v`` prints it."""
-    if math.isnan(number) or math.isinf(number):
-        return "NaN" if math.isnan(number) else "+Inf" if number > 0 else "-Inf"
-    return _general(next(text for text in _lengthening(number) if float(text) == number))
-
-
-def _lengthening(number: float) -> Iterator[str]:
-    return (f"{number:.{digits}e}" for digits in range(17))
-
-
-def _general(scientific: str) -> str:
-    """Go's ``g`` format of a number in scientific notation: an exponent below 1e-4 and from 1e6 on."""
-    mantissa, _, exponent = scientific.partition("e")
-    sign = "-" if mantissa.startswith("-") else ""
-    digits, power = mantissa.removeprefix("-").replace(".", ""), int(exponent)
-    if power < -4 or power >= 6:
-        tail = f".{digits[1:]}" if len(digits) > 1 else ""
-        return f"{sign}{digits[0]}{tail}e{power:+03d}"
-    if power < 0:
-        return f"{sign}0.{'0' * (-power - 1)}{digits}"
-    whole, fraction = digits[: power + 1].ljust(power + 1, "0"), digits[power + 1 :]
-    return f"{sign}{whole}.{fraction}" if fraction else f"{sign}{whole}"
+    return format_general(rounded, bits=32)

@@ -11,7 +11,7 @@ import functools
 import re
 from typing import Any, Final
 
-from mirror.gotext import format_float
+from mirror.gotext import format_general
 from mirror.kubejson.yamlscalars import is_plain_string
 
 _WIDTH: Final = 80
@@ -246,16 +246,7 @@ def _plain(value: float | bool | dict[str, Any] | list[Any] | None) -> str:
         return "{}"
     if isinstance(value, list):
         return "[]"
-    return str(value) if isinstance(value, int) else _float(value)
-
-
-def _float(number: float) -> str:
-    """Go's ``%g`` in the fewest digits: an exponent below 1e-4 and from 1e6 on."""
-    if 1e-4 <= abs(number) < 1e6 or number == 0:
-        return format_float(number)
-    digits = next(text for text in (f"{number:.{count}e}" for count in range(17)) if float(text) == number)
-    mantissa, _, exponent = digits.partition("e")
-    return f"{mantissa}e{int(exponent):+03d}"
+    return str(value) if isinstance(value, int) else format_general(value)
 
 
 # Styles

@@ -562,6 +562,24 @@ def test_hostile_yaml(text: bytes, problem: str) -> None:
     assert caught.value.problem == problem
 
 
+@pytest.mark.parametrize(
+    ("text", "begins", "longest"),
+    [
+        (b"? " + b"[" * 5_000 + b"]" * 5_000 + b"\n: x", "yaml: invalid map key: []interface {}{[]interface {}{", 500),
+        (b"~: " + b"[" * 5_000 + b"]" * 5_000, "unsupported map key of type: %!s(<nil>), key: <nil>, value: []in", 500),
+        (LAUGHS + b"? *i\n: x", "yaml: document contains excessive aliasing", 50),
+        (b"a: &a [%s]\n? [%s]\n: x" % (b",".join([b"x"] * 900), b",".join([b"*a"] * 90)),
+         'yaml: invalid map key: []interface {}{[]interface {}{"x", "x"', 70_000),
+    ],
+    ids=["deep key", "deep value", "laughs as a key", "aliases in a key"],
+)  # fmt: skip
+def test_what_is_shown_of_hostile_yaml_is_bounded(text: bytes, begins: str, longest: int) -> None:
+    with pytest.raises(YamlError) as caught:
+        yaml_to_json(text)
+    assert caught.value.problem.startswith(begins)
+    assert len(caught.value.problem) < longest
+
+
 def test_deep_yaml_is_no_problem() -> None:
     assert yaml_to_json(b"[" * 9_999 + b"]" * 9_999) == b"[" * 9_999 + b"]" * 9_999
 
