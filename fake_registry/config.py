@@ -92,6 +92,19 @@ class Mtls(_Part, frozen=True, kw_only=True):
     ca: str = ""
 
 
+class ServerCertificate(_Part, frozen=True, kw_only=True):
+    """A certificate that a server shows, with those that lead from it to an authority, and its key (PEM; in a file also
+    the name of another one, which holds it). Without ``key`` that is where ``cert`` is.
+    """
+
+    cert: str
+    key: str = ""
+
+
+Certificates = dict[Pattern, ServerCertificate]
+"""The certificates of hosts, by their names or patterns of them; ports count for nothing."""
+
+
 class Limits(_Part, frozen=True, kw_only=True):
     """How much of something a host takes.
 

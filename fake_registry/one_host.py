@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 
-from fake_registry.config import Host, TlsFailure
+from fake_registry.config import Host, ServerCertificate, TlsFailure
 from fake_registry.core.messages import Request, Response
 from fake_registry.server import Registries
 
@@ -32,6 +32,10 @@ class OneHost:
     def known_hosts(self) -> Collection[str]:
         """The names of all hosts."""
         return self._registries.known_hosts()
+
+    def certificate(self, name: str) -> ServerCertificate | None:
+        """The certificate that was given for a host."""
+        return self._registries.certificate(name)
 
     def handshake(self, name: str) -> TlsFailure | None:
         """How the next TLS handshake is to fail, if it is."""

@@ -19,7 +19,7 @@ from collections.abc import Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
-from fake_registry.config import Host, Mtls, TlsFailure
+from fake_registry.config import Host, Mtls, ServerCertificate, TlsFailure
 from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime
 from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from aiohttp.web_server import Server
 
     from fake_registry.exchange import Connection
+    from fake_registry.given_certificates import GivenContexts
 
 _LOADING: Final = threading.Lock()
 """Whoever loads aiohttp: its modules need each other in circles, of which two threads at once see unfinished ones."""
@@ -49,6 +50,10 @@ class Registries(Core, Protocol):
 
     def known_hosts(self) -> Collection[str]:
         """The names of all hosts."""
+        ...
+
+    def certificate(self, name: str) -> ServerCertificate | None:
+        """The certificate that was given for a host, if one was; empty is the name of who says none."""
         ...
 
     def handshake(self, name: str) -> TlsFailure | None:
@@ -284,6 +289,7 @@ class _Certificates:
         self._core = core
         self._authority = authority
         self._untrusted: ServerContexts | None = None
+        self._given: GivenContexts | None = None
 
     @property
     def authority(self) -> CertificateAuthority:
@@ -297,6 +303,9 @@ class _Certificates:
         scheme, mtls = (None, None) if host is None else (host.scheme, host.mtls)
         if scheme == "http":
             return None
+        given = None if scheme == "selfsigned" else self._core.certificate((name if serving is None else serving) or "")
+        if given is not None:
+            return _Chosen(self._contexts_of_given().of(given, mtls, self._vouching(mtls)), mtls)
         names = ("localhost", *dict.fromkeys(("127.0.0.1", "::1", address.partition("%")[0])))
         if name is not None and name != "localhost":
             names = (name,)
@@ -306,10 +315,18 @@ class _Certificates:
             contexts = self._untrusted
         else:
             contexts = self.authority.contexts
-        if mtls is None:
-            return _Chosen(contexts.for_names(*names), None)
-        vouching = self.authority.ca_pem.decode()
-        return _Chosen(contexts.for_names(*names, mtls=mtls, authority=vouching), mtls)
+        return _Chosen(contexts.for_names(*names, mtls=mtls, authority=self._vouching(mtls)), mtls)
+
+    def _vouching(self, mtls: Mtls | None) -> str:
+        """The authority of client certificates where `mtls` does not say another one."""
+        return "" if mtls is None else self.authority.ca_pem.decode()
+
+    def _contexts_of_given(self) -> GivenContexts:
+        if self._given is None:
+            from fake_registry.given_certificates import GivenContexts  # noqa: PLC0415 - few have any
+
+            self._given = GivenContexts()
+        return self._given
 
     def _host(self, name: str | None) -> Host | None:
         """The registry of that name; a server name has no port, so any port of it will do."""

@@ -182,7 +182,7 @@ class ServerContexts:
         wanted = (names, mtls)
         context = self._contexts.get(wanted)
         if context is None:
-            context = _server_context(self._authority.issue(names), mtls, authority)
+            context = server_context(self._authority.issue(names), mtls, authority)
             self._contexts[wanted] = context
             if len(self._contexts) > _CONTEXTS:
                 self._contexts.popitem(last=False)
@@ -196,7 +196,12 @@ def _client_pair(pem: bytes) -> ClientPair:
     return ClientPair(certificate, separator + key)
 
 
-def _server_context(pem: bytes, mtls: Mtls | None, authority: str) -> ssl.SSLContext:
+def server_context(pem: bytes, mtls: Mtls | None = None, authority: str = "") -> ssl.SSLContext:
+    """A context of a server with a certificate, its chain and its key (PEM); the rest is as in `ServerContexts`.
+
+    Raises:
+        ssl.SSLError: the key is not that of the certificate, or OpenSSL takes one of them for too weak.
+    """
     context: ssl.SSLContext
     if mtls is None:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

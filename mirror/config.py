@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from fake_registry.config import Hosts
+from fake_registry.config import Certificates, Hosts, ServerCertificate
 from fake_registry.fixtures.names import canonical_host, is_host
 from fake_registry.mtls import check_authority
 from mirror.errors import InputError
@@ -24,6 +24,7 @@ from mirror.v1.imagestream import LEGACY
 T = TypeVar("T")
 
 MAX_FILE: Final = 64 * 1024 * 1024
+MAX_PEM: Final = 1024 * 1024
 INTERNAL_REGISTRY: Final = "image-registry.openshift-image-registry.svc:5000"
 
 
@@ -71,6 +72,10 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     registry: Annotated[str, Meta(description="Address of the registry, host:port; port 0: a free one.")] = ""
     tlsDir: Annotated[str, Meta(description="Directory that keeps the CA from run to run.")] = ""
+    certificates: Annotated[
+        Certificates,
+        Meta(description="Certificates that hosts show in place of made ones, by their names; *: all other hosts."),
+    ] = {}
     hostPorts: Annotated[
         dict[str, Annotated[int, Meta(ge=0, le=65535)]],
         Meta(description="Ports that belong to one host each, for clients that cannot say which one they want."),
@@ -106,6 +111,10 @@ def load_config(path: Path) -> Config:
     config = decode_document(content, Config, str(path))
     if config.hosts:
         config = msgspec.structs.replace(config, hosts=checked_hosts(config.hosts, path, content))
+    if config.server.certificates:
+        certificates = _checked_certificates(config, path, content)
+        server = msgspec.structs.replace(config.server, certificates=certificates)
+        config = msgspec.structs.replace(config, server=server)
     default = config.server.defaultHost
     if default and not is_host(canonical_host(default)):
         where = _at_line(content, ["server", "defaultHost"])
@@ -132,6 +141,37 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes) -> Hosts:
             raise InputError(f"{name}: hosts[{_one_line(host)}].mtls.ca: {error}{line}") from None
         found[host] = msgspec.structs.replace(config, mtls=mtls)
     return found
+
+
+def _checked_certificates(config: Config, path: Path, content: bytes) -> Certificates:
+    """The certificates of a file, with the files that it names for them read (raises `InputError`)."""
+    found = {}
+    schemes = {host.lower(): one.scheme for host, one in (config.hosts or {}).items()}
+    for name, given in config.server.certificates.items():
+        where = f"{path}: server.certificates[{_one_line(name)}]"
+        scheme = schemes.get(name.lower(), "https")
+        try:
+            if scheme != "https":
+                raise ValueError(f"the scheme of the host is {scheme}; expected https")
+            found[name] = read_certificate(given, path.parent)
+        except (InputError, ValueError) as error:
+            field = str(error).partition(": ")[0]
+            place = ["server", "certificates", name, *([field] if field in {"cert", "key"} else ())]
+            dot = "." if len(place) > 3 else ": "
+            raise InputError(f"{where}{dot}{error}{_at_line(content, place)}") from None
+    return found
+
+
+def read_certificate(given: ServerCertificate, directory: Path = Path()) -> ServerCertificate:
+    """A certificate and its key, each of which is said or is in a file.
+
+    Raises:
+        InputError: a file cannot be read.
+        ValueError: they cannot be used; begins with the field, ``cert`` or ``key``.
+    """
+    from fake_registry.given_certificates import usable  # noqa: PLC0415 - few have any
+
+    return usable(given, lambda file: read_file(directory / file, MAX_PEM).decode("ascii", "replace"))
 
 
 def _authority(ca: str, directory: Path) -> str:

@@ -20,6 +20,7 @@ LAYERS = {
         {"client_hello", "config", "oci", "resets", "sendfile"},
         {"mtls", "simple_signing"},
         {"tls"},
+        {"given_certificates"},
         {"fixtures"},
         {"core", "images"},
         {"control", "conversation", "files", "listening", "tunnel"},

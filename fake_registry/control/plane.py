@@ -106,6 +106,10 @@ class ControlPlane:
         """None: see `host`."""
         return []
 
+    def certificate(self, name: str) -> None:
+        """No TLS, no certificates."""
+        del name
+
     def handshake(self, name: str) -> None:
         """No TLS, no faults."""
         del name

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from fake_registry.config import Fault, Hosts
+from fake_registry.config import Certificates, Fault, Hosts
 from fake_registry.core.faults import FaultAccount
 from fake_registry.core.registry import RegistryCore
 
@@ -18,6 +18,7 @@ class Configure(msgspec.Struct, frozen=True, tag=True):
 
     hosts: Hosts | None
     require_references: bool
+    certificates: Certificates | None = None
 
 
 class AddFault(msgspec.Struct, frozen=True, tag=True):
@@ -62,8 +63,8 @@ def make(core: RegistryCore, change: Change) -> Made:
         TallyFull: no counters are left for what is to be counted.
     """
     match change:
-        case Configure(hosts, require_references):
-            core.configure(hosts, require_references=require_references)
+        case Configure(hosts, require_references, certificates):
+            core.configure(hosts, require_references=require_references, certificates=certificates)
         case AddFault(host, fault):
             return Made(added=core.faults.add(host, fault))
         case RemoveFault(identity):

@@ -19,7 +19,7 @@ from fake_registry.core import paths
 from fake_registry.core.hosts import distinct
 from fake_registry.core.patterns import Matcher, matcher
 from fake_registry.core.tally import LocalTally, Tally
-from fake_registry.fixtures import canonical_host
+from fake_registry.fixtures import canonical_host, without_port
 
 T = TypeVar("T")
 
@@ -250,11 +250,11 @@ class Faults:
 
         A handshake tells no port, so that a rule is for all hosts that differ in nothing else.
         """
-        wanted = _without_port(canonical_host(name))
+        wanted = without_port(canonical_host(name))
         met = self._first(
             rule
             for rule in self._rules
-            if rule.fault.action.tls is not None and (rule.host == EVERYWHERE or _without_port(rule.host) == wanted)
+            if rule.fault.action.tls is not None and (rule.host == EVERYWHERE or without_port(rule.host) == wanted)
         )
         return None if met is None else met.action.tls
 
@@ -322,12 +322,6 @@ def _conditions(match: FaultMatch) -> Iterator[Callable[[Asked], object]]:
     if match.user is not None:
         is_user = matcher(match.user)
         yield lambda asked: is_user(asked.user())
-
-
-def _without_port(host: str) -> str:
-    name, colon, port = host.rpartition(":")
-    has_port = bool(colon) and port.isdigit() and (":" not in name or name.endswith("]"))
-    return (name if has_port else host).strip("[]")
 
 
 def _has(field: str, pattern: str) -> Callable[[Asked], object]:

@@ -7,11 +7,12 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Literal, NamedTuple
 
-from fake_registry.config import Host, Hosts, TlsFailure
+from fake_registry.config import Certificates, Host, Hosts, ServerCertificate, TlsFailure
 from fake_registry.core import blobs, errors, manifests, paths, referrers, signatures, tags, uploads
 from fake_registry.core.answers import without_body
 from fake_registry.core.auth import Access, Tokens, claimed_user
 from fake_registry.core.call import ANSWER_BYTES, Call, Content
+from fake_registry.core.certificates import GivenCertificates
 from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.faults import KINDS, Faults, Met, asked_of
 from fake_registry.core.hosts import HostTable, VirtualHost, holder_for, namespace_of
@@ -107,7 +108,7 @@ class RegistryCore:
     `require_references` a manifest can only be pushed after everything that it names. `tally` counts what is counted.
     `answer_bytes` is how many bytes of answers are kept for the next who asks.
     For hosts that `origin` covers it answers, and nothing can be pushed. `default_host` is asked by requests that name
-    no host that is known.
+    no host that is known. `certificates` are those that hosts show in place of made ones.
     """
 
     def __init__(
@@ -124,10 +125,12 @@ class RegistryCore:
         origin: Origin | None = None,
         default_host: str = "",
         answer_bytes: int = ANSWER_BYTES,
+        certificates: Certificates | None = None,
     ) -> None:
         self.tree = tree
         self._origin = origin
         self._default_host = default_host
+        self._certificates = GivenCertificates(certificates or {})
         self.journal = Journal() if journal is None else journal
         self._tally = LocalTally() if tally is None else tally
         self.faults = Faults(hosts, self._tally)
@@ -163,16 +166,28 @@ class RegistryCore:
         """How the next TLS handshake with a host is to fail, if it is; asking counts it."""
         return self.faults.handshake(name) if self.faults else None
 
-    def configure(self, hosts: Hosts | None, *, require_references: bool | None = None) -> None:
+    def certificate(self, name: str) -> ServerCertificate | None:
+        """The certificate that was given for a host, by the name that a TLS handshake says (empty: none)."""
+        return self._certificates.of(name)
+
+    def configure(
+        self,
+        hosts: Hosts | None,
+        *,
+        require_references: bool | None = None,
+        certificates: Certificates | None = None,
+    ) -> None:
         """Takes another configuration of the hosts; requests that are under way end with the one before.
 
-        Routes count from the start again, fault rules that are in both go on. `require_references` stays as it is
-        unless it is given.
+        Routes count from the start again, fault rules that are in both go on. `require_references` and `certificates`
+        stay as they are unless they are given.
         """
         if require_references is not None:
             self._content.complete = require_references
         table = HostTable(self.tree, hosts or {}, self._tokens, self._tally, self._default_host)
         self.faults.configure(hosts or {})
+        if certificates is not None:
+            self._certificates = GivenCertificates(certificates)
         self._hosts = table
 
     def watch(self, watcher: Watcher) -> None:

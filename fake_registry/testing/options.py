@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, TypeVar
 
 import msgspec
 
-from fake_registry.config import Fault, FaultAction, FaultMatch, Host, Hosts
+from fake_registry.config import Certificates, Fault, FaultAction, FaultMatch, Host, Hosts, ServerCertificate
 from fake_registry.core.faults import EVERYWHERE
 from fake_registry.errors import UsageError
 from fake_registry.mtls import check_authority
 
 HostOptions = Mapping[str, Host | Mapping[str, Any]]
 """Hosts by name, each as in the ``hosts`` part of a configuration file."""
+
+CertificateOptions = Mapping[str, ServerCertificate | Mapping[str, Any]]
+"""Certificates by the hosts that show them: ``cert`` and ``key``, as PEM or as names of files."""
 
 FaultOption = Fault | Mapping[str, Any]
 """A fault rule: as in a configuration file, or flat, and in both cases with ``host`` if it is not for all of them."""
@@ -46,6 +50,26 @@ def hosts_of(options: HostOptions | None) -> Hosts:
             except ValueError as error:
                 raise UsageError(f"hosts[{name!r}].mtls.ca: {error}") from None
     return hosts
+
+
+def certificates_of(options: CertificateOptions | None) -> Certificates:
+    """The certificates that hosts show in place of made ones.
+
+    Raises:
+        UsageError: one that cannot be used.
+    """
+    if not options:
+        return {}
+    from fake_registry.given_certificates import usable  # noqa: PLC0415 - few have any
+
+    found = {}
+    for name, given in options.items():
+        where = f"certificates[{name!r}]"
+        try:
+            found[name] = usable(_converted(given, ServerCertificate, where), lambda file: Path(file).read_text())
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{where}: {error}") from None
+    return found
 
 
 def fault_of(option: FaultOption) -> tuple[str, Fault]:

@@ -33,7 +33,14 @@ from fake_registry.testing.clients import ListenerResolver, client_context, prox
 from fake_registry.testing.content import Content, Layers, file_contents, given_layers, wanted_tags
 from fake_registry.testing.listing import listing
 from fake_registry.testing.names import image_name
-from fake_registry.testing.options import FaultOption, HostOptions, fault_of, hosts_of
+from fake_registry.testing.options import (
+    CertificateOptions,
+    FaultOption,
+    HostOptions,
+    certificates_of,
+    fault_of,
+    hosts_of,
+)
 from fake_registry.testing.rules import FaultRules
 from fake_registry.testing.site import ClientFiles, CoreOptions, Site
 from fake_registry.testing.threads import LoopThread
@@ -53,6 +60,7 @@ class FakeRegistry:
     temporary one. `hosts` configures hosts as a configuration file does; those that are not named speak HTTPS and let
     everybody in. `faults` are rules as for `FaultRules.add`. With `read_only` clients can push and delete nothing; with
     `require_references` they can push a manifest only after everything that it names. `clock` gives seconds since 1970.
+    `certificates` are those that hosts show in place of made ones, by their names or patterns of them.
 
     Raises `UsageError` for hosts and faults that cannot be, and `TreeError`, when it is entered, for a directory that
     is no tree.
@@ -68,11 +76,14 @@ class FakeRegistry:
         read_only: bool = False,
         require_references: bool = False,
         clock: Callable[[], float] = time.time,
+        certificates: CertificateOptions | None = None,
     ) -> None:
         self._source = Path(tree) if isinstance(tree, str) else tree
         self._initial = [fault_of(fault) for fault in faults]
         self._copy = copy
-        self._core_options = CoreOptions(hosts_of(hosts), clock, read_only, require_references)
+        self._core_options = CoreOptions(
+            hosts_of(hosts), clock, read_only, require_references, certificates_of(certificates)
+        )
         self._running: Site | None = None
         self._thread: LoopThread | None = None
         self._journal = Journal()

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fake_registry.config import Hosts
+from fake_registry.config import Certificates, Hosts
 from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import AuthorityError, TreeError, UsageError
 from fake_registry.fixtures import Tree
@@ -32,6 +32,7 @@ class CoreOptions(NamedTuple):
     clock: Callable[[], float]
     read_only: bool
     require_references: bool
+    certificates: Certificates
 
 
 class ClientFiles(NamedTuple):
@@ -70,6 +71,7 @@ class Site:
                 clock=options.clock,
                 read_only=options.read_only,
                 require_references=options.require_references,
+                certificates=options.certificates,
             )
             self._server = RegistryServer(self.core, self.authority, grace=_GRACE)
         except BaseException:

@@ -23,6 +23,7 @@ from mirror.cli.recording import (
     RecordToOption,
 )
 from mirror.cli.registry_env import env
+from mirror.cli.server_certificates import TlsCertOption, TlsKeyOption
 from mirror.cli.server_options import (
     AccessLogOption,
     AddressOption,
@@ -56,6 +57,8 @@ def registry(
     config: ConfigOption = None,
     address: AddressOption = None,
     tls_dir: TlsDirOption = None,
+    tls_cert: TlsCertOption = None,
+    tls_key: TlsKeyOption = None,
     read_only: Annotated[bool, typer.Option("--read-only", help="Refuse pushes and deletes.")] = False,
     host_port: HostPortOption = None,
     workers: Annotated[
@@ -97,6 +100,8 @@ def registry(
         control_token=control_token,
         access_log=access_log,
         workers=workers,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
     )
     recording = RecordingOptions(
         record_from or (),
@@ -117,8 +122,9 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
     from fake_registry.core.registry import RegistryCore
     from fake_registry.core.tally import SharedTally
     from fake_registry.processes import Plan
+    from mirror.cli.reloading import reading_again
     from mirror.cli.running import closed_with, tree_to_serve
-    from mirror.cli.server_options import authority, control_sockets, reading_again, say_what_is_served
+    from mirror.cli.server_options import authority, control_sockets, say_what_is_served
 
     tree = tree_to_serve(data, read_only=options.read_only)
     plan = recording.plan(tree, options) if recording.sources else None
@@ -130,6 +136,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
         tally=SharedTally() if options.workers > 1 else None,
         origin=None if plan is None else plan.recorder.origin,
         default_host=options.default_host if plan is None else plan.default_host,
+        certificates=options.certificates,
     )
     with contextlib.ExitStack() as stack:
         workers = _listening(stack, options)

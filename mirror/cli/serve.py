@@ -91,8 +91,9 @@ def serve(
     from fake_registry.core.registry import RegistryCore
     from fake_registry.processes import Listening, Plan
     from mirror.api.controllers import ControllerSettings
+    from mirror.cli.reloading import reading_again
     from mirror.cli.running import closed_with, listen, tree_to_serve
-    from mirror.cli.server_options import authority, control_sockets, reading_again, settle
+    from mirror.cli.server_options import authority, control_sockets, settle
     from mirror.config import ClusterConfig
     from mirror.serving import ApiSettings
 
@@ -111,6 +112,7 @@ def serve(
         read_only=options.read_only,
         require_references=options.require_references,
         default_host=options.default_host,
+        certificates=options.certificates,
     )
     who = _access(access, anonymous=anonymous, http=http)
     wanted = ApiSettings(

@@ -5,19 +5,20 @@ from __future__ import annotations
 import contextlib
 import signal
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.server_certificates import CertificateFiles, certificate_files, certificates_of, say_oddities
+
 if TYPE_CHECKING:
     import socket
 
-    from fake_registry.config import Hosts
+    from fake_registry.config import Certificates, Hosts
     from fake_registry.core.registry import RegistryCore
-    from fake_registry.processes import Reading
     from fake_registry.tls import CertificateAuthority
     from mirror.config import Config
 
@@ -74,6 +75,8 @@ class ServerOptions:
     token: str = ""
     access_log: bool = False
     workers: int = 1
+    certificate: CertificateFiles | None = None
+    certificates: Certificates = field(default_factory=dict)
 
     @property
     def hosts(self) -> Hosts | None:
@@ -102,8 +105,10 @@ def settle(
     control_token: Path | None = None,
     access_log: bool = False,
     workers: int | None = None,
+    tls_cert: Path | None = None,
+    tls_key: Path | None = None,
 ) -> ServerOptions:
-    """What flags and file say together. With a file SIGHUP does not end the process any more.
+    """What flags and files say together. With any file SIGHUP does not end the process any more.
 
     Raises:
         InputError: something of it cannot be used.
@@ -117,7 +122,11 @@ def settle(
         token=_token(control_token) if control_token is not None else "",
         access_log=access_log,
         workers=workers or 1,
+        certificate=certificate_files(tls_cert, tls_key),
     )
+    if flags.certificate is not None:
+        flags = replace(flags, certificates=certificates_of(flags.certificate, {}))
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if file is None:
         return flags
     from mirror.config import load_config
@@ -137,6 +146,7 @@ def settle(
         token=flags.token or (_token(Path(server.controlTokenFile)) if server.controlTokenFile else ""),
         access_log=access_log or server.accessLog,
         workers=workers or server.workers,
+        certificates={**server.certificates, **flags.certificates},
     )
 
 
@@ -209,41 +219,6 @@ def authority(stack: contextlib.ExitStack, directory: Path | None) -> tuple[Cert
     return made, file
 
 
-def reading_again(options: ServerOptions) -> Callable[[], Reading | None] | None:
-    """Reads the configuration file again, and says what came of it; None if there is none.
-
-    One that cannot be used gives None: what was before stays.
-    """
-    file, before = options.file, options.config
-    if file is None or before is None:
-        return None
-    from fake_registry.core.changes import Configure
-    from fake_registry.processes import Reading
-    from mirror.cli.notes import note, problem
-    from mirror.config import load_config
-    from mirror.errors import InputError
-
-    def read() -> Reading | None:
-        try:
-            config = load_config(file)
-        except InputError as error:
-            problem(f"{error}; the configuration stays as it was")
-            return None
-        found = config
-
-        def confirm() -> None:
-            hosts = "those of the tree" if found.hosts is None else str(len(found.hosts))
-            note(f"{file}: read again; hosts: {hosts}")
-            if found.server != before.server:
-                note(f"{file}: of server only requireReferences changes while it runs; the rest takes a new start")
-            if found.cluster != before.cluster:
-                note(f"{file}: cluster takes a new start")
-
-        return Reading(Configure(found.hosts, found.server.requireReferences), confirm)
-
-    return read
-
-
 def say_what_is_served(core: RegistryCore, options: ServerOptions) -> None:
     """One line for people: the tree and its hosts."""
     from mirror.cli.notes import note
@@ -255,4 +230,5 @@ def say_what_is_served(core: RegistryCore, options: ServerOptions) -> None:
     )
     mode = ", read-only" if options.read_only else ""
     several = f", {options.workers} workers" if options.workers > 1 else ""
+    say_oddities(options.certificates)
     note(printable(f"serving {core.tree.root}{mode}{several}: {shown}"))

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import shutil
 import signal
+import socket
 import ssl
 import urllib.request
 from pathlib import Path
 
 import pytest
+from support.certificates import LONG_AGO, Authority
 from support.command import ismirror
 from support.running import ask, serving
 from support.vectors import VECTORS
@@ -84,9 +86,44 @@ def test_the_configuration_is_read_again(tmp_path: Path) -> None:
         config.write_text("server: {requireReferences: true, registry: '127.0.0.1:1'}\n")
         registry.send(signal.SIGHUP)
         assert registry.says() == f"{config}: read again; hosts: those of the tree"
-        assert "only requireReferences changes" in registry.says()
+        assert "only requireReferences and certificates change" in registry.says()
         assert ask(registry.port, "/v2/odd", host="quay.io").status == 404
         registry.end()
+
+
+def test_certificates_are_read_again(tmp_path: Path) -> None:
+    """With a configuration file and without one; one that cannot be used changes nothing."""
+    first, second = Authority("First CA"), Authority("Second CA")
+    file = tmp_path / "server.pem"
+    (tmp_path / "config.yaml").write_text(f"server: {{certificates: {{quay.io: {{cert: {file}}}}}}}\n")
+
+    def issuer(port: int) -> str:
+        context = ssl.create_default_context(cadata=(first.pem + second.pem).decode())
+        with (
+            socket.create_connection(("127.0.0.1", port)) as plain,
+            context.wrap_socket(plain, server_hostname="quay.io") as tls,
+        ):
+            certificate = tls.getpeercert()
+        assert certificate is not None
+        return str(certificate["issuer"][0][0][1])
+
+    for options, said in (
+        (("--tls-cert", str(file)), f"{file}: read again"),
+        (("--config", str(tmp_path / "config.yaml")), f"{tmp_path}/config.yaml: read again; hosts: those of the tree"),
+    ):
+        file.write_bytes(b"".join(first.issue("quay.io")))
+        with serving("--data", TREE, *options) as registry:
+            registry.says()
+            assert issuer(registry.port) == "First CA"
+            file.write_bytes(b"".join(second.issue("docker.io", "quay.io", not_before=LONG_AGO)))
+            registry.send(signal.SIGHUP)
+            assert registry.says() == said
+            assert issuer(registry.port) == "Second CA"
+            file.write_bytes(second.pem)
+            registry.send(signal.SIGHUP)
+            assert "key" in registry.says()
+            assert issuer(registry.port) == "Second CA"
+            registry.end()
 
 
 def test_the_configuration_of_a_cluster_is_read_again(tmp_path: Path) -> None:
