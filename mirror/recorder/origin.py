@@ -31,7 +31,7 @@ from mirror.recorder.upstreams import Upstream, Upstreams, needed
 from mirror.seed.downloads import Download
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.network import no_answer
-from mirror.seed.remote.registry import read_bounded
+from mirror.seed.remote.registry import header_number, read_bounded
 
 MAX_BODY: Final = 8 << 20
 """Bytes of the longest body that is no blob: a page of tags, an error."""
@@ -369,8 +369,7 @@ def _decoded(response: ClientResponse, data: bytes) -> bytes:
 
 
 def _length(response: ClientResponse) -> int | None:
-    text = response.headers.get("Content-Length", "")
-    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+    return header_number(response.headers.get("Content-Length", ""))
 
 
 def _without_namespace(request: Request) -> str:

@@ -16,7 +16,7 @@ from fake_registry.oci import Descriptor
 from mirror.seed.remote.authorizing import push
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.failures import RemoteError
-from mirror.seed.remote.registry import Access, Registry
+from mirror.seed.remote.registry import Access, Registry, header_number
 
 CHUNK: Final = 32 << 20
 """Bytes of the largest blob that is sent with one request, and of each chunk of a larger one."""
@@ -117,8 +117,7 @@ class BlobUpload:
         async with self._registry.exchange("POST", path, self._beginning, headers=headers, body=b"", ok=ok) as response:
             if response.status == 201:
                 return True
-            least = response.headers.get("OCI-Chunk-Min-Length", "")
-            self._least = int(least) if least.isascii() and least.isdigit() and len(least) < 20 else 0
+            self._least = header_number(response.headers.get("OCI-Chunk-Min-Length", "")) or 0
             self._url, self._sent = "", 0
             self._go_on_at(response)
         if not self._url:
@@ -176,5 +175,5 @@ class BlobUpload:
 def _end(response: ClientResponse) -> int:
     """How many bytes an upload has, by its ``Range``; ``0-0`` is what one has that nothing came of."""
     first, _, last = response.headers.get("Range", "").removeprefix("bytes=").partition("-")
-    good = first == "0" and last.isascii() and last.isdigit() and len(last) < 20
-    return int(last) + 1 if good and last != "0" else 0
+    end = header_number(last) if first == "0" else None
+    return end + 1 if end else 0

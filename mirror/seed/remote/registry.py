@@ -266,6 +266,11 @@ async def read_bounded(response: ClientResponse, limit: int) -> bytes:
     return b"".join(pieces)
 
 
+def header_number(text: str) -> int | None:
+    """A number of bytes in a header; None for what is none, or more than there could be."""
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
 def _words(data: bytes) -> str:
     """What an error's body says, on one line."""
     try:

@@ -35,7 +35,7 @@ from mirror.seed.remote.authorizing import pull, push
 from mirror.seed.remote.blob_upload import BlobUpload, Content
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.failures import RemoteError
-from mirror.seed.remote.registry import Access, Registry, read_bounded
+from mirror.seed.remote.registry import Access, Registry, header_number, read_bounded
 
 _ACCEPTED: Final = (
     OCI_INDEX,
@@ -307,8 +307,7 @@ class Repository:
         async def work() -> int | None:
             path = self._blob_path(digest)
             async with self.registry.exchange("HEAD", path, self._read, ok=frozenset({200, 404})) as response:
-                text = response.headers.get("Content-Length", "")
-                return int(text) if response.status == 200 and text.isascii() and text.isdigit() else None
+                return header_number(response.headers.get("Content-Length", "")) if response.status == 200 else None
 
         return await self.registry.patiently(work)
 
@@ -372,8 +371,8 @@ class Repository:
 def _start(response: ClientResponse) -> int:
     """Where the content of a 206 begins, or -1 if it does not say."""
     unit, _, rest = response.headers.get("Content-Range", "").strip().partition(" ")
-    start = rest.partition("-")[0]
-    return int(start) if unit.lower() == "bytes" and start.isascii() and start.isdigit() else -1
+    start = header_number(rest.partition("-")[0]) if unit.lower() == "bytes" else None
+    return -1 if start is None else start
 
 
 def _next_page(response: ClientResponse) -> str:
