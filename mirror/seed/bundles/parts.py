@@ -37,6 +37,7 @@ _PIECE: Final = 128 << 10
 _WINDOW: Final = 32 << 20
 _FREE: Final = 1 << 30
 _RATIO: Final = 1000
+_MOST_NAMED: Final = 10
 _TEMPORARY: Final = re.compile(r"\.[0-9]+\.([0-9]{1,9})\.tmp")
 _NUMBERED: Final = re.compile(r"(.+)\.([0-9]{3,})")
 
@@ -123,7 +124,10 @@ def complete_parts(paths: Iterable[Path]) -> list[Part]:
     for part, following in itertools.pairwise(parts):
         if part.trailer.part == following.trailer.part:
             raise InputError(f"{following.path}: part {part.trailer.part}, as {part.path}; expected each part once")
-    missing = sorted(set(range(1, first.trailer.parts + 1)) - {part.trailer.part for part in parts})
+    there = {part.trailer.part for part in parts}
+    # No more than are named: how many there are says somebody whom nobody trusts yet.
+    absent = (number for number in range(1, first.trailer.parts + 1) if number not in there)
+    missing = list(itertools.islice(absent, _MOST_NAMED + 1))
     if missing:
         raise InputError(_missing(first, missing))
     return parts
@@ -131,10 +135,10 @@ def complete_parts(paths: Iterable[Path]) -> list[Part]:
 
 def _missing(first: Part, missing: list[int]) -> str:
     numbered = _NUMBERED.fullmatch(first.path.name)
-    names = [f"{numbered[1]}.{number:0{len(numbered[2])}}" for number in missing] if numbered else []
-    shown = ", ".join(str(number) for number in missing[:10]) + (", ..." if len(missing) > 10 else "")
-    which = f"part {shown} is" if len(missing) == 1 else f"parts {shown} are"
-    where = f" ({', '.join(names[:10])}{', ...' if len(names) > 10 else ''})" if names else ""
+    named, more = missing[:_MOST_NAMED], ", ..." if len(missing) > _MOST_NAMED else ""
+    names = [f"{numbered[1]}.{number:0{len(numbered[2])}}" for number in named] if numbered else []
+    which = f"part {named[0]} is" if len(missing) == 1 else f"parts {', '.join(map(str, named))}{more} are"
+    where = f" ({', '.join(names)}{more})" if names else ""
     return f"{which} missing{where} of the {first.trailer.parts} of bundle {first.trailer.bundle}"
 
 

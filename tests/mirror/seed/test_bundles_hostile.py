@@ -298,6 +298,12 @@ def test_another_bundle_than_the_end_says(tmp_path: Path) -> None:
     refused(write_part(tmp_path / "b", good, identity(b"")), tmp_path / "tree", f"its end says {identity(b'')}")
 
 
+def test_more_parts_than_anybody_has(tmp_path: Path) -> None:
+    """Who counts them needs more memory than there is."""
+    first = write_part(tmp_path / "b.001", b"\x28\xb5\x2f\xfd", identity(b""), parts=10**15)
+    refused(first, tmp_path / "tree", "parts 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, ... are missing (b.002, b.003, b.004,")
+
+
 def test_a_manifest_that_nobody_has(tmp_path: Path) -> None:
     """The content is sound, but an index leads nowhere: found when content is there, and before anything is named."""
     bundle = Crafting()
