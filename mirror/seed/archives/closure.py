@@ -157,11 +157,12 @@ def _converted(closure: Closure, content: Content, done: dict[str, Content]) -> 
     if media_type != content.descriptor.media_type:
         document["mediaType"] = media_type
     for entry in _entries(document):
-        child = done.get(entry.get("digest", ""))
+        digest, stated = entry.get("digest"), entry.get("mediaType")
+        child = done.get(digest) if isinstance(digest, str) else None
         if child is not None:
             entry |= {"digest": child.descriptor.digest, "size": len(child.data)}
-        if entry.get("mediaType") in _OCI_TYPES:
-            entry["mediaType"] = _OCI_TYPES[entry["mediaType"]]
+        if isinstance(stated, str) and stated in _OCI_TYPES:
+            entry["mediaType"] = _OCI_TYPES[stated]
     if document == before:
         return content
     data = msgspec.json.encode(document)

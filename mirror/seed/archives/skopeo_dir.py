@@ -7,7 +7,7 @@ What ``skopeo sync --dest dir`` writes is a directory of such directories, named
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from fake_registry.oci import MAX_MANIFEST, is_digest, manifest_digest, manifest_links, parse_digest
 from mirror.errors import InputError
@@ -15,7 +15,7 @@ from mirror.seed.archives.contents import Archive, ArchivedImage, guessed_media_
 from mirror.seed.archives.files import Files, read_small
 from mirror.seed.archives.layout import split_reference
 
-_DEEPEST = 24
+_DEEPEST: Final = 24
 
 
 class SkopeoDirectories(Archive):

@@ -17,7 +17,7 @@ from support.command import ismirror
 from support.registry import HOST, image, index, put_image, signed_schema1
 from typer.testing import CliRunner
 
-from fake_registry.fixtures import Tree, verify
+from fake_registry.fixtures import Batch, Tree, verify
 from fake_registry.oci import (
     DOCKER_CONFIG,
     DOCKER_LAYER,
@@ -32,6 +32,8 @@ from fake_registry.oci import (
 )
 from mirror.cli import data, seed
 from mirror.errors import InputError
+from mirror.seed.archives.closure import closure_of, converted
+from mirror.seed.selection import selected
 
 
 def tar_of(names: dict[str, bytes]) -> bytes:
@@ -188,6 +190,14 @@ def test_conversion_gives_media_types_of_oci(origin: Tree, tmp_path: Path) -> No
     assert data_of["layers"][0]["digest"] == compute_digest(PACKED[0])
     assert {one["mediaType"] for one in data_of["layers"]} == {"application/vnd.oci.image.layer.v1.tar+gzip"}
     assert problems(target) == []
+
+
+def test_conversion_leaves_alone_what_is_no_digest(tmp_path: Path) -> None:
+    odd = b'{"schemaVersion":2,"config":{"digest":[1],"mediaType":{}},"layers":[{"digest":null}]}'
+    tree = Tree.open(tmp_path / "tree", create=True)
+    with Batch(tree) as batch:
+        batch.put_manifest(HOST, "app", odd, OCI_MANIFEST, "odd")
+    assert converted(closure_of(selected(tree, f"{HOST}/app:odd"))).root.data == odd
 
 
 # What others write
