@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 import msgspec
 
@@ -18,7 +19,7 @@ from mirror.seed.selection import Selected, manifest_of, parsed, repository_of, 
 class Removal(msgspec.Struct, frozen=True, kw_only=True):
     """Something that was taken out of a repository: a tag, a manifest, or all of it."""
 
-    what: str
+    what: Literal["tag", "manifest", "repository"]
     name: str
     digest: str = ""
 
@@ -34,20 +35,22 @@ def remove_images(tree: Tree, names: Iterable[str], *, dry_run: bool = False) ->
         TreeError: an ``index.json`` is broken, or cannot be written.
     """
     images = [_named(tree, name) for name in names]
-    found: list[Removal] = []
+    found: list[tuple[Selected, Removal]] = []
     gone: dict[tuple[str, str], set[str]] = {}
     for image in images:
         taken = gone.setdefault((image.host, image.repository), set())
         if image.tag:
-            found.append(Removal(what="tag", name=str(image), digest=image.descriptor.digest))
+            found.append((image, Removal(what="tag", name=str(image), digest=image.descriptor.digest)))
             taken.add(image.tag)
         if not image.tag or not _still_named(image, taken):
             name = f"{image.host}/{image.repository}@{image.descriptor.digest}"
-            found.append(Removal(what="manifest", name=name, digest=image.descriptor.digest))
-    if not dry_run:
-        for removal in found:
-            _remove(tree, removal)
-    return found
+            found.append((image, Removal(what="manifest", name=name, digest=image.descriptor.digest)))
+    for image, removal in () if dry_run else found:
+        if removal.what == "tag":
+            tree.delete_tag(image.host, image.repository, image.tag)
+        else:
+            tree.delete_manifest(image.host, image.repository, removal.digest)
+    return [removal for _, removal in found]
 
 
 def remove_repositories(tree: Tree, names: Iterable[str], *, dry_run: bool = False) -> list[Removal]:
@@ -109,15 +112,6 @@ def _is_child(snapshot: Snapshot, digest: str) -> bool:
         if data is not None and any(child.digest == digest for child in manifest_links(data).children):
             return True
     return False
-
-
-def _remove(tree: Tree, removal: Removal) -> None:
-    host, _, rest = removal.name.partition("/")
-    if removal.what == "tag":
-        repository, _, tag = rest.rpartition(":")
-        tree.delete_tag(host, repository, tag)
-    else:
-        tree.delete_manifest(host, rest.partition("@")[0], removal.digest)
 
 
 def _target(image: Selected, target: str) -> tuple[str, str, str]:

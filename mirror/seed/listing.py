@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -12,7 +13,7 @@ from fake_registry.oci import INDEX_TYPES, Descriptor, Index, Links, manifest_li
 from mirror.errors import InputError
 from mirror.seed.selection import manifest_of, platform_name, repository_of, selected, words
 
-_DEEPEST = 8
+_DEEPEST: Final = 8
 
 
 class RepositoryEntry(msgspec.Struct, frozen=True):

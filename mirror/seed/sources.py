@@ -98,18 +98,8 @@ def read_digest_list(path: Path) -> list[Source]:
             if image.digest
         }
     else:
-        texts = read_lines(data, path)
+        texts = _lines(data, path)
     return _by_digest(texts, path)
-
-
-def read_lines(data: bytes, path: Path) -> dict[str, str]:
-    """The lines of a list by their numbers, without empty ones and what stands behind ``#`` (raises `InputError`)."""
-    try:
-        lines = data.decode().splitlines()
-    except UnicodeDecodeError:
-        raise InputError(f"{path}: neither text nor a document") from None
-    bare = {f"line {number}": line.partition("#")[0].strip() for number, line in enumerate(lines, 1)}
-    return {name: line for name, line in bare.items() if line}
 
 
 def _by_digest(texts: Mapping[str, str], path: Path) -> list[Source]:
@@ -123,6 +113,16 @@ def _by_digest(texts: Mapping[str, str], path: Path) -> list[Source]:
             raise InputError(f"{path}: {name}: {text}: expected a digest behind the image")
         found.append(source)
     return found
+
+
+def _lines(data: bytes, path: Path) -> dict[str, str]:
+    """The lines of a list by their numbers, without empty ones and what stands behind ``#`` (raises `InputError`)."""
+    try:
+        lines = data.decode().splitlines()
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: neither text nor a document") from None
+    bare = {f"line {number}": line.partition("#")[0].strip() for number, line in enumerate(lines, 1)}
+    return {name: line for name, line in bare.items() if line}
 
 
 def distinct(sources: Iterable[Source], *, whole: bool = True) -> list[Source]:

@@ -18,7 +18,7 @@ _REST: Final = 20
 
 
 class TreeWriter:
-    """Takes manifests and small blobs. What was taken counts as there at once; `committed` says when it is durable.
+    """Takes manifests and small blobs. What was taken counts as there at once; `commit` makes it durable.
 
     Content is in its place after a few hundred images or seconds: whoever is killed loses no more. Repositories change
     as often, and with `close`; but since an ``index.json`` is written as a whole, they rest for twenty times what that
