@@ -11,7 +11,7 @@ from mirror.cli.notes import note
 from mirror.cli.options import DataOption, MetadataOnlyOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table
 from mirror.cli.progress import progress
-from mirror.cli.sizes import size_text
+from mirror.cli.sizes import counted, size_text
 
 
 def archive(
@@ -54,7 +54,7 @@ def archive(
         with opened_archive(path, form, tree.root) as opened, progress(f"Importing {path}") as tell:
             images = placed_images(opened, opened.images(), name)
             imported += import_images(tree, opened, images, metadata_only=metadata_only, progress=tell)
-            note(f"{path}: {opened.form}, {len(images)} image{'' if len(images) == 1 else 's'}")
+            note(f"{path}: {opened.form}, {counted(len(images), 'image')}")
             if opened.new_digests:
                 note(f"{path}: holds no registry manifests; the digests below are new, image IDs are not")
     if output is not Format.TABLE:

@@ -13,7 +13,7 @@ from mirror.cli.notes import note
 from mirror.cli.options import DataOption, DryRunOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table, printable
 from mirror.cli.progress import progress
-from mirror.cli.sizes import parse_size, size_text
+from mirror.cli.sizes import counted, parse_size, size_text
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
@@ -175,7 +175,7 @@ def verify(files: FilesArgument, verify_key: VerifyKeyOption = None, output: Out
     else:
         for line in found:
             typer.echo(printable(line))
-    note(f"{files[0]}: {len(found) or 'no'} problem{'' if len(found) == 1 else 's'}")
+    note(f"{files[0]}: {counted(len(found), 'problem', 'no')}")
     if found:
         raise typer.Exit(1)
 
@@ -234,4 +234,4 @@ def _document(bundle: str, header: Header, files: list[Path], *, signed: bool) -
 
 
 def _amount(amount: Amount) -> str:
-    return f"{amount.files} file{'' if amount.files == 1 else 's'}, {size_text(amount.bytes)}"
+    return f"{counted(amount.files, 'file')}, {size_text(amount.bytes)}"

@@ -14,7 +14,7 @@ from mirror.cli.options import DataOption, DryRunOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 from mirror.cli.progress import progress
 from mirror.cli.remote_options import RemoteOptions, network, registries
-from mirror.cli.sizes import size_text
+from mirror.cli.sizes import counted, size_text
 
 if TYPE_CHECKING:
     from mirror.seed.registry_source import RegistrySource
@@ -69,7 +69,7 @@ def verify(
             typer.echo(printable(str(problem)))
     wrong = sum(not problem.harmless for problem in problems)
     mended = f", {len(repairs)} mended" if repairs else ""
-    note(f"{data}: {wrong or 'no'} problem{'' if wrong == 1 else 's'}{mended}")
+    note(f"{data}: {counted(wrong, 'problem', 'no')}{mended}")
     if wrong:
         raise typer.Exit(1)
 
@@ -115,9 +115,8 @@ def gc(
         print_document([{"file": item.file, "size": item.size} for item in found], output)
     elif found:
         print_table(("FILE", "SIZE"), ((item.file, item.size) for item in found))
-    files = f"{len(found)} file{'' if len(found) == 1 else 's'}"
     size = size_text(sum(item.size for item in found))
-    note(f"{data}: {files}, {size}, {'would be ' if dry_run else ''}removed")
+    note(f"{data}: {counted(len(found), 'file')}, {size}, {'would be ' if dry_run else ''}removed")
 
 
 def rm(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mirror.cli.notes import is_quiet, note
 from mirror.cli.output import printable
-from mirror.cli.sizes import size_text
+from mirror.cli.sizes import counted, size_text
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars
@@ -28,11 +28,11 @@ def line_of(result: ImageResult) -> str:
     if result.status == "failed":
         return printable(f"{text}: {result.reason}")
     if result.blobs:
-        text += f", {result.blobs} blob{'' if result.blobs == 1 else 's'}, {size_text(result.bytes)}"
+        text += f", {counted(result.blobs, 'blob')}, {size_text(result.bytes)}"
     if result.mounted:
         text += f", {result.mounted} mounted"
     if result.referrers:
-        text += f", {result.referrers} referrer{'' if result.referrers == 1 else 's'}"
+        text += f", {counted(result.referrers, 'referrer')}"
     if result.missing:
         text += f"; {len(result.missing)} of its manifests are not there"
     return printable(text)

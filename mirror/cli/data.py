@@ -13,7 +13,7 @@ from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table
 from mirror.cli.progress import progress
-from mirror.cli.sizes import size_text
+from mirror.cli.sizes import counted, size_text
 
 if TYPE_CHECKING:
     from mirror.seed.listing import Description, PlatformEntry
@@ -129,7 +129,7 @@ def diff(
     elif found:
         rows = ((one.change, one.what, one.name, one.left or "-", one.right or "-") for one in found)
         print_table(("CHANGE", "WHAT", "NAME", "LEFT", "RIGHT"), rows)
-    note(f"{left}, {right}: {len(found) or 'no'} difference{'' if len(found) == 1 else 's'}")
+    note(f"{left}, {right}: {counted(len(found), 'difference', 'no')}")
     if found:
         raise typer.Exit(1)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mirror.clock import Clock, Uids
     from mirror.config import Config
     from mirror.importer.transport import Transport
+    from mirror.session import TransportKind
     from mirror.specs import Answer, Spec
 
 
@@ -96,7 +97,7 @@ def _open(
     data: str | None,
     connect: str | None,
     ca: Path | None,
-    kind: str,
+    kind: TransportKind,
     config: Config,
     clock: Clock,
     concurrency: int,
@@ -120,7 +121,7 @@ def _open(
 
     assert data is not None
     core = RegistryCore(Tree.open(data), config.hosts, clock=lambda: clock.now().timestamp())
-    return open_transport(core, config.hosts, "http" if kind == "http" else "embedded", concurrency=concurrency), core
+    return open_transport(core, config.hosts, kind, concurrency=concurrency), core
 
 
 def _run(

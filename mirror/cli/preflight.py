@@ -15,6 +15,7 @@ from mirror.cli.option_groups import grouped
 from mirror.cli.output import Format, print_document, print_table, printable
 from mirror.cli.preflight_question import QuestionOptions
 from mirror.cli.preflight_reports import ReportFiles, ReportFormat, ReportFormatOption, write_reports
+from mirror.cli.sizes import counted
 
 if TYPE_CHECKING:
     from mirror.preflight.comparing import Changes
@@ -110,7 +111,7 @@ def _live(cluster: LiveOptions, namespace: str) -> list[Found]:
 
     connection = cluster.connection()
     found = run(live_streams(connection, namespace))
-    note(f"{connection.server}: {len(found)} image stream{'' if len(found) == 1 else 's'}")
+    note(f"{connection.server}: {counted(len(found), 'image stream')}")
     return found
 
 
@@ -153,7 +154,7 @@ def show(report: Report, output: ReportFormat) -> None:
     remarks = f", {summary.remarks} of them with a remark" if summary.remarks else ""
     note(
         f"{summary.imports} of {summary.tags} tags import{remarks}, {summary.fails} fail; "
-        f"{summary.streams} image stream{'' if summary.streams == 1 else 's'}"
+        f"{counted(summary.streams, 'image stream')}"
     )
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Plays, checks and records scenario files.", no_args_is_help=True)
 
-SHOWN = 20
+_SHOWN = 20
 
 
 @app.callback()
@@ -50,14 +50,7 @@ def run(
 
     kind = transport_kind(transport)
     played = run_loop(
-        play_files(
-            files,
-            data,
-            "http" if kind == "http" else "embedded",
-            fixed_time(now) or START,
-            concurrency=concurrency,
-        ),
-        sockets=kind == "http",
+        play_files(files, data, kind, fixed_time(now) or START, concurrency=concurrency), sockets=kind == "http"
     )
     if record:
         record_files(played)
@@ -80,9 +73,9 @@ def _report(played: list[Played], *, quiet: bool) -> int:
         for step, found in one.differences:
             request = one.scenario.steps[step]
             note(f"{one.file}: step {step + 1}: {request.method} {request.path}")
-            for line in found[:SHOWN]:
+            for line in found[:_SHOWN]:
                 note(f"    {printable(line)}")
-            if len(found) > SHOWN:
-                note(f"    and {len(found) - SHOWN} more")
+            if len(found) > _SHOWN:
+                note(f"    and {len(found) - _SHOWN} more")
     note(f"{len(played) - failed} of {len(played)} scenarios as expected")
     return failed

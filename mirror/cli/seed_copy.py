@@ -11,10 +11,10 @@ import typer
 from mirror.cli.copy_progress import copy_progress, line_of
 from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
-from mirror.cli.options import DataOption, MetadataOnlyOption
+from mirror.cli.options import DataOption, DryRunOption, MetadataOnlyOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 from mirror.cli.remote_options import TransferOptions, network, registries
-from mirror.cli.sizes import size_text
+from mirror.cli.sizes import counted, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,9 +75,6 @@ class ImageOptions:
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Asks for the referrers of images that have not changed, too.")
     ] = False
-
-
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Says what would be copied, and writes nothing.")]
 
 
 @grouped
@@ -182,7 +179,7 @@ def show(summary: CopySummary, data: str, output: Format, *, dry_run: bool) -> N
     failed = [one for one in summary.images if one.status == "failed"]
     done = summary.planned if dry_run else summary.copied
     note(
-        f"{data}: {done} image{'' if done == 1 else 's'} {'to copy' if dry_run else 'copied'}, "
+        f"{data}: {counted(done, 'image')} {'to copy' if dry_run else 'copied'}, "
         f"{summary.unchanged} unchanged, {summary.failed} failed; "
         f"{summary.blobs} blobs, {size_text(summary.bytes)}, {summary.requests} requests"
     )

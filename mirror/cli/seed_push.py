@@ -12,7 +12,7 @@ from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 from mirror.cli.remote_options import TransferOptions, network, registries
-from mirror.cli.sizes import size_text
+from mirror.cli.sizes import counted, size_text
 
 if TYPE_CHECKING:
     from mirror.seed.pushing import PushSummary
@@ -97,7 +97,7 @@ def _show(summary: PushSummary, registry: str, output: Format, *, dry_run: bool,
         typer.echo("---\n".join(map(to_yaml, summary.mirror_sets)), nl=False)
     done = summary.planned if dry_run else summary.pushed
     note(
-        f"{registry}: {done} image{'' if done == 1 else 's'} {'to push' if dry_run else 'pushed'}, "
+        f"{registry}: {counted(done, 'image')} {'to push' if dry_run else 'pushed'}, "
         f"{summary.unchanged} unchanged, {summary.failed} failed; {summary.blobs} blobs, {size_text(summary.bytes)}, "
         f"{summary.mounted} mounted, {summary.requests} requests"
     )

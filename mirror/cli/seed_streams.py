@@ -11,10 +11,11 @@ import typer
 from mirror.cli.live_options import LiveOptions
 from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
-from mirror.cli.options import DataOption
+from mirror.cli.options import DataOption, DryRunOption
 from mirror.cli.output import Format, OutputOption, printable
 from mirror.cli.remote_options import TransferOptions
-from mirror.cli.seed_copy import DryRunOption, ImageOptions, TagOptions, run_copy
+from mirror.cli.seed_copy import ImageOptions, TagOptions, run_copy
+from mirror.cli.sizes import counted
 
 if TYPE_CHECKING:
     from mirror.seed.pullspecs import NamedSpec
@@ -73,5 +74,5 @@ def _live(cluster: LiveOptions, namespace: str) -> list[NamedSpec]:
         return [spec async for spec in live_pull_specs(connection, namespace)]
 
     found = run(work())
-    note(f"{connection.server}: its image streams name {len(found)} image{'' if len(found) == 1 else 's'}")
+    note(f"{connection.server}: its image streams name {counted(len(found), 'image')}")
     return found

@@ -1,4 +1,4 @@
-"""Sizes as people write and read them."""
+"""Sizes and counts as people write and read them."""
 
 from __future__ import annotations
 
@@ -35,3 +35,8 @@ def size_text(count: int) -> str:
         if abs(size) < 1024 or unit == "PiB":
             break
     return f"{size:.1f} {unit}"
+
+
+def counted(count: int, noun: str, zero: str = "0") -> str:
+    """So many of something: ``1 image``, ``2 images``, or of none `zero` images."""
+    return f"{count or zero} {noun}{'' if count == 1 else 's'}"

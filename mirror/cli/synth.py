@@ -10,6 +10,7 @@ import typer
 from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 from mirror.cli.progress import progress
+from mirror.cli.sizes import counted
 
 if TYPE_CHECKING:
     from fake_registry.images import Template
@@ -85,7 +86,7 @@ def synth(
         refused = plant_pull_specs(tree, named, platforms, template, numbered=numbered, progress=tell)
     if named:
         specs = len(set(named)) - len(refused)
-        note(f"{data}: images for {specs} pull spec{'' if specs == 1 else 's'}")
+        note(f"{data}: images for {counted(specs, 'pull spec')}")
     for one in refused:
         typer.echo(f"{one.pull_spec}: {one.reason}", err=True)
     if refused:
