@@ -49,6 +49,7 @@ def transport_kind(text: str) -> TransportKind:
     """
     from mirror.errors import InputError
 
-    if text == "embedded" or text == "http":  # noqa: PLR1714 - narrows the type
-        return text
-    raise InputError(f"--transport: {text!r} is not one of embedded, http")
+    kinds: dict[str, TransportKind] = {"embedded": "embedded", "http": "http"}
+    if text not in kinds:
+        raise InputError(f"--transport: {text!r} is not one of {', '.join(kinds)}")
+    return kinds[text]

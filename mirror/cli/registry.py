@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.option_groups import grouped
 from mirror.cli.options import UsageError
 from mirror.cli.recording import (
     RecordAnonymousOption,
@@ -23,17 +24,7 @@ from mirror.cli.recording import (
     RecordToOption,
 )
 from mirror.cli.registry_env import env
-from mirror.cli.server_certificates import TlsCertOption, TlsKeyOption
-from mirror.cli.server_options import (
-    AccessLogOption,
-    AddressOption,
-    ConfigOption,
-    ControlOption,
-    ControlTokenOption,
-    HostPortOption,
-    ServerOptions,
-    TlsDirOption,
-)
+from mirror.cli.server_options import RegistryFlags, ServerOptions
 
 if TYPE_CHECKING:
     import socket
@@ -49,24 +40,14 @@ app.command("env", epilog="Example: ismirror registry env --data data/tree --tls
 
 
 @app.callback()
+@grouped
 def registry(
     context: typer.Context,
     data: Annotated[
         str | None, typer.Option("--data", metavar="TREE", help="The directory of the fixture tree.  [required]")
     ] = None,
-    config: ConfigOption = None,
-    address: AddressOption = None,
-    tls_dir: TlsDirOption = None,
-    tls_cert: TlsCertOption = None,
-    tls_key: TlsKeyOption = None,
-    read_only: Annotated[bool, typer.Option("--read-only", help="Refuse pushes and deletes.")] = False,
-    host_port: HostPortOption = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, max=64, metavar="N", help="Serve by so many processes, on one port.")
-    ] = None,
-    control: ControlOption = None,
-    control_token: ControlTokenOption = None,
-    access_log: AccessLogOption = False,
+    *,
+    flags: RegistryFlags,
     record_from: RecordFromOption = None,
     record_to: RecordToOption = Path("recorded.yaml"),
     record_ca: RecordCaOption = None,
@@ -90,19 +71,7 @@ def registry(
     gc.disable()  # until everything is loaded: it would only look at modules, which stay
     if data is None:
         raise UsageError("Missing option '--data'.", ctx=context)
-    options = settle(
-        config,
-        address=address,
-        tls_dir=tls_dir,
-        read_only=read_only,
-        host_ports=host_port,
-        control=control,
-        control_token=control_token,
-        access_log=access_log,
-        workers=workers,
-        tls_cert=tls_cert,
-        tls_key=tls_key,
-    )
+    options = settle(flags)
     recording = RecordingOptions(
         record_from or (),
         record_to,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mirror.cli.output import Format, OutputOption
-from mirror.cli.server_options import DEFAULT_REGISTRY, HostPortOption, TlsDirOption
+from mirror.cli.server_options import DEFAULT_REGISTRY, HostPortOption, RegistryFlags, TlsDirOption
 
 if TYPE_CHECKING:
     from fake_registry.listening import Address
@@ -53,10 +53,12 @@ def env(
 
     before: dict[str, Any] = context.parent.params if context.parent is not None else {}
     options = settle(
-        config or _path(before.get("config")),
-        address=address or before.get("address"),
-        tls_dir=tls_dir or _path(before.get("tls_dir")),
-        host_ports=[*(before.get("host_port") or ()), *(host_port or ())],
+        RegistryFlags(
+            config=config or _path(before.get("config")),
+            address=address or before.get("address"),
+            tls_dir=tls_dir or _path(before.get("tls_dir")),
+            host_port=[*(before.get("host_port") or ()), *(host_port or ())],
+        )
     )
     pem, ca_file = _certificate(ca, options.tls_dir)
     hosts = hosts_of([*_known_hosts(data or before.get("data")), *options.host_ports], options.hosts)

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import gc
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mirror.cli.option_groups import grouped
 from mirror.cli.options import DataOption
-from mirror.cli.server_options import (
-    DEFAULT_REGISTRY,
-    AccessLogOption,
-    ControlOption,
-    ControlTokenOption,
-    TlsDirOption,
-)
+from mirror.cli.server_options import ServerFlags
 
 if TYPE_CHECKING:
     import socket
@@ -26,63 +22,85 @@ if TYPE_CHECKING:
     from mirror.api.access import Access
     from mirror.api.kubeconfig import Login
     from mirror.cli.server_options import ServerOptions
+    from mirror.config import Config
     from mirror.serving import ApiSettings
 
 DEFAULT_API = "127.0.0.1:6443"
 DEFAULT_KUBECONFIG = Path("ismirror.kubeconfig")
 
 
-def serve(
-    data: DataOption,
-    config: Annotated[
-        Path | None,
-        typer.Option(
-            "--config",
-            metavar="FILE",
-            help="Cluster and hosts: see 'ismirror schema policy'. The hosts are read again on SIGHUP.",
-        ),
-    ] = None,
-    registry: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ADDR", help=f"host:port of the registry; port 0: a free one. Default {DEFAULT_REGISTRY}."
-        ),
-    ] = None,
-    api: Annotated[str | None, typer.Option(metavar="ADDR", help=f"host:port of the API ({DEFAULT_API}).")] = None,
+@dataclass(frozen=True, kw_only=True)
+class ApiOptions:
+    """How the API is served: where, what it keeps and begins with, who may ask, what it does by itself."""
+
+    api: Annotated[str, typer.Option(metavar="ADDR", help="host:port of the API.")] = DEFAULT_API
     http: Annotated[
         bool, typer.Option("--http", help="The API in clear text: clients send no credentials, everybody is admin.")
-    ] = False,
-    tls_dir: TlsDirOption = None,
-    kubeconfig: Annotated[
-        Path, typer.Option(metavar="FILE", help="Where to write how clients find the API.")
-    ] = DEFAULT_KUBECONFIG,
-    merge: Annotated[
-        bool, typer.Option("--merge", help="Add to the kubeconfig that is there, in place of replacing it.")
-    ] = False,
+    ] = False
     state: Annotated[
         str, typer.Option(metavar="FILE", help="Keeps the objects, in SQLite; or the URL of a database.")
-    ] = "",
+    ] = ""
     load: Annotated[
         list[str] | None, typer.Option(metavar="FILE", help="Objects to start with, YAML or JSON. Repeatable.")
-    ] = None,
+    ] = None
     access: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Users, and what they may do: see 'ismirror schema access'.")
-    ] = None,
-    anonymous: Annotated[bool, typer.Option("--anonymous", help="Answer requests without credentials, too.")] = False,
+    ] = None
+    anonymous: Annotated[bool, typer.Option("--anonymous", help="Answer requests without credentials, too.")] = False
     controllers: Annotated[
         bool, typer.Option("--controllers/--no-controllers", help="Import by itself what streams ask for.")
-    ] = True,
+    ] = True
     require_namespaces: Annotated[
         bool, typer.Option("--require-namespaces", help="Create objects only in namespaces that are there.")
-    ] = False,
+    ] = False
     scheduled_interval: Annotated[
         float, typer.Option(min=1, metavar="SECONDS", help="Least time between two imports of a scheduled tag.")
-    ] = 900,
-    read_only: Annotated[bool, typer.Option("--read-only", help="The registry refuses pushes and deletes.")] = False,
-    control: ControlOption = None,
-    control_token: ControlTokenOption = None,
-    access_log: AccessLogOption = False,
-) -> None:
+    ] = 900
+
+    def settings(self, config: Config | None) -> ApiSettings:
+        """What the options say, and the configuration of the cluster (raises `InputError` for a bad file)."""
+        from mirror.api.controllers import ControllerSettings
+        from mirror.config import ClusterConfig
+        from mirror.serving import ApiSettings
+
+        return ApiSettings(
+            cluster=ClusterConfig() if config is None else config.cluster,
+            state=self.state,
+            load=self.load or (),
+            access=self._access(),
+            controllers=ControllerSettings(interval=self.scheduled_interval) if self.controllers else None,
+            require_namespaces=self.require_namespaces,
+        )
+
+    def _access(self) -> Access:
+        """Who may ask: the users of the file, else one administrator; in clear text nobody has to say who they are."""
+        from mirror.api.access import Access
+
+        if self.access is not None:
+            return Access.load(self.access, anonymous=self.anonymous)
+        return Access() if self.http else Access.of_administrator(anonymous=self.anonymous)
+
+
+@dataclass(frozen=True, kw_only=True)
+class KubeconfigOptions:
+    """Where it is written how clients find the API."""
+
+    kubeconfig: Annotated[Path, typer.Option(metavar="FILE", help="Where to write how clients find the API.")] = (
+        DEFAULT_KUBECONFIG
+    )
+    merge: Annotated[
+        bool, typer.Option("--merge", help="Add to the kubeconfig that is there, in place of replacing it.")
+    ] = False
+
+    def write(self, login: Login) -> None:
+        """Writes it (raises `InputError` if it cannot be)."""
+        from mirror.api.kubeconfig import write_kubeconfig
+
+        write_kubeconfig(self.kubeconfig, login, merge=self.merge)
+
+
+@grouped
+def serve(data: DataOption, *, flags: ServerFlags, api: ApiOptions, clients: KubeconfigOptions) -> None:
     """Serves a fixture tree as registries, and the image API of a cluster that imports from them.
 
     Writes a kubeconfig, prints how to use it, and serves until interrupted. Files after --load may be listed one by
@@ -90,22 +108,11 @@ def serve(
     """
     from fake_registry.core.registry import RegistryCore
     from fake_registry.processes import Listening, Plan
-    from mirror.api.controllers import ControllerSettings
     from mirror.cli.reloading import reading_again
     from mirror.cli.running import closed_with, listen, tree_to_serve
     from mirror.cli.server_options import authority, control_sockets, settle
-    from mirror.config import ClusterConfig
-    from mirror.serving import ApiSettings
 
-    options = settle(
-        config,
-        address=registry,
-        tls_dir=tls_dir,
-        read_only=read_only,
-        control=control,
-        control_token=control_token,
-        access_log=access_log,
-    )
+    options = settle(flags)
     core = RegistryCore(
         tree_to_serve(data, read_only=options.read_only),
         options.hosts,
@@ -114,18 +121,10 @@ def serve(
         default_host=options.default_host,
         certificates=options.certificates,
     )
-    who = _access(access, anonymous=anonymous, http=http)
-    wanted = ApiSettings(
-        cluster=options.config.cluster if options.config is not None else ClusterConfig(),
-        state=state,
-        load=load or (),
-        access=who,
-        controllers=ControllerSettings(interval=scheduled_interval) if controllers else None,
-        require_namespaces=require_namespaces,
-    )
+    settings = api.settings(options.config)
     with contextlib.ExitStack() as stack:
         registry_sockets = closed_with(stack, listen("--registry", options.address))
-        api_sockets = closed_with(stack, listen("--api", api or DEFAULT_API))
+        api_sockets = closed_with(stack, listen("--api", api.api))
         plane = closed_with(stack, control_sockets(options))
         signing, ca_file = authority(stack, options.tls_dir)
         typer.echo(f"CA certificate: {ca_file}")
@@ -138,17 +137,7 @@ def serve(
             access_log=options.access_log,
             reload=reading_again(options),
         )
-        login = _login(api_sockets, None if http else signing, who.token)
-        _run(plan, options, wanted, api_sockets, login, kubeconfig, merge=merge, http=http)
-
-
-def _access(file: Path | None, *, anonymous: bool, http: bool) -> Access:
-    """Who may ask: the users of the file, else one administrator; in clear text nobody has to say who they are."""
-    from mirror.api.access import Access
-
-    if file is not None:
-        return Access.load(file, anonymous=anonymous)
-    return Access() if http else Access.of_administrator(anonymous=anonymous)
+        _run(plan, options, settings, api_sockets, None if api.http else signing, clients)
 
 
 def _login(listeners: list[socket.socket], authority: CertificateAuthority | None, token: str) -> Login:
@@ -166,18 +155,13 @@ def _login(listeners: list[socket.socket], authority: CertificateAuthority | Non
 def _run(
     plan: Plan,
     options: ServerOptions,
-    wanted: ApiSettings,
+    settings: ApiSettings,
     sockets: list[socket.socket],
-    login: Login,
-    kubeconfig: Path,
-    *,
-    merge: bool,
-    http: bool,
+    authority: CertificateAuthority | None,
+    clients: KubeconfigOptions,
 ) -> None:
-    from fake_registry.control.documents import PREFIX
-    from fake_registry.listening import Address
+    """Serves until interrupted; the API without TLS where there is no authority."""
     from fake_registry.processes import serving, stop_signal
-    from mirror.api.kubeconfig import write_kubeconfig
     from mirror.api.server import ApiServer
     from mirror.cli.loop import run
     from mirror.cli.notes import note
@@ -185,27 +169,23 @@ def _run(
     from mirror.collector import spare_the_collector
     from mirror.serving import ready_api
 
-    where_it_is = kubeconfig.resolve()
+    login = _login(sockets, authority, "" if settings.access is None else settings.access.token)
+    where_it_is = clients.kubeconfig.resolve()
 
     async def served() -> None:
         stopped = stop_signal()
         async with (
-            ready_api(plan.core, options.hosts, wanted) as ready,
+            ready_api(plan.core, options.hosts, settings) as ready,
             serving(plan, lambda configuration: ready.transport.configure(configuration.hosts)),
-            ApiServer(ready.api, None if http else plan.authority) as api,
+            ApiServer(ready.api, authority) as api,
         ):
             for one in ready.loaded:
                 note(f"{one.source}: {one.name} {'created' if one.created else 'is there already'}")
                 for warning in one.warnings:
                     note(f"{one.source}: warning: {warning}")
             await api.listen(sockets)
-            write_kubeconfig(kubeconfig, login, merge=merge)
-            typer.echo(f"registry listening on {Address.of(plan.listening[0].sockets[0])}")
-            typer.echo(f"API listening on {login.server}")
-            if plan.control:
-                typer.echo(f"control plane: http://{Address.of(plan.control[0])}{PREFIX}")
-            where = f"kept in {wanted.state}" if wanted.state else "in memory: it is gone when this ends"
-            typer.echo(f"state is {where}")
+            clients.write(login)
+            _print_addresses(plan, login, settings.state)
             typer.echo(f"use it with: export KUBECONFIG={where_it_is}")
             say_what_is_served(plan.core, options)
             gc.collect()
@@ -213,3 +193,14 @@ def _run(
             await stopped.wait()
 
     run(served())
+
+
+def _print_addresses(plan: Plan, login: Login, state: str) -> None:
+    from fake_registry.control.documents import PREFIX
+    from fake_registry.listening import Address
+
+    typer.echo(f"registry listening on {Address.of(plan.listening[0].sockets[0])}")
+    typer.echo(f"API listening on {login.server}")
+    if plan.control:
+        typer.echo(f"control plane: http://{Address.of(plan.control[0])}{PREFIX}")
+    typer.echo(f"state is {f'kept in {state}' if state else 'in memory: it is gone when this ends'}")

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.server_certificates import CertificateFiles, certificate_files, certificates_of, say_oddities
+from mirror.cli.server_certificates import (
+    CertificateFiles,
+    TlsCertOption,
+    TlsKeyOption,
+    certificate_files,
+    certificates_of,
+    say_oddities,
+)
 
 if TYPE_CHECKING:
     import socket
@@ -24,18 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_REGISTRY = "127.0.0.1:5000"
 
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", metavar="FILE", help="The hosts: see 'ismirror schema policy'. Read again on SIGHUP."),
-]
-AddressOption = Annotated[
-    str | None,
-    typer.Option(
-        "--registry",
-        metavar="ADDR",
-        help=f"host:port to listen on, port 0 for a free one; {DEFAULT_REGISTRY} if nothing is said.",
-    ),
-]
 TlsDirOption = Annotated[
     Path | None,
     typer.Option("--tls-dir", metavar="DIR", help="Keeps the CA from run to run; made if it is not there."),
@@ -48,17 +43,55 @@ HostPortOption = Annotated[
         help="A port that belongs to one host, for clients that cannot say which one they want. Repeatable.",
     ),
 ]
-ControlOption = Annotated[
-    str | None,
-    typer.Option("--control", metavar="ADDR", help="host:port of the control plane: journal, faults, health, metrics."),
-]
-ControlTokenOption = Annotated[
-    Path | None,
-    typer.Option("--control-token", metavar="FILE", help="The token that the control plane is to ask for."),
-]
-AccessLogOption = Annotated[
-    bool, typer.Option("--access-log", help="Write a line of JSON for each request to standard error.")
-]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerFlags:
+    """What is said on the command line, as it is given there."""
+
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            metavar="FILE",
+            help="The configuration: see 'ismirror schema policy'. Its hosts are read again on SIGHUP.",
+        ),
+    ] = None
+    address: Annotated[
+        str | None,
+        typer.Option(
+            "--registry",
+            metavar="ADDR",
+            help=f"host:port of the registry, port 0 for a free one; {DEFAULT_REGISTRY} if nothing is said.",
+        ),
+    ] = None
+    tls_dir: TlsDirOption = None
+    read_only: Annotated[bool, typer.Option("--read-only", help="The registry refuses pushes and deletes.")] = False
+    control: Annotated[
+        str | None,
+        typer.Option(
+            "--control", metavar="ADDR", help="host:port of the control plane: journal, faults, health, metrics."
+        ),
+    ] = None
+    control_token: Annotated[
+        Path | None,
+        typer.Option("--control-token", metavar="FILE", help="The token that the control plane is to ask for."),
+    ] = None
+    access_log: Annotated[
+        bool, typer.Option("--access-log", help="Write a line of JSON for each request to standard error.")
+    ] = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegistryFlags(ServerFlags):
+    """The same, where nothing but the registry is served."""
+
+    tls_cert: TlsCertOption = None
+    tls_key: TlsKeyOption = None
+    host_port: HostPortOption = None
+    workers: Annotated[
+        int | None, typer.Option(min=1, max=64, metavar="N", help="Serve by so many processes, on one port.")
+    ] = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,59 +127,47 @@ class ServerOptions:
         return "" if self.config is None else self.config.server.defaultHost
 
 
-def settle(
-    file: Path | None,
-    *,
-    address: str | None = None,
-    tls_dir: Path | None = None,
-    read_only: bool = False,
-    host_ports: Sequence[str] | None = None,
-    control: str | None = None,
-    control_token: Path | None = None,
-    access_log: bool = False,
-    workers: int | None = None,
-    tls_cert: Path | None = None,
-    tls_key: Path | None = None,
-) -> ServerOptions:
+def settle(flags: ServerFlags) -> ServerOptions:
     """What flags and files say together. With any file SIGHUP does not end the process any more.
 
     Raises:
         InputError: something of it cannot be used.
     """
-    flags = ServerOptions(
-        address=address or DEFAULT_REGISTRY,
-        tls_dir=tls_dir,
-        read_only=read_only,
-        host_ports=_host_ports(host_ports, {}),
-        control=control or "",
-        token=_token(control_token) if control_token is not None else "",
-        access_log=access_log,
-        workers=workers or 1,
-        certificate=certificate_files(tls_cert, tls_key),
+    alone = flags if isinstance(flags, RegistryFlags) else RegistryFlags()
+    said = ServerOptions(
+        address=flags.address or DEFAULT_REGISTRY,
+        tls_dir=flags.tls_dir,
+        read_only=flags.read_only,
+        host_ports=_host_ports(alone.host_port, {}),
+        control=flags.control or "",
+        token="" if flags.control_token is None else _token(flags.control_token),
+        access_log=flags.access_log,
+        workers=alone.workers or 1,
+        certificate=certificate_files(alone.tls_cert, alone.tls_key),
     )
-    if flags.certificate is not None:
-        flags = replace(flags, certificates=certificates_of(flags.certificate, {}))
+    if said.certificate is not None:
+        said = replace(said, certificates=certificates_of(said.certificate, {}))
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    if file is None:
-        return flags
+    if flags.config is None:
+        return said
     from mirror.config import load_config
 
-    config = load_config(file)
+    config = load_config(flags.config)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is to have the file read again, and does not end what is starting
     server = config.server
     return replace(
-        flags,
+        said,
         config=config,
-        file=file,
-        address=address or server.registry or DEFAULT_REGISTRY,
-        tls_dir=tls_dir or (Path(server.tlsDir) if server.tlsDir else None),
-        read_only=read_only or server.readOnly,
-        host_ports=_host_ports(host_ports, server.hostPorts),
-        control=control or server.control,
-        token=flags.token or (_token(Path(server.controlTokenFile)) if server.controlTokenFile else ""),
-        access_log=access_log or server.accessLog,
-        workers=workers or server.workers,
-        certificates={**server.certificates, **flags.certificates},
+        file=flags.config,
+        address=flags.address or server.registry or DEFAULT_REGISTRY,
+        tls_dir=said.tls_dir or (Path(server.tlsDir) if server.tlsDir else None),
+        read_only=said.read_only or server.readOnly,
+        host_ports=_host_ports(alone.host_port, server.hostPorts),
+        control=said.control or server.control,
+        token=said.token or (_token(Path(server.controlTokenFile)) if server.controlTokenFile else ""),
+        access_log=said.access_log or server.accessLog,
+        workers=alone.workers or server.workers,
+        certificates={**server.certificates, **said.certificates},
     )
 
 
