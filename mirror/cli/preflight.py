@@ -81,14 +81,14 @@ def preflight(
         report = run(answer(question(), tell), sockets=asked.data is None)
     write_reports(report, files)
     if earlier is None:
-        show(report, output)
+        _show(report, output)
         if report.summary.fails:
             raise typer.Exit(1)
         return
     from mirror.preflight.comparing import compare as compared
 
     changes = compared(earlier, report)
-    show_changes(changes, output)
+    _show_changes(changes, output)
     if changes.is_worse:
         raise typer.Exit(1)
 
@@ -130,7 +130,7 @@ def _check_found(found: list[Found]) -> None:
 # Output
 
 
-def show(report: Report, output: ReportFormat) -> None:
+def _show(report: Report, output: ReportFormat) -> None:
     """Prints a report."""
     if output is ReportFormat.PULLSPECS:
         from mirror.preflight.lists import pull_specs
@@ -199,7 +199,7 @@ def _rank(tag: TagResult) -> int:
     return -1 if tag.cause is None else tag.cause.rank
 
 
-def show_changes(changes: Changes, output: ReportFormat) -> None:
+def _show_changes(changes: Changes, output: ReportFormat) -> None:
     """Prints what changed."""
     if output in (ReportFormat.JSON, ReportFormat.YAML):
         print_document(changes, Format(output))

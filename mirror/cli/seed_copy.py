@@ -162,10 +162,10 @@ def run_copy(
             with copy_progress() as progress:
                 return await copy_images(tree, found, wanted, options, progress, chosen, refused)
 
-    show(run(work()), data, output, dry_run=dry_run)
+    _show(run(work()), data, output, dry_run=dry_run)
 
 
-def show(summary: CopySummary, data: str, output: Format, *, dry_run: bool) -> None:
+def _show(summary: CopySummary, data: str, output: Format, *, dry_run: bool) -> None:
     """Prints what became of a run; exit code 1 if something failed."""
     placed = any(one.target for one in summary.images)
     if output is not Format.TABLE:

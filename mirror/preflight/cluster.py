@@ -266,12 +266,13 @@ class TrialCluster(Cluster):
                 locations = Keyring.from_secrets(wanted).locations
             except InvalidPullSecret:
                 locations = []
-            self._odd_secrets[key] = any(":" in path or "@" in path for _, _, path in map(_parts, locations))
+            self._odd_secrets[key] = any(_is_of_one_image(location) for location in locations)
         return self._odd_secrets[key]
 
 
-def _parts(location: str) -> tuple[str, str, str]:
-    return location.partition("/")
+def _is_of_one_image(location: str) -> bool:
+    path = location.partition("/")[2]
+    return ":" in path or "@" in path
 
 
 def _merged(second: ImageStreamImportStatus, before: Traces, after: Traces) -> Traces:

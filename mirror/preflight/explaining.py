@@ -22,9 +22,10 @@ from mirror.preflight.cluster import TrialCluster
 from mirror.preflight.credentials import Logins
 from mirror.preflight.diagnosis import host_of, named_of, rule_of
 from mirror.preflight.recording import Exchange, RecordingTransport, by_source
+from mirror.preflight.registry_remedies import repository_of
 from mirror.preflight.report import TagResult
 from mirror.preflight.running import Question, diagnostician_of
-from mirror.preflight.trials import TagTrial, TrialAnswer, answer_to, trial_of, unique_tags
+from mirror.preflight.trials import TagTrial, TrialAnswer, answer_to, tag_in, trial_of, unique_tags
 from mirror.reference import InvalidReference, Reference
 from mirror.streams import Found, FoundImport, FoundStream, name_of
 from mirror.v1.imagestream import TagReference
@@ -156,7 +157,7 @@ def tags_of(found: Found) -> list[TagReference]:
         return unique_tags(found.stream)
     images = []
     for image in found.isi.spec.images or ():
-        name = image.to.name if image.to is not None else _tag_in(image.from_.name)
+        name = image.to.name if image.to is not None else tag_in(image.from_.name)
         images.append(
             TagReference(
                 name,
@@ -187,11 +188,6 @@ def _reference(pull_spec: str) -> Reference | None:
         return None
 
 
-def _tag_in(pull_spec: str) -> str:
-    reference = _reference(pull_spec)
-    return "" if reference is None else reference.tag
-
-
 def _names(found: Found, tag: TagReference) -> tuple[str, str]:
     namespace, name = name_of(found)
     return f"{namespace}/{name}:{tag.name}", f"{name}:{tag.name}"
@@ -218,7 +214,8 @@ def _end_of_chain(streams: Sequence[Found], found: Found, tag: TagReference) -> 
 def _alone(found: Found, tag: TagReference) -> Found:
     """The stream with nothing but that tag. Whether it is insecure says the first tag of the same repository."""
     assert tag.from_ is not None
-    same = [one for one in tags_of(found) if one.from_ is not None and _repository(one) == _repository(tag)]
+    repository = repository_of(tag.from_.name)
+    same = [one for one in tags_of(found) if one.from_ is not None and repository_of(one.from_.name) == repository]
     policy = msgspec.structs.replace(tag.importPolicy, insecure=(same or [tag])[0].importPolicy.insecure)
     if isinstance(found, FoundStream):
         only = msgspec.structs.replace(tag, importPolicy=policy, reference=False)
@@ -239,14 +236,6 @@ def _other_trials(found: Found, tag: TagReference) -> Iterator[TagTrial]:
     for one in tags_of(found):
         if one.name != tag.name and one.from_ is not None and one.from_.kind == "DockerImage" and not one.reference:
             yield TagTrial(one.name, one.from_.name, one.importPolicy.insecure, one.importPolicy.importMode, None)
-
-
-def _repository(tag: TagReference) -> str:
-    assert tag.from_ is not None
-    try:
-        return Reference.parse(tag.from_.name).docker_client_defaults().as_repository().exact()
-    except InvalidReference:
-        return tag.from_.name
 
 
 # What happened

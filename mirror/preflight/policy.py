@@ -29,7 +29,8 @@ EXPECTED: Final = (
 _PARTS: Final = frozenset({"cluster", "hosts", "server"})
 _FIELDS: Final = {"ImageContentSourcePolicy": "icsp", "ImageDigestMirrorSet": "idms", "ImageTagMirrorSet": "itms"}
 _GLOBAL_SECRET: Final = ("openshift-config", "pull-secret")
-IMAGE_CONFIG: Final = "Image"
+_IMAGE_CONFIG: Final = "Image"
+_DEEPEST: Final = 8
 _PEM: Final = b"-----BEGIN CERTIFICATE-----"
 
 
@@ -83,7 +84,8 @@ class _Reader:
         self._objects: dict[tuple[str, ...], _Part] = {}
         self._settings: dict[str, _Part] = {}
         self._lists: dict[str, list[Any]] = {}
-        self._hosts: dict[str, tuple[str, _Part]] | None = None
+        self._hosts: dict[str, _Part] | None = None
+        self._host_names: dict[str, str] = {}
         self._authorities: list[bytes] = []
         self._notes: list[Note] = []
 
@@ -111,7 +113,7 @@ class _Reader:
             return
         read = False
         for where, data in documents(content, name):
-            self._document(msgspec.json.decode(data), where, data if read else content, 8)
+            self._document(msgspec.json.decode(data), where, data if read else content, _DEEPEST)
             read = True
         if not read:
             raise InputError(f"{name}: empty; {EXPECTED}")
@@ -145,7 +147,7 @@ class _Reader:
             self._mirrors(document, kind, where)
         elif kind == "Secret":
             self._secret(document, where)
-        elif kind == "Image" and str(document.get("apiVersion", "")).startswith("config.openshift.io/"):
+        elif kind == _IMAGE_CONFIG and str(document.get("apiVersion", "")).startswith("config.openshift.io/"):
             self._image_config(document, where)
         elif kind == "ConfigMap":
             self._config_map(document, where)
@@ -175,10 +177,9 @@ class _Reader:
         if document.get("hosts") is not None:
             self._hosts = {} if self._hosts is None else self._hosts
             for host, settings in document["hosts"].items():
-                parts = {name: part for name, (_, part) in self._hosts.items()}
                 name = canonical_host(host)
-                self._put(parts, name, _Part(where, settings), f"hosts[{host}]")
-                self._hosts[name] = (host, parts[name])
+                self._put(self._hosts, name, _Part(where, settings), f"hosts[{host}]")
+                self._host_names[name] = host
 
     # Objects
 
@@ -226,7 +227,7 @@ class _Reader:
             msgspec.convert(document, ImageConfig)
         except msgspec.ValidationError as error:
             raise InputError(f"{where}: {describe(error)}") from None
-        self._put_object(IMAGE_CONFIG, {**document, "metadata": {"name": name}}, where)
+        self._put_object(_IMAGE_CONFIG, {**document, "metadata": {"name": name}}, where)
 
     def _config_map(self, document: dict[str, Any], where: str) -> None:
         data = document.get("data")
@@ -245,7 +246,7 @@ class _Reader:
         for (kind, _, name), part in self._objects.items():
             if kind == "ConfigMap":
                 maps[name] = part
-            elif kind == IMAGE_CONFIG:
+            elif kind == _IMAGE_CONFIG:
                 config = msgspec.convert(part.value, ImageConfig)
                 self._add_image_config(config, part.where, cluster, settings)
                 if config.spec.additionalTrustedCA is not None and config.spec.additionalTrustedCA.name:
@@ -257,7 +258,7 @@ class _Reader:
         cluster |= {key: part.value for key, part in settings.items()}
         raw: dict[str, Any] = {"cluster": cluster}
         if self._hosts is not None:
-            raw["hosts"] = {host: part.value for host, part in self._hosts.values()}
+            raw["hosts"] = {self._host_names[name]: part.value for name, part in self._hosts.items()}
         policy = msgspec.convert(raw, Config)
         self._look_at_authorities(trusted, maps)
         self._look_at_registries(policy)

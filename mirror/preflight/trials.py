@@ -301,7 +301,7 @@ def _refused(trial: Trial, refusal: Status) -> Iterator[TagTrial]:
     assert trial.isi is not None
     for image in trial.isi.spec.images or ():
         policy = image.importPolicy
-        name = image.to.name if image.to is not None else _tag_of(image.from_.name)
+        name = image.to.name if image.to is not None else tag_in(image.from_.name)
         yield TagTrial(name, image.from_.name, policy.insecure, policy.importMode, refusal, scheduled=policy.scheduled)
     repository = trial.isi.spec.repository
     if repository is not None:
@@ -309,7 +309,8 @@ def _refused(trial: Trial, refusal: Status) -> Iterator[TagTrial]:
         yield TagTrial("", repository.from_.name, policy.insecure, policy.importMode, refusal)
 
 
-def _tag_of(pull_spec: str) -> str:
+def tag_in(pull_spec: str) -> str:
+    """The tag of a pull spec; empty where it has none, or is none."""
     try:
         return Reference.parse(pull_spec).tag
     except InvalidReference:
