@@ -46,15 +46,16 @@ def import_errors(isi: ImageStreamImport) -> list[FieldError]:
 def _image_spec_errors(spec: ImageImportSpec, field: str) -> Iterator[FieldError]:
     if spec.from_.kind != "DockerImage":
         yield invalid(f"{field}.from.kind", spec.from_.kind, "only DockerImage is supported")
-    if spec.to is not None and not spec.to.name:
-        yield invalid(f"{field}.to.name", "", "the name of the target tag must be specified")
-    name = spec.from_.name
-    if not name:
-        yield required(f"{field}.from.name")
-    elif name == "*":
-        return
-    elif problem := parse_problem(name):
-        yield invalid(f"{field}.from.name", name, problem)
+    else:
+        if spec.to is not None and not spec.to.name:
+            yield invalid(f"{field}.to.name", "", "the name of the target tag must be specified")
+        name = spec.from_.name
+        if not name:
+            yield required(f"{field}.from.name")
+        elif name == "*":
+            return
+        elif problem := parse_problem(name):
+            yield invalid(f"{field}.from.name", name, problem)
     yield from _mode_errors(spec.importPolicy.importMode, field)
 
 

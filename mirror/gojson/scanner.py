@@ -56,6 +56,19 @@ _COMMA: Final = ord(",")
 _MINUS: Final = ord("-")
 _POINT: Final = ord(".")
 
+_IN_NUMBER: Final = "in numeric literal"
+_IN_FRACTION: Final = "after decimal point in numeric literal"
+_IN_EXPONENT: Final = "in exponent of numeric literal"
+_IN_ESCAPE: Final = "in string escape code"
+_IN_HEX: Final = r"in \u hexadecimal character escape"
+_IN_LITERAL: Final = {
+    literal: [f"in literal {literal.decode()} (expecting '{chr(byte)}')" for byte in literal]
+    for literal in (b"true", b"false", b"null")
+}
+_TAKES_NO_BLANK: Final = frozenset([_IN_NUMBER, _IN_FRACTION, _IN_EXPONENT, _IN_ESCAPE, _IN_HEX]).union(
+    *_IN_LITERAL.values()
+)
+
 _Step: TypeAlias = "Callable[[], _Step | None]"
 
 
@@ -186,8 +199,8 @@ class _Scanner:
         if first == _QUOTE:
             return _string_error(self.data, self.at)
         if first == _MINUS:
-            return _unexpected(self.data, self.at + 1, "in numeric literal")
-        for literal in (b"true", b"false", b"null"):
+            return _unexpected(self.data, self.at + 1, _IN_NUMBER)
+        for literal in _IN_LITERAL:
             if first == literal[0]:
                 return _literal_error(self.data, self.at, literal)
         return _unexpected(self.data, self.at, "looking for beginning of value")
@@ -198,15 +211,18 @@ class _Scanner:
         exponent = b"e" in number or b"E" in number
         if self.data[self.at] != _POINT and not exponent:
             signed = self.data[self.at + 1 : self.at + 2] in {b"+", b"-"}
-            raise _unexpected(self.data, self.at + 1 + signed, "in exponent of numeric literal")
+            raise _unexpected(self.data, self.at + 1 + signed, _IN_EXPONENT)
         if self.data[self.at] == _POINT and not exponent and b"." not in number:
-            raise _unexpected(self.data, self.at + 1, "after decimal point in numeric literal")
+            raise _unexpected(self.data, self.at + 1, _IN_FRACTION)
 
 
 def _unexpected(data: bytes, at: int, context: str) -> GoSyntaxError:
-    if at >= len(data):
-        return GoSyntaxError("unexpected end of JSON input", at_end=True)
-    return GoSyntaxError(f"invalid character {quote_byte(data[at])} {context}")
+    """The byte at `at` does not belong there. At the end Go tries a blank before it misses anything: where white space
+    may stand, or a string goes on, the text has ended too early; elsewhere it is the blank that is wrong."""
+    if at < len(data):
+        return GoSyntaxError(f"invalid character {quote_byte(data[at])} {context}")
+    text = f"invalid character ' ' {context}" if context in _TAKES_NO_BLANK else "unexpected end of JSON input"
+    return GoSyntaxError(text, at_end=True)
 
 
 def quote_byte(byte: int) -> str:
@@ -224,11 +240,11 @@ def _string_error(data: bytes, at: int) -> GoSyntaxError:
     if data[at : at + 1] != b"\\":
         return _unexpected(data, at, "in string literal")
     if data[at + 1 : at + 2] != b"u":
-        return _unexpected(data, at + 1, "in string escape code")
+        return _unexpected(data, at + 1, _IN_ESCAPE)
     at = _skip(_HEX, data, at + 2)
-    return _unexpected(data, at, r"in \u hexadecimal character escape")
+    return _unexpected(data, at, _IN_HEX)
 
 
 def _literal_error(data: bytes, at: int, literal: bytes) -> GoSyntaxError:
     index = next(i for i, byte in enumerate(literal) if data[at + i : at + i + 1] != bytes((byte,)))
-    return _unexpected(data, at + index, f"in literal {literal.decode()} (expecting {quote_byte(literal[index])})")
+    return _unexpected(data, at + index, _IN_LITERAL[literal][index])

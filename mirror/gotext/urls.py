@@ -18,14 +18,15 @@ _PLAIN_IN_FRAGMENT: Final = frozenset(_ALWAYS + b"$&+,/:;=?@!()*")
 _PLAIN_IN_PASSWORD: Final = frozenset(_ALWAYS + b"$&+,;=")
 _PLAIN_IN_HOST: Final = frozenset(_ALWAYS + b"!$&'()*+,;=:[]<>\"")
 
-_LEFT_ALONE: Final = "A-Za-z0-9_.~!$&'()*+,;=:@\\[\\]%/-"
-_VALID_PATH: Final = re.compile(f"[{_LEFT_ALONE}]*")
-_VALID_FRAGMENT: Final = re.compile(f"[{_LEFT_ALONE}?]*")
+_LEFT_ALONE: Final = "A-Za-z0-9_.~!$&'()*+,;=:@\\[\\]%/"
+_VALID_PATH: Final = re.compile(f"[{_LEFT_ALONE}-]*")
+_VALID_FRAGMENT: Final = re.compile(f"[{_LEFT_ALONE}?-]*")
 _USERINFO: Final = re.compile("[A-Za-z0-9._:~!$&'()*+,;=%@-]*")
 _SCHEME: Final = re.compile("([A-Za-z][A-Za-z0-9+.-]*):")
 _CONTROL: Final = re.compile("[\x00-\x1f\x7f]")
-_BAD_ESCAPE: Final = re.compile("%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
-_BAD_HOST_ESCAPE: Final = re.compile("%(?!25)(?:[0-7][0-9A-Fa-f])")
+# An escape is three bytes, even where that cuts a character in two.
+_BAD_ESCAPE: Final = re.compile(b"%(?![0-9A-Fa-f]{2}).{0,2}", re.DOTALL)
+_BAD_HOST_ESCAPE: Final = re.compile(b"%(?!25)(?:[0-7][0-9A-Fa-f])")
 _BAD_IN_HOST: Final = re.compile(r"""[^A-Za-z0-9_.~!$&'()*+,;=:\[\]<>"%\x80-\U0010ffff-]""")
 _PORT: Final = re.compile("(?::[0-9]*)?")
 
@@ -161,17 +162,17 @@ def _authority(text: str) -> tuple[tuple[str, str | None] | None, str]:
 
 
 def _host(text: str) -> str:
+    if "[" in text and "]" not in text:
+        raise _Problem("missing ']' in host")
     if text.startswith("["):
-        close = text.rfind("]")
-        if close < 0:
-            raise _Problem("missing ']' in host")
-        port = text[close + 1 :]
+        port = text[text.rfind("]") + 1 :]
     else:
         colon = text.rfind(":")
         port = text[colon:] if colon >= 0 else ""
     if not _PORT.fullmatch(port):
         raise _Problem(f"invalid port {quote(port)} after host")
-    for bad_escape in (_BAD_ESCAPE.search(text), _BAD_HOST_ESCAPE.search(text)):
+    data = text.encode("utf-8", "surrogateescape")
+    for bad_escape in (_BAD_ESCAPE.search(data), _BAD_HOST_ESCAPE.search(data)):
         if bad_escape:
             raise _Problem(f"invalid URL escape {quote(bad_escape[0])}")
     bad = _BAD_IN_HOST.search(text)
@@ -181,12 +182,13 @@ def _host(text: str) -> str:
 
 
 def _unescaped(text: str) -> str:
-    bad = _BAD_ESCAPE.search(text)
-    if bad:
-        raise _Problem(f"invalid URL escape {quote(bad[0])}")
     if "%" not in text:
         return text
-    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+    data = text.encode("utf-8", "surrogateescape")
+    bad = _BAD_ESCAPE.search(data)
+    if bad:
+        raise _Problem(f"invalid URL escape {quote(bad[0])}")
+    return unquote_to_bytes(data).decode("utf-8", "surrogateescape")
 
 
 def _escaped(text: str, plain: frozenset[int]) -> str:

@@ -278,6 +278,8 @@ def _decode_fast(content: bytes) -> ImageConfig | None:
     try:
         config = _CONFIG.decode(content)
         dated = config.history or b'"history"' in content
+        if content.count(b'"created"') > 1 + len(config.history or ()):
+            return None  # Go would read every one of them
         if _repeats(content, config) or (dated and _INSTANT.search(content) is not None):
             return None
         created = None if config.created is None else _utc_instant(config.created)
@@ -301,12 +303,11 @@ def _repeats(content: bytes, config: _Config) -> bool:
     """Whether an object that is kept might be there twice, which Go would merge."""
     if b"\\u00" in content and _ESCAPED_LETTER.search(content) is not None:
         return True  # a letter of a key may be escaped
-    present = {b'"config"': config.config, b'"container_config"': config.container_config}
-    containers = [one for one in present.values() if one is not None]
-    if any(one is not None and content.count(key) > 1 for key, one in present.items()):
+    if content.count(b'"config"') > 1 or content.count(b'"container_config"') > 1:
         return True
+    containers = [one for one in (config.config, config.container_config) if one is not None]
     for name, key in _MAPS:
-        held = [one for one in containers if getattr(one, name)]
+        held = [one for one in containers if getattr(one, name) is not None]
         if held and content.count(key) > len(held):
             return True
     return False

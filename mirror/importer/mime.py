@@ -7,9 +7,11 @@ from typing import Final
 
 from mirror.importer.failures import ClientFailure
 
-_TOKEN: Final = frozenset("!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+# RFC 2045 rather than RFC 9110: curly brackets are no specials.
 _TSPECIALS: Final = frozenset('()<>@,;:\\"/[]?=')
-_SPACE: Final = " \t\n\r"
+_TOKEN: Final = frozenset(map(chr, range(0x21, 0x7F))) - _TSPECIALS
+# What Go's unicode.IsSpace takes for white space; Python's strip would also take separators.
+_SPACE: Final = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
 
 
 @lru_cache(maxsize=1024)

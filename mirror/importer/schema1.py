@@ -50,9 +50,9 @@ def signed_payload(content: bytes) -> bytes:
     tail: bytes | None = None
     for signature in (item or {} for item in signatures):
         own_length, own_tail = _protected_format(signature.get("protected", ""))
-        if length is not None and length != own_length:
+        if length and length != own_length:  # nothing conflicts with what is empty
             raise ClientFailure("conflicting format length")
-        if tail is not None and tail != own_tail:
+        if tail and tail != own_tail:
             raise ClientFailure("conflicting format tail")
         length, tail = own_length, own_tail
         _check_key(signature)
@@ -73,7 +73,7 @@ def _decode(content: bytes, shape: gojson.Shape, prefix: str) -> Any:
 def _protected_format(protected: str) -> tuple[int, bytes]:
     try:
         header = _base64url(protected)
-    except ClientFailure as error:
+    except GoBase64Error as error:
         raise ClientFailure(f"base64 decode error: {error}") from None
     fields = _decode(header, _PROTECTED, "error unmarshalling protected header: ") or {}
     length = fields.get("formatLength")
@@ -84,12 +84,16 @@ def _protected_format(protected: str) -> tuple[int, bytes]:
         raise ClientFailure("missing formatted tail")
     try:
         return int(length), _base64url(tail)
-    except ClientFailure as error:
+    except GoBase64Error as error:
         raise ClientFailure(f"base64 decode error on tail: {error}") from None
 
 
 def _base64url(text: str) -> bytes:
-    """``joseBase64UrlDecode``: newlines and blanks are dropped, padding may be missing."""
+    """``joseBase64UrlDecode``: newlines and blanks are dropped, padding may be missing.
+
+    Raises:
+        GoBase64Error: it is no base64.
+    """
     packed = text.replace("\n", "").replace(" ", "").encode("utf-8", "surrogatepass")
     match len(packed) % 4:
         case 2:
@@ -97,11 +101,8 @@ def _base64url(text: str) -> bytes:
         case 3:
             packed += b"="
         case 1:
-            raise ClientFailure("illegal base64url string")
-    try:
-        return decode_base64(packed, url=True)
-    except GoBase64Error as error:
-        raise ClientFailure(str(error)) from None
+            raise GoBase64Error("illegal base64url string")
+    return decode_base64(packed, url=True)
 
 
 def _check_key(signature: dict[str, Any]) -> None:
@@ -110,32 +111,57 @@ def _check_key(signature: dict[str, Any]) -> None:
     raw = header.get("jwk")
     if raw is None:
         return
-    problem = _key_problem(
-        _decode(bytes(raw), _KEY, "error unmarshalling public key: decoding JWK Public Key JSON data: ")
-    )
-    if problem:
-        raise ClientFailure(f"error unmarshalling public key: {problem}")
+    try:
+        key = gojson.decode(bytes(raw), _KEY) or {}
+    except gojson.GoJSONError as error:
+        raise _unreadable(f"decoding JWK Public Key JSON data: {error}\n") from None
+    match _text(key, "kty", "JWK Public Key type"):
+        case "EC":
+            _check_elliptic_key(key)
+        case "RSA":
+            _number_of(key, "n", "JWK RSA Public Key modulus")
+            _number_of(key, "e", "JWK RSA Public Key exponent")
+            _check_key_id(key, "JWK RSA Public Key ID")
+        case kind:
+            raise _unreadable(f"JWK Public Key type not supported: {quote(kind)}\n")
 
 
-_PARTS: Final = {
-    "EC": (("crv", "curve identifier"), ("x", "x-coordinate"), ("y", "y-coordinate")),
-    "RSA": (("n", "modulus"), ("e", "exponent")),
-}
+_COORDINATES: Final = {"P-256": 32, "P-384": 48, "P-521": 66}
+"""Octets of a coordinate, by curve."""
 
 
-def _key_problem(key: dict[str, Any] | None) -> str:
-    """What keeps a key from being read, as far as that is looked at: its kind, and that its parts are there."""
-    key = key or {}
-    kind = key.get("kty")
-    if not isinstance(kind, str):
-        return f"JWK Public Key type: {_absent(key, 'kty')}"
-    if kind not in _PARTS:
-        return f"JWK Public Key type not supported: {quote(kind)}\n"
-    for name, part in _PARTS[kind]:
-        if not isinstance(key.get(name), str):
-            return f"JWK {kind} Public Key {part}: {_absent(key, name)}"
-    return ""
+def _check_elliptic_key(key: dict[str, Any]) -> None:
+    curve = _text(key, "crv", "JWK EC Public Key curve identifier")
+    if curve not in _COORDINATES:
+        raise _unreadable(f"JWK EC Public Key curve identifier not supported: {quote(curve)}\n")
+    for name in ("x", "y"):
+        what = f"JWK EC Public Key {name}-coordinate"
+        size = len(_number_of(key, name, what))
+        if size != _COORDINATES[curve]:
+            raise _unreadable(f"{what}: invalid number of octets: got {size}, should be {_COORDINATES[curve]}")
+    _check_key_id(key, "JWK EC Public Key ID")
 
 
-def _absent(key: dict[str, Any], name: str) -> str:
-    return f'"{name}" value {"must be a string" if name in key else "not specified"}'
+def _check_key_id(key: dict[str, Any], what: str) -> None:
+    """An id is a text where there is one. Whether it is that of the key is not looked at."""
+    if "kid" in key:
+        _text(key, "kid", what)
+
+
+def _text(key: dict[str, Any], name: str, what: str) -> str:
+    value = key.get(name)
+    if not isinstance(value, str):
+        problem = "must be a string" if name in key else "not specified"
+        raise _unreadable(f'{what}: "{name}" value {problem}')
+    return value
+
+
+def _number_of(key: dict[str, Any], name: str, what: str) -> bytes:
+    try:
+        return _base64url(_text(key, name, what))
+    except GoBase64Error as error:
+        raise _unreadable(f"{what}: invalid base64 URL encoding: {error}") from None
+
+
+def _unreadable(problem: str) -> ClientFailure:
+    return ClientFailure(f"error unmarshalling public key: {problem}")

@@ -138,13 +138,13 @@ class Wire:
                 if answer.broken is not None:
                     await self._pass(answer.broken.took)
                 return _decompressed(method, headers, answer), url
-            if count == MAX_REDIRECTS:
-                raise UrlFailure(first_method, location, f"stopped after {MAX_REDIRECTS} redirects")
             try:
                 url = url.resolve(location)
             except GoUrlError as error:
                 text = f"failed to parse Location header {quote(location)}: {error}"
                 raise UrlFailure(first_method, _shown(url), text) from None
+            if count == MAX_REDIRECTS:
+                raise UrlFailure(first_method, location, f"stopped after {MAX_REDIRECTS} redirects")
             if not _same_site(first.host_name, url.host_name):
                 headers = tuple(line for line in headers if line[0] not in _SECRETS)
             if answer.status <= 303 and method != "HEAD":

@@ -170,3 +170,14 @@ def test_validation(row: dict[str, Any]) -> None:
     assert [str(error) for error in errors] == row["errors"]
     assert [error.cause.reason for error in errors] == row["types"]
     assert [error.field for error in errors] == row["fields"]
+
+
+def test_of_a_source_of_another_kind_nothing_else_is_looked_at() -> None:
+    """Beside its kind only the import mode is judged, of images as of the repository (section 7.2)."""
+    source = {"from": {"kind": "ImageStreamTag", "name": ""}, "importPolicy": {"importMode": "X"}}
+    spec = {"import": True, "images": [source | {"to": {"name": ""}}], "repository": source}
+    isi = msgspec.convert({"metadata": {"name": "app", "namespace": "ns"}, "spec": spec}, ImageStreamImport)
+    places = ["spec.images[0]", "spec.repository"]
+    assert [error.field for error in import_errors(isi)] == [
+        f"{place}.{field}" for place in places for field in ("from.kind", "importPolicy.importMode")
+    ]

@@ -65,12 +65,17 @@ SYNTAX = [
     ('{"a":1', "unexpected end of JSON input"),
     ('{"a":1,', "unexpected end of JSON input"),
     ("[1,", "unexpected end of JSON input"),
-    ('"a\\', "unexpected end of JSON input"),
-    ('"\\u12', "unexpected end of JSON input"),
-    ("tru", "unexpected end of JSON input"),
-    ("-", "unexpected end of JSON input"),
-    ("1.", "unexpected end of JSON input"),
-    ("1e+", "unexpected end of JSON input"),
+    # Where no white space may come, Go takes the end for a blank that is wrong there (as Go 1.24 prints them).
+    ('"a\\', "invalid character ' ' in string escape code"),
+    ('"\\u12', r"invalid character ' ' in \u hexadecimal character escape"),
+    ("n", "invalid character ' ' in literal null (expecting 'u')"),
+    ("tru", "invalid character ' ' in literal true (expecting 'e')"),
+    ('{"a":[fals', "invalid character ' ' in literal false (expecting 'e')"),
+    ("-", "invalid character ' ' in numeric literal"),
+    ("1.", "invalid character ' ' after decimal point in numeric literal"),
+    ("1e", "invalid character ' ' in exponent of numeric literal"),
+    ("1e+", "invalid character ' ' in exponent of numeric literal"),
+    ("[1", "unexpected end of JSON input"),
     ("nope", "invalid character 'o' in literal null (expecting 'u')"),
     ("nul!", "invalid character '!' in literal null (expecting 'l')"),
     ("teapot", "invalid character 'e' in literal true (expecting 'r')"),
@@ -194,8 +199,9 @@ class Reference:
         return self.data[self.at] if self.at < len(self.data) else -1
 
     def fail(self, context: str) -> GoSyntaxError:
-        if self.at >= len(self.data):
-            return GoSyntaxError("unexpected end of JSON input")
+        if self.at >= len(self.data):  # the end is a blank first of all
+            blank = re.match("in (?!string literal)|after decimal", context)
+            return GoSyntaxError(f"invalid character ' ' {context}" if blank else "unexpected end of JSON input")
         character = chr(self.data[self.at])
         named = {"'": r"\'", '"': '"', "\\": r"\\", "\n": r"\n", "\x01": r"\x01", "\x80": r"\u0080"}
         return GoSyntaxError(f"invalid character '{named.get(character, character)}' {context}")

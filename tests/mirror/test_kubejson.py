@@ -409,6 +409,7 @@ PARSE = "couldn't get version/kind; json parse error: "
     [
         (b"", f"{PARSE}unexpected end of JSON input (<empty>)"),
         (b" ", f"{PARSE}unexpected end of JSON input (20)"),
+        (b"n", f"{PARSE}invalid character ' ' in literal null (expecting 'u') (6e)"),
         (b"nope", f"{PARSE}invalid character 'o' in literal null (expecting 'u') (6e6f7065)"),
         (b"{not json", f"{PARSE}invalid character 'n' looking for beginning of object key string ({{not json)"),
         (b"[]", f"{PARSE}json: cannot unmarshal array into Go value of type {ANONYMOUS} (5b5d)"),

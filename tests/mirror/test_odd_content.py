@@ -218,6 +218,8 @@ async def test_a_platform_that_is_there_twice_is_merged() -> None:
         (b'{"config":{"User":"1","User":null}}', {"User": "1"}),
         (b'{"config":{"Env":["a"],"Env":null}}', {}),
         (b'{"config":{"Labels":{"a":"1"},"Labels":{"b":"2"}}}', {"Labels": {"a": "1", "b": "2"}}),
+        (b'{"config":{"Labels":{"a":"1"},"Labels":{}}}', {"Labels": {"a": "1"}}),
+        (b'{"config":{"Labels":{"a":"1"},"Labels":null}}', {}),
         (b'{"config":{"Volumes":{"/a":{}},"volumes":{"/b":null}}}', {"Volumes": {"/a": {}, "/b": {}}}),
         (b'{"config":{"User":"1"},"Config":{"Tty":true}}', {"User": "1", "Tty": True}),
         (b'{"config":{"User":"1"},"\\u0063onfig":{"Tty":true}}', {"User": "1", "Tty": True}),
@@ -231,6 +233,18 @@ async def test_configs(config: bytes, shown: dict[str, Any] | None) -> None:
     body = oci().replace(CONFIG_DIGEST.encode(), digest(config).encode())
     (result,) = (await imported(manifest(body, OCI, config)))["images"]
     assert result["image"]["dockerImageMetadata"].get("Config") == shown
+
+
+async def test_what_is_there_twice_is_read_twice() -> None:
+    config = b'{"created":"yesterday","container_config":{"User":"1"},"container_config":null,"created":null}'
+    body = oci().replace(CONFIG_DIGEST.encode(), digest(config).encode())
+    (result,) = (await imported(manifest(body, OCI, config)))["images"]
+    assert result["status"]["message"].endswith('cannot parse "yesterday" as "2006"')
+    config = config.replace(b"yesterday", b"2020-01-02T03:04:05Z")
+    body = oci().replace(CONFIG_DIGEST.encode(), digest(config).encode())
+    (result,) = (await imported(manifest(body, OCI, config)))["images"]
+    assert result["image"]["dockerImageMetadata"]["ContainerConfig"] == {"User": "1"}
+    assert result["image"]["dockerImageMetadata"]["Created"] is None
 
 
 @pytest.mark.parametrize(
@@ -327,6 +341,8 @@ async def test_statuses_without_a_reason_keep_the_space_before_it(status: int, t
         ("text plain", "mime: expected slash after first token"),
         ("text/plain/x", "mime: unexpected content after media subtype"),
         ("; a=1", "mime: no media type"),
+        ("text/{x}", "text/{x}"),
+        ("\xa0text/plain\v; a=1\f", "text/plain"),
     ],
 )
 def test_media_types(value: str, media_type: str) -> None:
@@ -347,7 +363,8 @@ def protected(length: Any = 7, tail: Any = "fQ") -> str:
     [
         ([{"protected": protected()}], ""),
         ([{"protected": f" {protected()}\n".replace("=", "")}], ""),
-        ([{"protected": protected(), "header": {"jwk": {"kty": "RSA", "n": "x", "e": "y"}}}], ""),
+        ([{"protected": protected(), "header": {"jwk": {"kty": "RSA", "n": "AQAB", "e": "AQAB"}}}], ""),
+        ([{"protected": protected(0)}, {"protected": protected()}], ""),
         ([{"protected": "a"}], "base64 decode error: illegal base64url string"),
         ([{"protected": "a*bc"}], "base64 decode error: illegal base64 data at input byte 1"),
         ([{"protected": "a=bc"}], "base64 decode error: illegal base64 data at input byte 1"),
@@ -370,6 +387,45 @@ def protected(length: Any = 7, tail: Any = "fQ") -> str:
 )
 def test_signatures(signatures: list[dict[str, Any]], problem: str) -> None:
     assert text_of(signed_payload, signed(*signatures)) == (problem or b'{"a": 1}')
+
+
+KEY = "error unmarshalling public key: "
+NO_MAP = "json: cannot unmarshal {} into Go value of type map[string]interface {{}}\n"
+POINT = {"kty": "EC", "crv": "P-256", "x": "30TcIHJwAHG43BJbx95TYVc3gi5BWsQ5dHlz03YlSDA"}
+Y = "SH441z6clt7uUzu48hz90t2NgEfgIvVxntWPH4rZopE"
+
+
+@pytest.mark.parametrize(
+    ("key", "problem"),
+    [
+        (POINT | {"y": Y}, ""),
+        (POINT | {"y": Y, "kid": 5}, 'JWK EC Public Key ID: "kid" value must be a string'),
+        ({"kty": "RSA", "n": "", "e": ""}, ""),
+        (5, "decoding JWK Public Key JSON data: " + NO_MAP.format("number")),
+        ([], "decoding JWK Public Key JSON data: " + NO_MAP.format("array")),
+        (None, 'JWK Public Key type: "kty" value not specified'),
+        ({"kty": "oct"}, 'JWK Public Key type not supported: "oct"\n'),
+        ({"kty": "EC", "crv": "P-224"}, 'JWK EC Public Key curve identifier not supported: "P-224"\n'),
+        ({"kty": "EC", "crv": 5}, 'JWK EC Public Key curve identifier: "crv" value must be a string'),
+        (POINT, 'JWK EC Public Key y-coordinate: "y" value not specified'),
+        (POINT | {"x": ""}, "JWK EC Public Key x-coordinate: invalid number of octets: got 0, should be 32"),
+        (POINT | {"crv": "P-521"}, "JWK EC Public Key x-coordinate: invalid number of octets: got 32, should be 66"),
+        (
+            POINT | {"y": "A"},
+            "JWK EC Public Key y-coordinate: invalid base64 URL encoding: illegal base64url string",
+        ),
+        (
+            {"kty": "RSA", "n": "!!!!", "e": "AQAB"},
+            "JWK RSA Public Key modulus: invalid base64 URL encoding: illegal base64 data at input byte 0",
+        ),
+        ({"kty": "RSA", "n": "AQAB"}, 'JWK RSA Public Key exponent: "e" value not specified'),
+        ({"kty": "RSA", "n": "AQAB", "e": "AQAB", "kid": 5}, 'JWK RSA Public Key ID: "kid" value must be a string'),
+    ],
+)
+def test_keys(key: Any, problem: str) -> None:
+    """The texts are libtrust's, as the public library prints them."""
+    content = signed({"protected": protected(), "header": {"jwk": key}})
+    assert text_of(signed_payload, content) == (KEY + problem if problem else b'{"a": 1}')
 
 
 def schema1(**more: Any) -> tuple[str, bytes]:

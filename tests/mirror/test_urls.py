@@ -48,6 +48,7 @@ def test_printed_as_read(text: str) -> None:
         ("https://quay.io/%zz", None),
         ("https://ü.example.com/", "https://%C3%BC.example.com/"),
         ("https://quay.io/#a b", "https://quay.io/#a%20b"),
+        ("https://quay.io/#<a>?", "https://quay.io/#%3Ca%3E?"),
     ],
 )
 def test_printed_otherwise(text: str, printed: str | None) -> None:
@@ -61,6 +62,8 @@ def test_printed_otherwise(text: str, printed: str | None) -> None:
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
+        ("http://a[b", "parse \"http://a[b\": missing ']' in host"),
+        ("http://quay.io/%4é", 'parse "http://quay.io/%4é": invalid URL escape "%4\\xc3"'),
         ("http://[::1", "parse \"http://[::1\": missing ']' in host"),
         ("http://quay.io:port/", 'parse "http://quay.io:port/": invalid port ":port" after host'),
         ("http://quay.io/\x7f", 'parse "http://quay.io/\\x7f": net/url: invalid control character in URL'),
