@@ -77,7 +77,17 @@ class ClusterSettings:
     async def pull_secrets(self, namespace: str) -> list[Secret]:
         """The pull secrets that imports into a namespace use: configured ones and stored ones, by name."""
         stored = [_stored_secret(record) for record in await self._store.list(SECRETS, namespace)]
-        return usable_secrets([*self.secrets, *stored], namespace)
+        return usable_secrets([*await self.configured_secrets(namespace), *stored], namespace)
+
+    async def configured_secrets(self, namespace: str) -> list[Secret]:
+        """The secrets of the configuration that a namespace has: its own, and those of no namespace.
+
+        One that was written under the same name takes the place of a configured one, as in any store there is but one.
+        """
+        if not self.secrets:
+            return []
+        stored = {record.name for record in await self._store.list(SECRETS, namespace)}
+        return [one for one in self.secrets if one.namespace in ("", namespace) and one.name not in stored]
 
     async def _image_config(self) -> Mapping[str, Any] | None:
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Final
 
 from mirror.api.cluster import Cluster
@@ -24,12 +24,12 @@ _TYPES: Final = frozenset({DOCKER_CONFIG, DOCKER_CONFIG_JSON})
 
 class StreamSecretResource:
     """Reads the pull secrets that an import into a namespace may use: those that were written through the API, and
-    those of a configuration, of which those of no namespace are in every namespace."""
+    those of a configuration."""
 
     def __init__(self, cluster: Cluster) -> None:
         stored = Objects(cluster.store, _KIND.resource, Secret, _KIND.group)
         self._stored = Collection(stored, _KIND, SecretList, cluster.timing, selectable=SECRET_FIELDS)
-        self._configured = cluster.settings.secrets
+        self._settings = cluster.settings
 
     async def get(self, call: Call) -> Reply:
         """The pull secrets of a namespace. Whether there is a stream of that name does not matter.
@@ -39,7 +39,7 @@ class StreamSecretResource:
         """
         options = list_options(call.request, SECRET_FIELDS)
         stored, meta = await self._stored.select(call.namespace, options)
-        configured = [one for one in self._configured_in(call.namespace) if _is_selected(one, options)]
+        configured = [one async for one in self._configured(call.namespace) if _is_selected(one, options)]
         found = self._page([*configured, *stored], options, meta) if configured else stored
         if not stored and not meta.continue_:
             meta.resourceVersion = ""  # nobody has ever written any
@@ -58,11 +58,10 @@ class StreamSecretResource:
         meta.remainingItemCount = None if options.selects else remaining
         return found[:limit]
 
-    def _configured_in(self, namespace: str) -> Iterator[Secret]:
-        for secret in self._configured:
-            if secret.namespace in ("", namespace):
-                meta = ObjectMeta(name=secret.name, namespace=namespace, annotations=secret.annotations or None)
-                yield Secret(metadata=meta, data=dict(sorted(secret.data.items())) or None, type=secret.type)
+    async def _configured(self, namespace: str) -> AsyncIterator[Secret]:
+        for secret in await self._settings.configured_secrets(namespace):
+            meta = ObjectMeta(name=secret.name, namespace=namespace, annotations=secret.annotations or None)
+            yield Secret(metadata=meta, data=dict(sorted(secret.data.items())) or None, type=secret.type)
 
 
 def _is_selected(secret: Secret, options: ListOptions) -> bool:

@@ -239,6 +239,29 @@ async def test_configured_secrets_are_in_the_pages_too(store: Store) -> None:
     assert await secrets_by_page(api, "?limit=10") == [(["a", "b", "c", "d", "e", "z"], None)]
 
 
+async def test_a_written_secret_takes_the_place_of_a_configured_one(store: Store) -> None:
+    """One name is one object: what is read under it is what imports use, and what lists show, once."""
+    secrets = [
+        {"kind": "Secret", "metadata": {"name": name}, "type": JSON_TYPE, "stringData": {".dockerconfigjson": "{}"}}
+        for name in ("a", "c", "e")
+    ]
+    api = await whole_api(ClusterConfig(secrets=secrets), store)
+    for name in "bcd":
+        await pull_secret(api, name)
+    assert await secrets_by_page(api, "?limit=2") == [(["a", "b"], 3), (["c", "d"], 1), (["e"], None)]
+    written = await api.cluster.settings.pull_secrets("demo")
+    logins = {one.name: one.data[".dockerconfigjson"] for one in written}
+    assert list(logins) == ["a", "b", "c", "d", "e"]
+    assert {name for name, data in logins.items() if data != b"{}"} == set("bcd")
+    _, elsewhere = await ask_json(api, "GET", f"{GROUP}/namespaces/elsewhere/imagestreams/any/secrets")
+    assert [item["metadata"]["name"] for item in elsewhere["items"]] == ["a", "c", "e"]
+    # A secret that hides a configured one hides it from selectors, too, that it does not match itself.
+    await ask(api, "POST", SECRETS, {"metadata": {"name": "e"}, "type": "Opaque"})
+    selected = f"{GROUP}/namespaces/demo/imagestreams/any/secrets?fieldSelector=type%3D{JSON_TYPE}"
+    _, found = await ask_json(api, "GET", selected)
+    assert [item["metadata"]["name"] for item in found["items"]] == ["a", "b", "c", "d"]
+
+
 async def test_there_are_no_services(store: Store) -> None:
     api = await whole_api(store=store)
     status, found = await ask_json(api, "GET", f"{CORE}/namespaces/kube-system/services?labelSelector=a%3Dtrue")
