@@ -14,7 +14,6 @@ import asyncio
 import json
 import multiprocessing
 import os
-import platform
 import ssl
 import statistics
 import sys
@@ -26,6 +25,8 @@ from itertools import count
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
+
+from machine import machine
 
 from fake_registry import FakeRegistry
 from fake_registry.core.registry import RegistryCore
@@ -324,14 +325,6 @@ def scale_rows(tree: Path, directory: Path, streams: int, *, clear_text: bool) -
             start = time.perf_counter()
             with served(tree, state, clear_text=clear_text) as client:
                 yield Row("  start with that file", f"{time.perf_counter() - start:,.1f} s", "")
-
-
-def machine() -> str:
-    """What this ran on."""
-    cpus = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in cpus if line.startswith("model name")), platform.machine())
-    system = f"{platform.system()} {platform.release()}"
-    return f"{model}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
 
 
 def main() -> None:

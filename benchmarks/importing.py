@@ -12,13 +12,13 @@ import argparse
 import asyncio
 import json
 import multiprocessing
-import os
-import platform
 import sys
 import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
+
+from machine import machine
 
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
@@ -124,14 +124,6 @@ def serve(path: Path, pipe: Connection) -> None:
     import uvloop
 
     uvloop.run(work())
-
-
-def machine() -> str:
-    """What this ran on."""
-    cpus = Path("/proc/cpuinfo").read_text().splitlines()
-    model = next((line.partition(":")[2].strip() for line in cpus if line.startswith("model name")), platform.machine())
-    system = f"{platform.system()} {platform.release()}"
-    return f"{model}, {os.cpu_count()} cores, {system}, Python {platform.python_version()}"
 
 
 def main() -> None:

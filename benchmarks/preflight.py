@@ -12,12 +12,13 @@ import argparse
 import itertools
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
 import time
 from pathlib import Path
+
+from machine import machine
 
 from fake_registry.fixtures import Batch, Tree
 from fake_registry.images import ImageSpec, build_image, plant
@@ -99,7 +100,7 @@ def main() -> None:
         f"memory MB   {memory:10.0f} {failing_memory:10.0f}   goal: under {GOAL_MEMORY}\n"
         f"as expected {imports:10,d} {fails:10,d}\n"
         f"same bytes with another concurrency and hash seed: {'yes' if same else 'NO'}\n"
-        f"{platform.system()} {platform.release()}, {os.cpu_count()} cores, Python {platform.python_version()}\n"
+        f"{machine()}\n"
     )
     if not same or (imports, fails) != (count, count) or max(memory, failing_memory) >= GOAL_MEMORY:
         raise SystemExit(1)

@@ -30,7 +30,7 @@ class Resource:
     printer: Printer | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ApiGroup:
     """One version of a group with its resources and their routes. The core group has no name.
 

@@ -59,4 +59,12 @@ TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
 
 def image_group(cluster: Cluster) -> ApiGroup:
     """The group with the routes of a cluster."""
-    return ApiGroup("image.openshift.io", "v1", image_routes(cluster), RESOURCES, "image", TYPES, IMAGE_SCHEMAS)
+    return ApiGroup(
+        name="image.openshift.io",
+        version="v1",
+        routes=image_routes(cluster),
+        resources=RESOURCES,
+        package="image",
+        types=TYPES,
+        schema_package=IMAGE_SCHEMAS,
+    )

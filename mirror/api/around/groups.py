@@ -105,18 +105,18 @@ async def groups_around(cluster: Cluster, authorizer: Authorizer | None = None, 
 def _core(cluster: Cluster, namespaces: NamespaceResource) -> ApiGroup:
     secrets = StoredResource(cluster, _SECRETS, SecretList, SecretStrategy(), selectable=SECRET_FIELDS)
     return ApiGroup(
-        "",
-        "v1",
-        {"namespaces": namespaces.route(), "secrets": secrets.route(), "services": _services(cluster)},
-        {
+        name="",
+        version="v1",
+        routes={"namespaces": namespaces.route(), "secrets": secrets.route(), "services": _services(cluster)},
+        resources={
             "namespaces": Resource("Namespace", "namespace", ("ns",), stored=True, printer=printers.NAMESPACES),
             "secrets": Resource("Secret", "secret", stored=True, printer=printers.SECRETS),
             "services": Resource(
                 "Service", "service", ("svc",), categories=("all",), stored=True, printer=printers.SERVICES
             ),
         },
-        "core",
-        {
+        package="core",
+        types={
             "Namespace": Namespace,
             "NamespaceList": NamespaceList,
             "Secret": Secret,
@@ -124,7 +124,7 @@ def _core(cluster: Cluster, namespaces: NamespaceResource) -> ApiGroup:
             "Service": Service,
             "ServiceList": ServiceList,
         },
-        "io.k8s.api.core.v1",
+        schema_package="io.k8s.api.core.v1",
         protobuf=True,
     )
 
@@ -175,14 +175,14 @@ def _config(cluster: Cluster, images: StoredResource[ImageConfig]) -> ApiGroup:
         CustomStrategy(tag_mirror_errors),
     )
     return ApiGroup(
-        CONFIG,
-        "v1",
-        {
+        name=CONFIG,
+        version="v1",
+        routes={
             "images": images.route(),
             "imagedigestmirrorsets": digests.route(),
             "imagetagmirrorsets": tags.route(),
         },
-        {
+        resources={
             "images": Resource("Image", "image", stored=True, printer=printers.CUSTOM),
             "imagedigestmirrorsets": Resource(
                 "ImageDigestMirrorSet", "imagedigestmirrorset", ("idms",), stored=True, printer=printers.CUSTOM
@@ -191,8 +191,8 @@ def _config(cluster: Cluster, images: StoredResource[ImageConfig]) -> ApiGroup:
                 "ImageTagMirrorSet", "imagetagmirrorset", ("itms",), stored=True, printer=printers.CUSTOM
             ),
         },
-        "unstructured",
-        {
+        package="unstructured",
+        types={
             "Image": ImageConfig,
             "ImageList": ImageConfigList,
             "ImageDigestMirrorSet": ImageDigestMirrorSet,
@@ -200,7 +200,7 @@ def _config(cluster: Cluster, images: StoredResource[ImageConfig]) -> ApiGroup:
             "ImageTagMirrorSet": ImageTagMirrorSet,
             "ImageTagMirrorSetList": ImageTagMirrorSetList,
         },
-        "io.openshift.config.v1",
+        schema_package="io.openshift.config.v1",
     )
 
 
@@ -215,29 +215,29 @@ def _operator(cluster: Cluster) -> ApiGroup:
         f"{OPERATOR}/v1alpha1",
     )
     return ApiGroup(
-        OPERATOR,
-        "v1alpha1",
-        {"imagecontentsourcepolicies": policies.route()},
-        {
+        name=OPERATOR,
+        version="v1alpha1",
+        routes={"imagecontentsourcepolicies": policies.route()},
+        resources={
             "imagecontentsourcepolicies": Resource(
                 "ImageContentSourcePolicy", "imagecontentsourcepolicy", stored=True, printer=printers.CUSTOM
             )
         },
-        "unstructured",
-        {
+        package="unstructured",
+        types={
             "ImageContentSourcePolicy": ImageContentSourcePolicy,
             "ImageContentSourcePolicyList": ImageContentSourcePolicyList,
         },
-        "io.openshift.operator.v1alpha1",
+        schema_package="io.openshift.operator.v1alpha1",
     )
 
 
 def _projects(cluster: Cluster, namespaces: NamespaceResource) -> ApiGroup:
     projects = ProjectResource(cluster, namespaces)
     return ApiGroup(
-        PROJECTS,
-        "v1",
-        {
+        name=PROJECTS,
+        version="v1",
+        routes={
             "projects": Route(
                 False,
                 everywhere={"list": projects.list, "watch": projects.watch},
@@ -245,13 +245,13 @@ def _projects(cluster: Cluster, namespaces: NamespaceResource) -> ApiGroup:
             ),
             "projectrequests": Route(False, everywhere={"list": projects.requests, "create": projects.request}),
         },
-        {
+        resources={
             "projects": Resource("Project", "project", printer=printers.PROJECTS),
             "projectrequests": Resource("ProjectRequest", "projectrequest"),
         },
-        "project",
-        {"Project": Project, "ProjectList": ProjectList, "ProjectRequest": ProjectRequest},
-        "com.github.openshift.api.project.v1",
+        package="project",
+        types={"Project": Project, "ProjectList": ProjectList, "ProjectRequest": ProjectRequest},
+        schema_package="com.github.openshift.api.project.v1",
     )
 
 
