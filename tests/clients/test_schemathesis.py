@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.errors import Unsatisfiable
+from support.described import ask
 
 from mirror import ImageApi
 
@@ -47,25 +45,16 @@ def test_what_its_description_allows(api: ImageApi, group: str, caplog: pytest.L
         for found in schema.get_all_operations():
             operation = found.ok()
             for mode in schemathesis.GenerationMode:
-                count += ask(api, operation, mode)
+                count += ask_some(api, operation, mode)
             broken = [record.getMessage() for record in caplog.records]
             assert not broken, f"{operation.label}: {broken}"
     assert count > EXAMPLES
 
 
-def ask(api: ImageApi, operation: Any, mode: Any) -> int:
+def ask_some(api: ImageApi, operation: Any, mode: Any) -> int:
     """Sends some requests of one operation; how many there were."""
     count = 0
 
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode))
     def send(case: Any) -> None:
         nonlocal count
         case.query = {**(case.query or {}), "timeoutSeconds": "1", "watch": "false"}
@@ -77,6 +66,5 @@ def ask(api: ImageApi, operation: Any, mode: Any) -> int:
             document = answer.json()
             assert (document["kind"], document["code"]) == ("Status", answer.status_code)
 
-    with contextlib.suppress(Unsatisfiable):  # there is nothing that could be wrong with a request without parameters
-        send()
+    ask(operation, mode, EXAMPLES, send)
     return count

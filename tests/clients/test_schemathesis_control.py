@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis.errors import Unsatisfiable
 from support.command import TREE
+from support.described import ask
 from support.running import Running, serving
 
 pytestmark = [pytest.mark.clients, pytest.mark.timeout(600)]
@@ -34,22 +32,13 @@ def test_what_its_description_allows(running: Running) -> None:
     assert len(operations) > 10
     for operation in operations:
         for mode in schemathesis.GenerationMode:
-            ask(base, operation, mode)
+            ask_some(base, operation, mode)
     assert running.end().count("error") == 0
 
 
-def ask(base: str, operation: Any, mode: Any) -> None:
+def ask_some(base: str, operation: Any, mode: Any) -> None:
     """Sends some requests of one operation. What comes is what the description says, or a refusal that says why."""
 
-    @settings(
-        max_examples=EXAMPLES,
-        derandomize=True,
-        database=None,
-        deadline=None,
-        phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
-    )
-    @given(case=operation.as_strategy(generation_mode=mode))
     def send(case: Any) -> None:
         answer = case.call(base_url=base, timeout=30)
         what = f"{operation.label}: {answer.status_code}: {case.as_curl_command()}"
@@ -59,5 +48,4 @@ def ask(base: str, operation: Any, mode: Any) -> None:
         elif answer.status_code < 300:
             operation.validate_response(answer)
 
-    with contextlib.suppress(Unsatisfiable):  # there is nothing that could be wrong with a request without parameters
-        send()
+    ask(operation, mode, EXAMPLES, send)
