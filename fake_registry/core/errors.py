@@ -13,7 +13,7 @@ import msgspec
 from fake_registry.core.messages import JSON, Response
 from fake_registry.errors import FakeRegistryError
 
-API_VERSION = ("Docker-Distribution-Api-Version", "registry/2.0")
+API_VERSION: Final = ("Docker-Distribution-Api-Version", "registry/2.0")
 
 Detail = Mapping[str, str]
 
@@ -96,6 +96,13 @@ class RegistryError(FakeRegistryError):
         return f"{self.code}: {self.message}{detail}"
 
 
+def _standard(
+    status: int, code: str, detail: Detail | None = None, headers: tuple[tuple[str, str], ...] = ()
+) -> RegistryError:
+    """An error with the message that its code has."""
+    return RegistryError(status, code, STANDARD_MESSAGES[code], detail, headers)
+
+
 def error_response(error: RegistryError) -> Response:
     """The answer that an error is, as JSON."""
     entry: dict[str, object] = {"code": error.code, "message": error.message}
@@ -118,129 +125,125 @@ def page_not_found() -> Response:
 
 def name_unknown(name: str) -> RegistryError:
     """The host has no such repository."""
-    return RegistryError(404, "NAME_UNKNOWN", "repository name not known to registry", {"name": name})
+    return _standard(404, "NAME_UNKNOWN", {"name": name})
 
 
 def name_invalid(name: str) -> RegistryError:
     """The repository's name breaks the grammar."""
-    return RegistryError(400, "NAME_INVALID", "invalid repository name", {"name": name})
+    return _standard(400, "NAME_INVALID", {"name": name})
 
 
 def tag_unknown(tag: str) -> RegistryError:
     """The repository has no such tag."""
-    return RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown", {"Tag": tag})
+    return _standard(404, "MANIFEST_UNKNOWN", {"Tag": tag})
 
 
 def manifest_unknown(digest: str) -> RegistryError:
     """The repository has no manifest with this digest."""
-    return RegistryError(404, "MANIFEST_UNKNOWN", "manifest unknown", {"digest": digest})
+    return _standard(404, "MANIFEST_UNKNOWN", {"digest": digest})
 
 
 def blob_unknown(digest: str) -> RegistryError:
     """The repository has no such blob."""
-    return RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest})
+    return _standard(404, "BLOB_UNKNOWN", {"digest": digest})
 
 
 def blob_not_mirrored(digest: str) -> RegistryError:
     """The repository has the layer's metadata and not its content."""
     reason = "only metadata is mirrored: the content of this layer is not in the fixture tree"
-    return RegistryError(404, "BLOB_UNKNOWN", "blob unknown to registry", {"digest": digest, "reason": reason})
+    return _standard(404, "BLOB_UNKNOWN", {"digest": digest, "reason": reason})
 
 
 def digest_invalid(digest: str) -> RegistryError:
     """The text in place of a digest is none, or of an unknown algorithm, or what was uploaded has another one."""
-    return RegistryError(
-        400, "DIGEST_INVALID", "provided digest did not match uploaded content", {"digest": digest[:300]}
-    )
+    return _standard(400, "DIGEST_INVALID", {"digest": digest[:300]})
 
 
 def tag_invalid(tag: str) -> RegistryError:
     """The tag breaks the grammar."""
-    return RegistryError(400, "TAG_INVALID", "manifest tag did not match URI", {"Tag": tag[:300]})
+    return _standard(400, "TAG_INVALID", {"Tag": tag[:300]})
 
 
 def manifest_invalid(reason: str) -> RegistryError:
     """What is pushed is no manifest, or not what it is said to be."""
-    return RegistryError(400, "MANIFEST_INVALID", "manifest invalid", {"reason": reason[:1000]})
+    return _standard(400, "MANIFEST_INVALID", {"reason": reason[:1000]})
 
 
 def manifest_blob_unknown(digest: str, more: int) -> RegistryError:
     """A manifest names content that the repository does not have (`more`: and so many others)."""
     detail = {"digest": digest} | ({"reason": f"and {more} more"} if more else {})
-    return RegistryError(400, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry", detail)
+    return _standard(400, "MANIFEST_BLOB_UNKNOWN", detail)
 
 
 def too_large(limit: int) -> RegistryError:
     """A manifest or blob has more than `limit` bytes."""
     detail = {"reason": f"more than {limit} bytes"}
-    return RegistryError(413, "SIZE_INVALID", "provided length did not match content length", detail)
+    return _standard(413, "SIZE_INVALID", detail)
 
 
 def size_invalid(expected: int, found: int) -> RegistryError:
     """The body has not as many bytes as its headers say."""
     detail = {"reason": f"{expected} bytes were announced, and {found} came"}
-    return RegistryError(400, "SIZE_INVALID", "provided length did not match content length", detail)
+    return _standard(400, "SIZE_INVALID", detail)
 
 
 def upload_unknown(session: str) -> RegistryError:
     """The repository has no such upload (any more)."""
-    return RegistryError(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry", {"upload": session[:300]})
+    return _standard(404, "BLOB_UPLOAD_UNKNOWN", {"upload": session[:300]})
 
 
 def upload_busy(session: str) -> RegistryError:
     """Another request writes to the upload."""
     detail = {"upload": session, "reason": "another request is writing to this upload"}
-    return RegistryError(409, "BLOB_UPLOAD_INVALID", "blob upload invalid", detail)
+    return _standard(409, "BLOB_UPLOAD_INVALID", detail)
 
 
 def chunk_invalid(content_range: str) -> RegistryError:
     """The range of a chunk is none."""
-    return RegistryError(400, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"range": content_range[:300]})
+    return _standard(400, "BLOB_UPLOAD_INVALID", {"range": content_range[:300]})
 
 
 def out_of_order(content_range: str, where: tuple[tuple[str, str], ...]) -> RegistryError:
     """A chunk does not begin where the upload ends; `where` are the headers that say where that is."""
-    return RegistryError(
-        416, "BLOB_UPLOAD_INVALID", "blob upload invalid", {"range": content_range[:300]}, headers=where
-    )
+    return _standard(416, "BLOB_UPLOAD_INVALID", {"range": content_range[:300]}, headers=where)
 
 
 def too_many(reason: str) -> RegistryError:
     """More of something at once than there may be."""
     headers = (("Retry-After", "1"),)
-    return RegistryError(429, "TOOMANYREQUESTS", "too many requests", {"reason": reason}, headers)
+    return _standard(429, "TOOMANYREQUESTS", {"reason": reason}, headers)
 
 
 def page_size_invalid(count: str) -> RegistryError:
     """``n`` is no number, negative or absurd."""
-    return RegistryError(400, "PAGINATION_NUMBER_INVALID", "invalid number of results requested", {"n": count[:300]})
+    return _standard(400, "PAGINATION_NUMBER_INVALID", {"n": count[:300]})
 
 
 def signature_invalid(reason: str) -> RegistryError:
     """What was put is no signature of that image."""
-    return RegistryError(400, "SIGNATURE_INVALID", "invalid image signature", {"reason": reason[:300]})
+    return _standard(400, "SIGNATURE_INVALID", {"reason": reason[:300]})
 
 
 def signature_exists(name: str) -> RegistryError:
     """The image has a signature of this name."""
-    return RegistryError(409, "SIGNATURE_EXISTS", "image signature already exists", {"name": name})
+    return _standard(409, "SIGNATURE_EXISTS", {"name": name})
 
 
 def range_invalid(requested: str, size: int) -> RegistryError:
     """The requested range is malformed, or begins behind the end of the blob (`size` bytes)."""
     headers = (("Content-Range", f"bytes */{size}"),)
-    return RegistryError(416, "RANGE_INVALID", "invalid content range", {"range": requested[:300]}, headers)
+    return _standard(416, "RANGE_INVALID", {"range": requested[:300]}, headers)
 
 
 def unauthorized(challenge: str) -> RegistryError:
     """No credentials, or none that suffice; `challenge` says how to come back."""
     headers = (("WWW-Authenticate", challenge),)
-    return RegistryError(401, "UNAUTHORIZED", "authentication required", headers=headers)
+    return _standard(401, "UNAUTHORIZED", headers=headers)
 
 
 def refused() -> RegistryError:
     """As `unauthorized`, of a host that has nothing to come back with."""
-    return RegistryError(401, "UNAUTHORIZED", "authentication required")
+    return _standard(401, "UNAUTHORIZED")
 
 
 def wrong_credentials(challenge: str) -> RegistryError:
@@ -251,7 +254,7 @@ def wrong_credentials(challenge: str) -> RegistryError:
 
 def denied() -> RegistryError:
     """It is known who asks, and they may not."""
-    return RegistryError(403, "DENIED", "requested access to the resource is denied")
+    return _standard(403, "DENIED")
 
 
 def of_status(status: int, kind: str, code: str = "", message: str = "") -> RegistryError:
@@ -273,14 +276,14 @@ def not_recorded(host: str, method: str, target: str) -> RegistryError:
 def unsupported(allowed: tuple[str, ...]) -> RegistryError:
     """The path exists, but not with this method."""
     headers = (("Allow", ", ".join(allowed)),)
-    return RegistryError(405, "UNSUPPORTED", "The operation is unsupported.", headers=headers)
+    return _standard(405, "UNSUPPORTED", headers=headers)
 
 
 def content_damaged(digest: str, reason: str) -> RegistryError:
     """The tree's content for a digest is something else."""
-    return RegistryError(500, "UNKNOWN", "unknown error", {"digest": digest, "reason": reason})
+    return _standard(500, "UNKNOWN", {"digest": digest, "reason": reason})
 
 
 def tree_broken(reason: str) -> RegistryError:
     """A file of the tree cannot be used; `reason` names it relative to the tree."""
-    return RegistryError(500, "UNKNOWN", "unknown error", {"reason": reason})
+    return _standard(500, "UNKNOWN", {"reason": reason})

@@ -159,7 +159,7 @@ class RegistryCore:
 
     def host_of(self, request: Request) -> str:
         """The canonical name of the host that a request is for: ``?ns=``, else the Host header where it names a known
-        host, else the name of the TLS handshake, else the Host header as it is."""
+        host, else the name of the TLS handshake, else the default host, else the Host header as it is."""
         return self._hosts.of(request).name
 
     def handshake(self, name: str) -> TlsFailure | None:
