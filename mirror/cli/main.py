@@ -80,7 +80,9 @@ def _wrong_use(error: Any) -> str:
 
 
 def _stop(problem: str) -> None:
-    sys.stderr.write(f"ismirror: error: {' '.join(problem.split())}\n")
+    from mirror.cli.output import printable
+
+    sys.stderr.write(f"ismirror: error: {printable(' '.join(problem.split()))}\n")
     sys.exit(2)
 
 

@@ -149,14 +149,14 @@ def _description(snapshot: Snapshot, pull_spec: str, descriptor: Descriptor, man
         digest=descriptor.digest,
         media_type=descriptor.media_type,
         size=len(manifest),
-        total=sum(_blob_sizes(snapshot, links, {}).values()),
+        total=_total(snapshot, descriptor.digest, links),
         tags=[tag for tag in snapshot.tag_names if snapshot.tags[tag].digest == descriptor.digest],
         named_by=sorted(_named_by(snapshot, descriptor.digest)),
         subject=links.subject.digest if links.subject is not None else "",
         referrers=referrers,
     )
     if descriptor.media_type in INDEX_TYPES:
-        return msgspec.structs.replace(base, manifests=_platforms(snapshot, manifest, links, 0))
+        return msgspec.structs.replace(base, manifests=_Platforms(snapshot).of(manifest, links, 0))
     return msgspec.structs.replace(base, layers=_layers(snapshot, links), config=_config(snapshot, links.config))
 
 
@@ -183,15 +183,20 @@ def _links(snapshot: Snapshot, descriptor: Descriptor) -> Links | None:
         return None
 
 
-def _blob_sizes(snapshot: Snapshot, links: Links, found: dict[str, int], depth: int = 0) -> dict[str, int]:
-    """The sizes of all configs and layers below a manifest, as far as they are stated, each once."""
-    for blob in links.blobs():
-        found.setdefault(blob.digest, max(blob.size, 0))
-    for child in links.manifests() if depth < _DEEPEST else ():
-        below = _links(snapshot, child)
-        if below is not None:
-            _blob_sizes(snapshot, below, found, depth + 1)
-    return found
+def _total(snapshot: Snapshot, digest: str, links: Links) -> int:
+    """The bytes of all configs and layers below a manifest, as far as they are stated, each counted once."""
+    sizes: dict[str, int] = {}
+    seen = {digest}
+    queue = [links]
+    for manifest in queue:
+        for blob in manifest.blobs():
+            sizes.setdefault(blob.digest, max(blob.size, 0))
+        for child in manifest.manifests():
+            below = None if child.digest in seen else _links(snapshot, child)
+            seen.add(child.digest)
+            if below is not None:
+                queue.append(below)
+    return sum(sizes.values())
 
 
 def _config(snapshot: Snapshot, descriptor: Descriptor | None) -> msgspec.Raw | None:
@@ -208,31 +213,59 @@ def _config(snapshot: Snapshot, descriptor: Descriptor | None) -> msgspec.Raw | 
     return msgspec.Raw(content)
 
 
-def _platforms(snapshot: Snapshot, manifest: bytes, links: Links, depth: int) -> list[PlatformEntry]:
-    try:
-        children = msgspec.json.decode(manifest, type=Index).manifests
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        children = list(links.children)
-    return [_platform_entry(snapshot, child, depth) for child in children]
+class _Known(msgspec.Struct, frozen=True):
+    """What the bytes of a manifest say."""
+
+    total: int
+    config: str = ""
+    layers: list[LayerEntry] | None = None
+    manifests: list[PlatformEntry] | None = None
 
 
-def _platform_entry(snapshot: Snapshot, child: Descriptor, depth: int) -> PlatformEntry:
-    entry = PlatformEntry(
-        platform=platform_name(child),
-        digest=child.digest,
-        size=child.size,
-        media_type=child.media_type,
-        present=snapshot.find_blob(child.digest) is not None,
-    )
-    links = _links(snapshot, child)
-    if links is None or depth >= _DEEPEST:
-        return entry
-    entry = msgspec.structs.replace(entry, total=sum(_blob_sizes(snapshot, links, {}).values()))
-    if child.media_type in INDEX_TYPES:
-        data = snapshot.read_manifest(child) or b""
-        return msgspec.structs.replace(entry, manifests=_platforms(snapshot, data, links, depth + 1))
-    config = links.config.digest if links.config is not None else ""
-    return msgspec.structs.replace(entry, config=config, layers=_layers(snapshot, links))
+class _Platforms:
+    """The manifests of an index. Each is looked at once, however often and in however many ways it is named."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._known: dict[str, _Known | None] = {}
+
+    def of(self, manifest: bytes, links: Links, depth: int) -> list[PlatformEntry]:
+        """What an index names, with what that names in turn."""
+        try:
+            children = msgspec.json.decode(manifest, type=Index).manifests
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            children = list(links.children)
+        return [self._entry(child, depth) for child in children]
+
+    def _entry(self, child: Descriptor, depth: int) -> PlatformEntry:
+        entry = PlatformEntry(
+            platform=platform_name(child),
+            digest=child.digest,
+            size=child.size,
+            media_type=child.media_type,
+            present=self._snapshot.find_blob(child.digest) is not None,
+        )
+        first = child.digest not in self._known
+        if first and depth < _DEEPEST:
+            self._known[child.digest] = self._looked_at(child, depth)
+        known = self._known.get(child.digest)
+        if known is None:
+            return entry
+        manifests = known.manifests if first else None  # or a few kilobytes could be shown as terabytes
+        return msgspec.structs.replace(
+            entry, total=known.total, config=known.config, layers=known.layers, manifests=manifests
+        )
+
+    def _looked_at(self, child: Descriptor, depth: int) -> _Known | None:
+        links = _links(self._snapshot, child)
+        if links is None:
+            return None
+        total = _total(self._snapshot, child.digest, links)
+        if child.media_type in INDEX_TYPES:
+            data = self._snapshot.read_manifest(child) or b""
+            return _Known(total, manifests=self.of(data, links, depth + 1))
+        config = links.config.digest if links.config is not None else ""
+        return _Known(total, config, _layers(self._snapshot, links))
 
 
 def _tag_entry(tag: str, descriptor: Descriptor) -> TagEntry:

@@ -15,9 +15,9 @@ from mirror.seed.archives.files import Files
 class ArchivedImage(msgspec.Struct, frozen=True):
     """A manifest that an archive names.
 
-    ``media_type`` is empty where the archive does not say it. ``repository`` is what the archive says of where the
-    image belongs, with a host (``quay.io/app``) or without, or nothing; ``tag`` likewise. ``place`` tells apart
-    content that formats keep for each repository.
+    ``media_type`` is empty, and ``size`` -1, where the archive does not say it. ``repository`` is what the archive says
+    of where the image belongs, with a host (``quay.io/app``) or without, or nothing; ``tag`` likewise. ``place`` tells
+    apart content that formats keep for each repository.
     """
 
     digest: str
@@ -25,6 +25,7 @@ class ArchivedImage(msgspec.Struct, frozen=True):
     repository: str = ""
     tag: str = ""
     place: str = ""
+    size: int = -1
 
 
 class Archive(ABC):

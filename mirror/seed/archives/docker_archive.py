@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, cast
 import msgspec
 
 from fake_registry import oci
-from fake_registry.oci import MAX_MANIFEST, Descriptor, Manifest, compute_digest
+from fake_registry.oci import MAX_MANIFEST, Descriptor, Manifest, compute_digest, is_digest
 from mirror.errors import InputError
 from mirror.seed.archives.contents import Archive, ArchivedImage
 from mirror.seed.archives.files import Files, read_small
@@ -24,6 +24,7 @@ from mirror.seed.archives.spool import compression, decompressed
 
 _CHUNK: Final = 1 << 20
 _MANIFEST: Final = "manifest.json"
+_MOST_OF_CONFIGS: Final = 256 << 20
 _LAYER_TYPES: Final = {"": "application/vnd.docker.image.rootfs.diff.tar", "gzip": oci.DOCKER_LAYER}
 
 
@@ -54,6 +55,8 @@ class DockerArchive(Archive):
         self._layers: dict[tuple[str, str], Descriptor] = {}
         self._made: dict[str, bytes] = {}
         self._names: dict[str, str] = {}
+        self._configs: dict[str, tuple[Descriptor, list[str]]] = {}
+        self._bytes_of_configs = 0
 
     @staticmethod
     def recognizes(files: Files) -> bool:
@@ -91,15 +94,7 @@ class DockerArchive(Archive):
                 yield ArchivedImage(digest, oci.DOCKER_MANIFEST, repository, tag_name)
 
     def _manifest(self, entry: _Entry) -> bytes:
-        config = read_small(self._files, entry.config, MAX_MANIFEST)
-        if config is None:
-            raise InputError(f"{self.name}: {_MANIFEST} names the config {entry.config[:200]!r}, which is not there")
-        config_digest = compute_digest(config)
-        self._names[config_digest] = entry.config
-        try:
-            diff_ids = msgspec.json.decode(config, type=_Config).rootfs.diff_ids
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise InputError(f"{self.name}: {entry.config}: {error}") from None
+        config, diff_ids = self._config(entry.config)
         names = entry.layers or []
         if len(names) != len(diff_ids):
             raise InputError(
@@ -109,10 +104,33 @@ class DockerArchive(Archive):
         document = Manifest(
             schema_version=2,
             media_type=oci.DOCKER_MANIFEST,
-            config=Descriptor(media_type=oci.DOCKER_CONFIG, digest=config_digest, size=len(config)),
+            config=config,
             layers=layers,
         )
         return msgspec.json.format(msgspec.json.encode(document, order="deterministic"), indent=3)
+
+    def _config(self, name: str) -> tuple[Descriptor, list[str]]:
+        """A config's descriptor, and what it says of the layers; many images may name the same one."""
+        known = self._configs.get(name)
+        if known is not None:
+            return known
+        data = read_small(self._files, name, MAX_MANIFEST)
+        if data is None:
+            raise InputError(f"{self.name}: {_MANIFEST} names the config {name[:200]!r}, which is not there")
+        self._bytes_of_configs += len(data)
+        if self._bytes_of_configs > _MOST_OF_CONFIGS:
+            raise InputError(f"{self.name}: configs of more than {_MOST_OF_CONFIGS} bytes; expected at most that many")
+        try:
+            diff_ids = msgspec.json.decode(data, type=_Config).rootfs.diff_ids
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise InputError(f"{self.name}: {name}: {error}") from None
+        for diff_id in diff_ids:
+            if not is_digest(diff_id):
+                raise InputError(f"{self.name}: {name}: rootfs.diff_ids: found {diff_id[:200]!r}; expected a digest")
+        descriptor = Descriptor(media_type=oci.DOCKER_CONFIG, digest=compute_digest(data), size=len(data))
+        self._names[descriptor.digest] = name
+        self._configs[name] = descriptor, diff_ids
+        return descriptor, diff_ids
 
     def _layer(self, name: str, diff_id: str) -> Descriptor:
         """A layer's descriptor, after a look at all of it: the config says what it has to be when unpacked."""

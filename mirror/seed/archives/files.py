@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import posixpath
@@ -13,6 +14,8 @@ from mirror.errors import InputError
 from mirror.seed.archives.tar import Member, TarReader
 
 _MOST_LINKS: Final = 8
+_LARGEST_LISTING: Final = 512 << 20
+_WEIGHT: Final = 600
 
 
 class Files(Protocol):
@@ -71,8 +74,10 @@ class DirectoryFiles:
         try:
             with os.scandir(path) as entries:
                 return sorted(entry.name for entry in entries if not (entry.is_symlink() and entry.is_dir()))
-        except OSError:
+        except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise self._unreadable(directory or ".", error) from None
 
     def size(self, name: str) -> int | None:
         status = self._status(name)
@@ -83,9 +88,13 @@ class DirectoryFiles:
         if path is None or self._status(name) is None:
             return None
         try:
-            return os.fdopen(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC), "rb")
+            handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError as error:
-            raise InputError(f"{self.name}: {name}: {error.strerror}") from None
+            raise self._unreadable(name, error) from None
+        if not stat.S_ISREG(os.fstat(handle).st_mode):  # it was one a moment ago
+            os.close(handle)
+            raise self._irregular(name)
+        return os.fdopen(handle, "rb")
 
     def real_name(self, name: str) -> str | None:
         path = self._inside(name)
@@ -93,22 +102,36 @@ class DirectoryFiles:
 
     def _status(self, name: str) -> os.stat_result | None:
         path = self._inside(name)
-        try:
-            status = None if path is None else os.lstat(path)
-        except OSError:
-            return None
+        status = None if path is None else self._lstat(path, name)
         if status is None or stat.S_ISDIR(status.st_mode):
             return None
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(
-                f"{self.name}: {name} is no regular file; an image archive has files, directories and links"
-            )
+            raise self._irregular(name)
         return status
+
+    def _lstat(self, path: str, name: str) -> os.stat_result | None:
+        """The status of a file, or None where there is none; one that nobody may look at is not absent."""
+        try:
+            return os.lstat(path)
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return None
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return None
+            raise self._unreadable(name, error) from None
+
+    def _unreadable(self, name: str, error: OSError) -> InputError:
+        return InputError(f"{self.name}: {name[:200]}: {error.strerror or error}; expected to be able to read it")
+
+    def _irregular(self, name: str) -> InputError:
+        return InputError(f"{self.name}: {name} is no regular file; an image archive has files, directories and links")
 
     def _inside(self, name: str) -> str | None:
         """The real path of something in the directory; None if it is not there."""
-        path = os.path.join(self._root, name) if name else self._root  # noqa: PTH118
-        if not os.path.lexists(path):
+        if name.startswith("/") or ".." in name.split("/"):
+            raise InputError(f"{self.name}: {name[:200]!r} leads out of the archive")
+        path = f"{self._root}/{name}" if name else self._root
+        if self._lstat(path, name) is None:
             return None
         real = os.path.realpath(path)
         if real != self._root and not real.startswith(self._root + os.sep):
@@ -126,8 +149,14 @@ class TarFiles:
         self._files: dict[str, Member] = {}
         self._links: dict[str, str] = {}
         self._children: dict[str, set[str]] = {}
-        for member in TarReader(stream, name, length=os.fstat(stream.fileno()).st_size):
+        self._weight = 0
+        tar = TarReader(stream, name, length=os.fstat(stream.fileno()).st_size)
+        for member in tar:
             self._take(member)
+            if self._weight > _LARGEST_LISTING:
+                raise tar.refusal(f"so many names, so long, that listing them takes more than {_LARGEST_LISTING} bytes")
+        if not tar.ended:
+            raise tar.refusal("ends without the mark that ends a tar; the archive is not whole")
 
     def children(self, directory: str = "") -> list[str]:
         return sorted(self._children.get(directory, ()))
@@ -157,12 +186,14 @@ class TarFiles:
             self._files[member.name] = member
         elif member.kind != "directory":
             self._links[member.name] = self._target(member)
+        self._weight += _WEIGHT + len(member.name) + len(member.target)
         above, _, last = member.name.rpartition("/")
         while last:
             siblings = self._children.setdefault(above, set())
             if last in siblings:
                 break
             siblings.add(last)
+            self._weight += _WEIGHT + len(above) + len(last)
             above, _, last = above.rpartition("/")
 
     def _target(self, member: Member) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Callable, Iterable
 from typing import BinaryIO, Final
 
@@ -11,6 +13,7 @@ from fake_registry.errors import DigestError
 from fake_registry.fixtures import Batch, Tree
 from fake_registry.oci import (
     INDEX_TYPES,
+    MANIFEST_TYPES,
     MAX_MANIFEST,
     Descriptor,
     Links,
@@ -92,9 +95,8 @@ class _Copier:
         if data is None:
             raise InputError(f"{self._archive.name}: the manifest of {placed} is not there")
         links = manifest_links(data)
-        media_type = image.media_type or guessed_media_type(data, links)
-        if not media_type:
-            raise InputError(f"{self._archive.name}: {placed} is no image manifest")
+        media_type = self._media_type(image.media_type, data, links, f"{placed}")
+        self._require_size(f"the manifest of {placed}", len(data), image.size)
         self._content(links, image.place, f"{placed}", media_type, 0)
         try:
             self._batch.put_manifest(
@@ -116,9 +118,9 @@ class _Copier:
     def _content(self, links: Links, place: str, name: str, media_type: str, depth: int) -> None:
         """Copies what a manifest leads to."""
         if depth > _DEEPEST:
-            raise InputError(f"{self._archive.name}: {name}: indexes more than {_DEEPEST} deep")
+            raise InputError(f"{self._archive.name}: {name}: indexes in indexes, more than {_DEEPEST} deep")
         for child in links.children:
-            self._child(child, place, name, depth)
+            self._child(child, place, name.partition(",")[0], depth)
         if media_type in INDEX_TYPES:
             return
         if links.config is not None and not self._blob(links.config, place, name) and not self._empty(links.config):
@@ -139,14 +141,28 @@ class _Copier:
             if self._tree.store.find(child.digest) is None:
                 self._absent_manifests += 1
             return
+        name_of_child = f"{name}, manifest {child.digest}"
         links = manifest_links(data)
-        media_type = child.media_type or guessed_media_type(data, links)
-        self._content(links, place, f"{name}, manifest {child.digest}", media_type, depth + 1)
+        media_type = self._media_type(child.media_type, data, links, name_of_child)
+        self._require_size(name_of_child, len(data), child.size)
+        self._content(links, place, name_of_child, media_type, depth + 1)
         try:
             self._batch.put_manifest_content(data, media_type, child.digest)
         except DigestError as error:
             raise InputError(f"{self._archive.name}: {name}: manifest: {error}") from None
         self._count(child.digest, len(data))
+
+    def _media_type(self, stated: str, data: bytes, links: Links, name: str) -> str:
+        """What a manifest is. One of which nothing can be read is none, whatever it is called."""
+        found = guessed_media_type(data, links)
+        unread = not found and (not stated or stated in MANIFEST_TYPES) and next(links.descriptors(), None) is None
+        if unread:
+            raise InputError(f"{self._archive.name}: {name} is no image manifest")
+        return stated or found
+
+    def _require_size(self, what: str, size: int, stated: int) -> None:
+        if stated not in {size, -1}:
+            raise InputError(f"{self._archive.name}: {what} has {size} bytes; expected {stated}")
 
     def _read(self, digest: str, place: str) -> bytes | None:
         stream = self._archive.content(digest, place)
@@ -171,26 +187,32 @@ class _Copier:
         if stream is None:
             return False
         with stream:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+            self._require_size(f"{name}: {digest}", size, descriptor.size)
             try:
-                size = self._stored(stream, digest)
+                self._store(stream, size, digest)
             except DigestError as error:
                 raise InputError(f"{self._archive.name}: content of {name}: {error}") from None
-        if descriptor.size not in {size, -1}:
-            raise InputError(f"{self._archive.name}: {name}: {digest} has {size} bytes; expected {descriptor.size}")
         self._count(digest, size)
         return True
 
-    def _stored(self, stream: BinaryIO, digest: str) -> int:
-        data = stream.read(_CHUNK)
-        if len(data) < _CHUNK:
-            self._batch.put_blob(data, digest)
-            return len(data)
+    def _store(self, stream: BinaryIO, size: int, digest: str) -> None:
+        """Takes so many bytes; a file that grows meanwhile is not followed."""
+        if size < _CHUNK:
+            self._batch.put_blob(stream.read(size), digest)
+            return
+        self._require_room(size, digest)
         with self._tree.blob_writer(digest.partition(":")[0]) as writer:
-            while data:
+            while size and (data := stream.read(min(size, _CHUNK))):
                 writer.write(data)
-                data = stream.read(_CHUNK)
+                size -= len(data)
             writer.commit(digest)
-            return writer.size
+
+    def _require_room(self, size: int, digest: str) -> None:
+        free = shutil.disk_usage(self._tree.root).free
+        if size > free:
+            raise InputError(f"{self._archive.name}: {digest} has {size} bytes; {self._tree.root} has {free} free")
 
     def _empty(self, config: Descriptor) -> bool:
         """Puts the empty config of an artifact, which some tools do not store, since everybody knows it."""

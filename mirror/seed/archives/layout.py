@@ -54,10 +54,8 @@ class OciLayout(Archive):
         name = descriptor.tag or ""
         if not full and name and not is_tag(name):
             full = name
-        if not full:
-            return ArchivedImage(descriptor.digest, descriptor.media_type, "", name)
-        repository, tag = split_reference(full, f"{self.name}: index.json")
-        return ArchivedImage(descriptor.digest, descriptor.media_type, repository, tag)
+        repository, tag = split_reference(full, f"{self.name}: index.json") if full else ("", name)
+        return ArchivedImage(descriptor.digest, descriptor.media_type, repository, tag, size=descriptor.size)
 
 
 def split_reference(text: str, where: str) -> tuple[str, str]:

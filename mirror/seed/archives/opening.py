@@ -57,7 +57,7 @@ def _archive(files: Files, form: str) -> Archive:
         raise InputError(f"{files.name}: a bundle; ismirror bundle apply takes it")
     if "registries" in names:
         raise InputError(f"{files.name}: a fixture tree; ismirror bundle create --data {files.name} carries it over")
-    shown = ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
+    shown = ", ".join(name[:60] for name in names[:5]) + (", ..." if len(names) > 5 else "")
     expected = _EXPECTED[form] if form else "one of " + ", ".join(_EXPECTED.values())
     raise InputError(f"{files.name}: holds {shown or 'nothing'}; expected {expected}")
 

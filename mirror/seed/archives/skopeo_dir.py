@@ -23,6 +23,10 @@ class SkopeoDirectories(Archive):
 
     form = "skopeo's dir:"
 
+    def __init__(self, files: Files) -> None:
+        super().__init__(files)
+        self._digests: dict[tuple[str, str], str] = {}
+
     @staticmethod
     def recognizes(files: Files) -> bool:
         """Whether this is one, or holds some."""
@@ -36,8 +40,7 @@ class SkopeoDirectories(Archive):
         """A blob, or a manifest of an index; the image's own manifest under its digest."""
         algorithm, digits = parse_digest(digest)
         prefix = f"{place}/" if place else ""
-        data = self._manifest(place)
-        if digest == manifest_digest(data, guessed_media_type(data, manifest_links(data)), algorithm):
+        if digest == self._digest(place, algorithm):
             return self._files.open(f"{prefix}manifest.json")
         stems = [f"{algorithm}-{digits}", f"{algorithm}:{digits}"]
         for stem in [digits, *stems] if algorithm == "sha256" else [*stems, digits]:
@@ -46,6 +49,15 @@ class SkopeoDirectories(Archive):
                 if stream is not None:
                     return stream
         return None
+
+    def _digest(self, place: str, algorithm: str) -> str:
+        """The digest of an image's own manifest. All its content is asked for, one by one."""
+        found = self._digests.get((place, algorithm))
+        if found is None:
+            data = self._manifest(place)
+            found = manifest_digest(data, guessed_media_type(data, manifest_links(data)), algorithm)
+            self._digests[place, algorithm] = found
+        return found
 
     def _manifest(self, directory: str) -> bytes:
         name = f"{directory}/manifest.json" if directory else "manifest.json"

@@ -67,7 +67,7 @@ class TarReader:
 
     Raises `InputError`, with the archive's `name`, for what is no tar and for what nobody should unpack: names that
     leave the archive, devices and pipes, a name given twice, endless names. Readers that know the order of the members
-    do not need the names to be `remembered`.
+    do not need the names to be `remembered`. ``ended`` says whether the mark was met that ends a tar.
     """
 
     def __init__(self, stream: Readable, name: str, *, length: int | None = None, remembered: bool = True) -> None:
@@ -78,6 +78,7 @@ class TarReader:
         self._left = 0
         self._padding = 0
         self._seen: set[str] | None = set() if remembered else None
+        self.ended = False
 
     def __iter__(self) -> Iterator[Member]:
         count = 0
@@ -162,6 +163,8 @@ class TarReader:
             if key.startswith(b"GNU.sparse."):
                 raise self.refusal("a sparse file; no image archive has one")
             if key in {b"path", b"linkpath", b"size"}:
+                if b"\0" in value:
+                    raise self.refusal("an extended header with a zero byte in a name")
                 yield key.decode(), _text(value[:-1])
             data = data[length:]
 
@@ -189,7 +192,8 @@ class TarReader:
     def _block(self) -> bytes | None:
         """The next header; None at the end, which is a block of zeros, or nothing more."""
         block = self._some(BLOCK)
-        if not block or not block.strip(b"\0"):
+        if not block.strip(b"\0"):
+            self.ended = len(block) == BLOCK
             return None
         if len(block) < BLOCK:
             raise self.refusal("ends in the middle of a header; the archive is not whole")
