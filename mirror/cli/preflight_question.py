@@ -86,7 +86,6 @@ class QuestionOptions:
             rules,
             content,
             clock,
-            tree=self.data,
             architectures=self.node_arch or [],
             concurrency=self.concurrency,
             fail_fast=self.fail_fast,

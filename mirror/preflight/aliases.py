@@ -9,8 +9,8 @@ import msgspec
 
 from mirror.api import history
 from mirror.preflight.causes import Cause
-from mirror.preflight.remedies import Remedies
 from mirror.preflight.report import Remark, TagResult
+from mirror.preflight.tag_remedies import alias_fails, alias_image_unknown, alias_loop, alias_unknown
 from mirror.preflight.trials import unique_tags
 from mirror.streams import Found, FoundStream
 from mirror.v1.imagestream import ImageStream, TagReference
@@ -32,7 +32,6 @@ class Aliases:
     """
 
     def __init__(self, found: Iterable[Found]) -> None:
-        self._say = Remedies()
         self._wanted = {target for one in found for target in _targets(one)}
         self._results: dict[Key, TagResult] = {}
         self._aliases: dict[Key, _Alias] = {}
@@ -114,7 +113,7 @@ class Aliases:
                 return self._of_image(alias, here)
             target = followed(here.namespace, here.stream, here.tag)
             if target in chain:
-                text, remedy = self._say.alias_loop([_shown(one) for one in [*chain, target]])
+                text, remedy = alias_loop([_shown(one) for one in [*chain, target]])
                 return _made(alias, target, Cause.ALIAS_LOOP, text, remedy)
             chain.append(target)
             if target not in self._aliases:
@@ -125,7 +124,7 @@ class Aliases:
             image = self._history.get(end)
             if image is not None:
                 return msgspec.structs.replace(_made(alias, end), digest=image)
-            text, remedy = self._say.alias_unknown(_shown(end))
+            text, remedy = alias_unknown(_shown(end))
             return _made(alias, end, Cause.ALIAS_UNKNOWN, text, remedy)
         return self._like(alias, end, result)
 
@@ -140,7 +139,7 @@ class Aliases:
         )
         if result.imports:
             return made
-        text, remedy = self._say.alias_fails(_shown(end), result.explanation or "")
+        text, remedy = alias_fails(_shown(end), result.explanation or "")
         return msgspec.structs.replace(
             made, cause=Cause.ALIAS_FAILS, explanation=text, remedy=f"{remedy} {result.remedy or ''}".rstrip()
         )
@@ -151,7 +150,7 @@ class Aliases:
         namespace = here.tag.from_.namespace or here.namespace
         if (namespace, name, digest) in self._images:
             return msgspec.structs.replace(_made(alias, None), digest=digest)
-        text, remedy = self._say.alias_unknown(f"the image {namespace}/{name}@{digest}")
+        text, remedy = alias_image_unknown(f"{namespace}/{name}@{digest}")
         return _made(alias, None, Cause.ALIAS_UNKNOWN, text, remedy)
 
 

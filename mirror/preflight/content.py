@@ -16,6 +16,7 @@ from mirror.importer.dial import Endpoint
 from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.importer.http_transport import HttpTransport
 from mirror.importer.transport import Transport
+from mirror.preflight.commands import TriedTree
 from mirror.session import order_matters
 
 _ANSWER_BYTES: Final = 4 << 20
@@ -36,11 +37,12 @@ class Damages(Journal):
 
 
 class Content(NamedTuple):
-    """A transport to it, whether its answers depend on the order of the requests, and of a tree what is damaged and
-    whether there is anything in it."""
+    """A transport to it, whether its answers depend on the order of the requests, and of a tree what it is, what is
+    damaged, and whether there is anything in it."""
 
     transport: Transport
     in_order: bool
+    tree: TriedTree | None = None
     damages: Collection[str] = ()
     is_empty: bool = False
 
@@ -59,7 +61,8 @@ def of_tree(path: str, hosts: Hosts | None, without: Iterable[str], clock: Clock
     known = {name: core.host(name) or Host() for name in core.known_hosts()} if hosts is None else dict(hosts)
     gone = _gone(without)
     kept = {name: host for name, host in known.items() if canonical_host(name) not in gone}
-    return Content(EmbeddedTransport(core, kept), order_matters(kept), journal.found, is_empty=not tree.hosts())
+    tried = TriedTree(path, frozenset(map(canonical_host, kept)), hosts is not None, frozenset(gone))
+    return Content(EmbeddedTransport(core, kept), order_matters(kept), tried, journal.found, not tree.hosts())
 
 
 def of_registries(

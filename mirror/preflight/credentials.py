@@ -70,7 +70,7 @@ class Logins:
             for one in keyring.credentials:
                 reason = _difference(one.location, image)
                 if reason:
-                    found.append(NearMiss(_called(one.secret_name), one.location, reason))
+                    found.append(NearMiss(called(one.secret_name), one.location, reason))
         return [*found, *self._out_of_reach(namespace, text)]
 
     def _keyrings(self, namespace: str) -> tuple[Keyring, Keyring]:
@@ -97,7 +97,7 @@ class Logins:
             except InvalidPullSecret:
                 continue
             if found:
-                yield NearMiss(_called(secret.name), "", f"has a login for {found[0].location}, but {reason}")
+                yield NearMiss(called(secret.name), "", f"has a login for {found[0].location}, but {reason}")
 
 
 def _keyring(secrets: Sequence[Secret]) -> Keyring:
@@ -116,7 +116,8 @@ def image_text(pull_spec: str) -> str | None:
         return None
 
 
-def _called(name: str) -> str:
+def called(name: str) -> str:
+    """A pull secret in a sentence."""
     return f"the {name}" if name == NODE_SECRET else f"secret {name}"
 
 

@@ -13,8 +13,10 @@ from mirror.importer.registries import RegistriesConfig, RegistryEntry
 from mirror.importer.tracing import Trace
 from mirror.preflight.causes import AWAY, Cause
 from mirror.preflight.credentials import Logins
+from mirror.preflight.registry_remedies import repository_of
 from mirror.preflight.remedies import Diagnosis, Remedies
 from mirror.preflight.report import Copy, Remark, Try
+from mirror.preflight.tag_remedies import architecture_missing, other_architecture, scheduled_digest
 from mirror.preflight.trials import TagTrial, TrialAnswer
 from mirror.reference import InvalidReference, Named, Reference, parse_normalized_named
 
@@ -167,7 +169,8 @@ class Diagnostician:
         mirrors: list[Try],
     ) -> Diagnosis:
         """The mirrors that are broken, else that none has the image."""
-        copies = [Copy(source=canonical(reference), target=one.reference) for one in mirrors[:1]]
+        lacking = [one for one in mirrors if one.cause in LACKS]
+        copies = [Copy(source=canonical(reference), target=one.reference) for one in lacking[:1]]
         found: list[tuple[Try, Diagnosis | None]] = []
         for place, one in enumerate(tried):
             failure = trace.attempts[place].failure
@@ -180,7 +183,7 @@ class Diagnostician:
         broken = next(((one, said) for one, said in found if said is not None), None)
         if broken is not None:
             others = [(one, said) for one, said in found if one is not broken[0]]
-            return self._say.with_others(broken[1], others)
+            return self._say.with_others(broken[1], others, copies)
         source = tried[-1]
         return self._say.not_mirrored(canonical(reference), mirrors, source, tried, copies)
 
@@ -235,7 +238,15 @@ class Diagnostician:
             case Cause.PULL_SECRET_UNREADABLE:
                 return self._say.unreadable_secret(namespace, self._logins.unreadable(namespace), str(failure), tried)
             case _:
-                return self._say.at_registry(cause, namespace, named, where, str(failure), tried)
+                return self._say.at_registry(cause, namespace, named, where, self._scope(named), str(failure), tried)
+
+    def _scope(self, named: str) -> str:
+        """The source of the rule to which a mirror of what a tag names is added.
+
+        Another rule for less than that would take the place of the one there is, and of all its mirrors.
+        """
+        rule = rule_of(self._registries, Reference.parse(named))
+        return rule.location if rule is not None and rule.mirrors else repository_of(named)
 
     def _refined(self, namespace: str, where: str, cause: Cause) -> Cause:
         """Whether a login is missing, or there is one that is not accepted."""
@@ -283,20 +294,20 @@ class Diagnostician:
         found = []
         trace = tag.trace
         if tag.scheduled and "@" in tag.from_:
-            found.append(self._say.scheduled_digest(tag.from_))
+            found.append(scheduled_digest(tag.from_))
         if trace is not None and trace.chosen is not None:
             chosen = trace.chosen.platform.architecture
             available = {one.platform.architecture for one in trace.entries}
             missing = [one for one in self._architectures if one != chosen]
             if missing:
-                found.append(self._say.other_architecture(tag.from_, chosen, missing, available))
+                found.append(other_architecture(chosen, missing, available))
         elif trace is not None and trace.entries and self._architectures:
             available = {one.platform.architecture for one in trace.entries}
             missing = [one for one in self._architectures if one not in available]
             if missing:
-                found.append(self._say.architecture_missing(tag.from_, missing, available))
+                found.append(architecture_missing(tag.from_, missing, available))
         elif self._architectures and tag.architecture and tag.architecture not in self._architectures:
-            found.append(self._say.architecture_missing(tag.from_, self._architectures, {tag.architecture}))
+            found.append(architecture_missing(tag.from_, self._architectures, {tag.architecture}))
         return found
 
 

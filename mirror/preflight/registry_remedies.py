@@ -1,11 +1,13 @@
 """What is wrong at one registry, in plain words, and what to do about it: a pair of sentences for each cause.
 
 In the sentences `host` is the registry and `key` its name as a key of a ConfigMap, `where` the pull spec as it is asked
-for there, `repository` its repository with the registry and `path` without it, `said` the end of the cluster's message.
+for there and `path` its repository without the registry, `repository` that which the tag names, with the registry,
+`rule` the kind of mirror set that is for it and `scope` its source there; `said` is the end of the cluster's message.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from mirror.preflight.causes import Cause
@@ -15,7 +17,7 @@ CONFIG: Final = "image.config.openshift.io/cluster"
 CA_FIELD: Final = f"spec.additionalTrustedCA of {CONFIG}"
 INSECURE: Final = f"registrySources.insecureRegistries of {CONFIG}"
 
-_OR_MIRROR: Final = "or mirror {repository} and add a mirror rule for it."
+_OR_MIRROR: Final = "or mirror {repository} elsewhere and add an {rule} with source {scope}."
 _AGAIN: Final = "Import again, for it may have passed; if it has not, look at the log of {host}"
 
 _WORDS: Final[dict[Cause, tuple[str, str]]] = {
@@ -84,7 +86,9 @@ _WORDS: Final[dict[Cause, tuple[str, str]]] = {
 }
 
 
-def registry_words(cause: Cause, namespace: str, named: str, where: str, message: str) -> tuple[str, str] | None:
+def registry_words(
+    cause: Cause, namespace: str, named: str, where: str, scope: str, message: str
+) -> tuple[str, str] | None:
     """Explanation and remedy; None for a cause that is not of a registry.
 
     Args:
@@ -92,17 +96,20 @@ def registry_words(cause: Cause, namespace: str, named: str, where: str, message
         namespace: that of the image stream.
         named: the pull spec that the tag names; it decides what is insecure, whoever is asked.
         where: the pull spec as it is asked for at the registry.
+        scope: the source of a mirror rule that is for the pull spec.
         message: the importer's words.
     """
     words = _WORDS.get(cause)
     if words is None:
         return None
-    host, repository = host_of_spec(where), repository_of(where)
+    host = host_of_spec(where)
     facts = {
         "host": host,
         "named": host_of_spec(named),
-        "repository": repository,
-        "path": repository.partition("/")[2],
+        "repository": repository_of(named),
+        "rule": rule_kind(by_digest="@" in named),
+        "scope": scope,
+        "path": repository_of(where).partition("/")[2],
         "where": where,
         "namespace": namespace,
         "key": host.replace(":", ".."),
@@ -110,6 +117,24 @@ def registry_words(cause: Cause, namespace: str, named: str, where: str, message
         "message": message,
     }
     return words[0].format_map(facts), words[1].format_map(facts)
+
+
+def or_mirror(named: str, scope: str) -> str:
+    """The way around a registry: a mirror of what the tag names, by a rule with `scope` as its source."""
+    return _OR_MIRROR.format(repository=repository_of(named), rule=rule_kind(by_digest="@" in named), scope=scope)
+
+
+def rule_kind(*, by_digest: bool) -> str:
+    """The kind of mirror set that is for pull specs of that sort."""
+    return "ImageDigestMirrorSet" if by_digest else "ImageTagMirrorSet"
+
+
+def full_name(pull_spec: str) -> str:
+    """A pull spec with its defaults filled in."""
+    try:
+        return Reference.parse(pull_spec).docker_client_defaults().exact()
+    except InvalidReference:
+        return pull_spec
 
 
 def host_of_spec(pull_spec: str) -> str:
@@ -126,3 +151,9 @@ def repository_of(pull_spec: str) -> str:
         return Reference.parse(pull_spec).docker_client_defaults().as_repository().exact()
     except InvalidReference:
         return pull_spec
+
+
+def words_of(names: Sequence[str]) -> str:
+    """Names as words of a sentence, each once: ``a, b and c``."""
+    distinct = list(dict.fromkeys(names))
+    return distinct[0] if len(distinct) == 1 else f"{', '.join(distinct[:-1])} and {distinct[-1]}"

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from mirror.importer.credentials import Credential
 from mirror.importer.registries import RegistryEntry
 from mirror.preflight.causes import Cause
-from mirror.preflight.credentials import NearMiss
-from mirror.preflight.registry_remedies import CONFIG, host_of_spec, registry_words, repository_of
-from mirror.preflight.report import Copy, Remark, Try
+from mirror.preflight.commands import Commands
+from mirror.preflight.credentials import NearMiss, called
+from mirror.preflight.registry_remedies import (
+    CONFIG,
+    full_name,
+    host_of_spec,
+    or_mirror,
+    registry_words,
+    repository_of,
+    rule_kind,
+    words_of,
+)
+from mirror.preflight.report import Copy, Try
 from mirror.preflight.trials import TagTrial
 from mirror.reference import InvalidReference, Reference
 from mirror.v1.meta import Status
@@ -29,23 +39,11 @@ class Diagnosis:
 
 
 class Remedies:
-    """Words for causes. `tree` is what the content comes from, for commands that fill it; `limit` the limit of tags."""
+    """Words for causes. `commands` bring images to where they are missing; `limit` is the limit of tags."""
 
-    def __init__(self, tree: str | None = None, limit: int = 50) -> None:
-        self._tree = tree
+    def __init__(self, commands: Commands | None = None, limit: int = 50) -> None:
+        self._commands = commands or Commands()
         self._limit = limit
-
-    def seed_line(self, pull_spec: str) -> str:
-        """The command that copies an image."""
-        return f"ismirror seed copy {shlex.quote(pull_spec)} --data {shlex.quote(self._tree or 'TREE')}"
-
-    def mirror_lines(self, pull_spec: str, target: str) -> str:
-        """The commands that bring an image to a mirror, where its name there is its own one behind a prefix."""
-        line = self.seed_line(pull_spec)
-        repository, place = repository_of(pull_spec).partition("/")[2], repository_of(target)
-        if self._tree is not None or not place.endswith(f"/{repository}"):
-            return line
-        return f"{line} && ismirror seed push TREE {shlex.quote(place[: -len(repository) - 1])}"
 
     # What the cluster is told
 
@@ -53,8 +51,8 @@ class Remedies:
         return _diagnosis(
             Cause.REGISTRY_BLOCKED,
             f"{registry} is in registrySources.blockedRegistries of {CONFIG}.",
-            f"Take {registry} out of blockedRegistries there, or give it a mirror: registries that have one are not "
-            "blocked for imports.",
+            f"Take {registry} out of blockedRegistries there, or add a mirror set with source {registry}: a registry "
+            "that has mirrors is not blocked for imports.",
         )
 
     def not_allowed(self, reference: Reference, insecure: bool, mirrors: Sequence[str]) -> Diagnosis:
@@ -109,21 +107,21 @@ class Remedies:
     def not_mirrored(
         self, pull_spec: str, mirrors: Sequence[Try], source: Try, tried: list[Try], copies: list[Copy]
     ) -> Diagnosis:
-        hosts = _words([one.host for one in mirrors], "and")
+        hosts = words_of([one.host for one in mirrors])
         verb = "lacks it" if len({one.host for one in mirrors}) == 1 else "lack it"
         rest = "" if source.mirror else f", and {source.host} {_problem(source)}"
         if not source.mirror and source.cause in (Cause.IMAGE_UNKNOWN, Cause.REPOSITORY_UNKNOWN):
             return _diagnosis(
                 Cause.IMAGE_UNKNOWN,
                 f"There is no {pull_spec}: {hosts} {verb}{rest}.",
-                f"Correct the tag's source, or push the image to {mirrors[0].reference}.",
+                f"Correct the tag's source, or {self._push(pull_spec, mirrors[0].reference)}",
                 tried,
                 copies,
             )
         return _diagnosis(
             Cause.NOT_MIRRORED,
             f"{hosts} {verb}{rest}.",
-            f"Mirror {pull_spec} to {mirrors[0].reference}: {self.mirror_lines(pull_spec, mirrors[0].reference)}",
+            self._mirror(pull_spec, mirrors[0].reference),
             tried,
             copies,
         )
@@ -131,7 +129,7 @@ class Remedies:
     def other_mirrors_only(
         self, reference: Reference, entry: RegistryEntry, source: Try, tried: list[Try]
     ) -> Diagnosis:
-        where = _words([one.location for one in entry.mirrors], "and")
+        where = words_of([one.location for one in entry.mirrors])
         by_digest = bool(reference.id)
         kind, other = ("digest", "tags") if by_digest else ("tag", "digests")
         cause = Cause.TAG_MIRRORS_ONLY if by_digest else Cause.DIGEST_MIRRORS_ONLY
@@ -161,7 +159,7 @@ class Remedies:
         self, pull_spec: str, source: Try, near: Sequence[str], mirror: str, by_digest: bool, tried: list[Try]
     ) -> Diagnosis:
         """`mirror` is a registry that has other mirrors."""
-        nearly = f" The nearest rules are for {_words(near, 'and')}." if near else ""
+        nearly = f" The nearest rules are for {words_of(near)}." if near else ""
         repository = repository_of(pull_spec)
         target = pull_spec.replace(repository, f"{mirror}/{repository.partition('/')[2]}", 1)
         return _diagnosis(
@@ -173,11 +171,21 @@ class Remedies:
         )
 
     def _new_rule(self, pull_spec: str, target: str, source: str, mirror: str, *, by_digest: bool) -> str:
-        wanted = "ImageDigestMirrorSet" if by_digest else "ImageTagMirrorSet"
+        host = host_of_spec(target)
+        known = f"Name {host} under hosts of the policy. " if self._commands.lists_hosts_without(host) else ""
         return (
-            f"Add an {wanted} with source {source} and mirror {mirror}, "
-            f"and mirror {pull_spec} to {target}: {self.mirror_lines(pull_spec, target)}"
+            f"{known}Add an {rule_kind(by_digest=by_digest)} with source {source} and mirror {mirror}, "
+            f"and mirror {pull_spec} to {target}: {self._commands.copy(pull_spec, target)}"
         )
+
+    def _mirror(self, pull_spec: str, target: str) -> str:
+        return f"Mirror {pull_spec} to {target}: {self._commands.copy(pull_spec, target)}"
+
+    def _push(self, pull_spec: str, target: str) -> str:
+        """What to do where an image may be nowhere: whoever makes it pushes it, or the tree has not got it yet."""
+        if self._commands.tree:
+            return f"copy the image into the tree: {self._commands.copy(pull_spec, target)}"
+        return f"push the image {target}."
 
     # Credentials
 
@@ -202,9 +210,9 @@ class Remedies:
                 f"Add a login for {host} that may pull {repository_of(where)} to a pull secret.",
                 tried,
             )
-        who = f"the login for {login.location} in {login.secret_name}"
+        who = f"the login for {login.location} in {called(login.secret_name)}"
         if not login.username or not login.password:
-            text = f"{who[0].upper()}{who[1:]} is empty, and counts as the one for {repository_of(where)}."
+            text = f"{_sentence(who)} is empty, and counts as the one for {repository_of(where)}."
             remedy = f"Give {who} a user name and a password, or take it out."
             return _diagnosis(cause, text, remedy, tried)
         verb = "does not accept" if cause is Cause.WRONG_CREDENTIALS else "knows, and does not let pull,"
@@ -227,12 +235,36 @@ class Remedies:
     # Registries
 
     def at_registry(
-        self, cause: Cause, namespace: str, named: str, where: str, message: str, tried: list[Try]
+        self, cause: Cause, namespace: str, named: str, where: str, scope: str, message: str, tried: list[Try]
     ) -> Diagnosis:
-        words = registry_words(cause, namespace, named, where, message)
+        """`scope` is the source of the mirror rule that is, or would be, for what the tag names."""
+        if self._commands.tree:
+            found = self._in_tree(cause, named, where, scope, tried)
+            if found is not None:
+                return found
+        words = registry_words(cause, namespace, named, where, scope, message)
         if words is None:
             return self.other(named, message, tried)
         return _diagnosis(cause, *words, tried)
+
+    def _in_tree(self, cause: Cause, named: str, where: str, scope: str, tried: list[Try]) -> Diagnosis | None:
+        """What is to be done about a tree that lacks an image, a host, or is to do without it; None for all else."""
+        host, path = host_of_spec(where), repository_of(where).partition("/")[2]
+        pull_spec = full_name(named)
+        copies = [Copy(source=pull_spec, target=where)] if where != pull_spec else []
+        if cause is Cause.HOST_UNKNOWN and self._commands.lacks_host(host):
+            text = f"There is no host {host}: the tree {self._commands.tree} has nothing of it."
+            remedy = self._mirror(pull_spec, where) if copies else _sentence(self._push(pull_spec, where))
+            return _diagnosis(cause, text, remedy, tried, copies)
+        if cause is Cause.HOST_UNKNOWN and self._commands.lists_hosts_without(host):
+            text = f"There is no host {host}: it is not among the hosts of the policy."
+            remedy = f"Name {host} under hosts of the policy if the cluster reaches it, {or_mirror(named, scope)}"
+            return _diagnosis(cause, text, remedy, tried)
+        if cause in (Cause.IMAGE_UNKNOWN, Cause.REPOSITORY_UNKNOWN):
+            what = f"repository {path}" if cause is Cause.REPOSITORY_UNKNOWN else where
+            remedy = f"Correct the tag's source, or {self._push(pull_spec, where)}"
+            return _diagnosis(cause, f"{host} has no {what}.", remedy, tried, copies)
+        return None
 
     def incomplete_index(
         self, where: str, digest: str, platform: str, tried: list[Try], copies: list[Copy]
@@ -256,9 +288,11 @@ class Remedies:
 
     def _once_more(self, where: str, copies: list[Copy], how: str) -> str:
         """A mirror gets it from the source; whoever is the source himself has to make it whole."""
-        if not copies:
-            return f"Push the image {where} once more, {how}."
-        return f"Mirror it once more, {how}: {self.mirror_lines(copies[0].source, where)}"
+        if copies:
+            return f"Mirror it once more, {how}: {self._commands.copy(copies[0].source, where)}"
+        if self._commands.tree:
+            return f"Copy the image once more, {how}: {self._commands.copy(where, where)}"
+        return f"Push the image {where} once more, {how}."
 
     def broken(self, where: str, message: str, tried: list[Try]) -> Diagnosis:
         return _diagnosis(
@@ -277,18 +311,24 @@ class Remedies:
             tried,
         )
 
-    def with_others(self, first: Diagnosis, others: Sequence[tuple[Try, Diagnosis | None]]) -> Diagnosis:
+    def with_others(
+        self, first: Diagnosis, others: Sequence[tuple[Try, Diagnosis | None]], copies: list[Copy]
+    ) -> Diagnosis:
         """What is wrong at the first mirror that is broken, and of the other sources each with what is wrong there.
 
-        `others` have a diagnosis where it is more than that the image is not there.
+        `others` have a diagnosis where it is more than that the image is not there; `copies` bring it to one of them.
         """
         if not others:
             return first
         facts = "; ".join(f"{one.reference}: {_problem(one)}" for one, _ in others)
-        remedies = dict.fromkeys(said.remedy for one, said in others if said is not None and one.mirror)
-        more = "".join(f" Or: {remedy}" for remedy in remedies if remedy != first.remedy)
+        remedies = [said.remedy for one, said in others if said is not None and one.mirror]
+        remedies += [self._mirror(one.source, one.target) for one in copies]
+        more = "".join(f" Or: {remedy}" for remedy in dict.fromkeys(remedies) if remedy != first.remedy)
         return replace(
-            first, explanation=f"{first.explanation} Nor did the others give it: {facts}.", remedy=first.remedy + more
+            first,
+            explanation=f"{first.explanation} Nor did the others give it: {facts}.",
+            remedy=first.remedy + more,
+            copies=first.copies or copies,
         )
 
     # Tags
@@ -299,49 +339,6 @@ class Remedies:
             f"{tag.place} has more than {self._limit} tags; this one ends in status.repository.additionalTags.",
             f"Name {tag.from_} as a tag of its own in spec.tags, or raise maxImagesBulkImportedPerRepository above "
             f"{self._limit}.",
-        )
-
-    def alias_fails(self, followed: str, why: str) -> tuple[str, str]:
-        return f"It follows {followed}, which does not import: {why}", f"Repair {followed}."
-
-    def alias_unknown(self, followed: str) -> tuple[str, str]:
-        return (
-            f"It follows {followed}, which none of the image streams has.",
-            f"Correct the name, let {followed} follow an image, or give this check the image stream that has it.",
-        )
-
-    def alias_loop(self, chain: Sequence[str]) -> tuple[str, str]:
-        return (
-            f"It follows itself: {' -> '.join(chain)}.",
-            f"Let one of {_words(chain, 'and')} follow an image.",
-        )
-
-    def scheduled_digest(self, from_: str) -> Remark:
-        return Remark(
-            cause=Cause.SCHEDULED_DIGEST,
-            explanation=f"The tag is to be imported again and again, and {from_} names a digest, which never changes.",
-            remedy="Take importPolicy.scheduled away, or follow a tag.",
-        )
-
-    def other_architecture(self, from_: str, chosen: str, wanted: Sequence[str], available: Collection[str]) -> Remark:
-        has = _words(sorted(available), "and")
-        nodes = _words(wanted, "and")
-        if any(one in available for one in wanted):
-            remedy = "Set importPolicy.importMode to PreserveOriginal, which keeps the images of all architectures."
-        else:
-            remedy = f"Have the image made for {nodes}."
-        return Remark(
-            cause=Cause.ARCHITECTURE_MISSING,
-            explanation=f"Legacy mode takes the image for {chosen} (there are {has}), and there are nodes of {nodes}.",
-            remedy=remedy,
-        )
-
-    def architecture_missing(self, from_: str, missing: Sequence[str], available: Collection[str]) -> Remark:
-        return Remark(
-            cause=Cause.ARCHITECTURE_MISSING,
-            explanation=f"{from_} is for {_words(sorted(available), 'and')} only, and there are nodes of "
-            f"{_words(missing, 'and')}.",
-            remedy=f"Have the image made for {_words(missing, 'and')}, or keep its pods on the other nodes.",
         )
 
 
@@ -370,9 +367,8 @@ def _problem(one: Try) -> str:
             return f"does not give it ({cause.heading})"
 
 
-def _words(names: Sequence[str], last: str) -> str:
-    distinct = list(dict.fromkeys(names))
-    return distinct[0] if len(distinct) == 1 else f"{', '.join(distinct[:-1])} {last} {distinct[-1]}"
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def likely_pull_spec(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from mirror.preflight.cache import AnswerCache
 from mirror.preflight.causes import Cause
 from mirror.preflight.checking import CheckOptions, check
 from mirror.preflight.cluster import TrialCluster
+from mirror.preflight.commands import Commands
 from mirror.preflight.content import Content
 from mirror.preflight.credentials import Logins
 from mirror.preflight.diagnosis import Diagnostician
@@ -27,15 +29,13 @@ from mirror.streams import Found
 class Question:
     """Whether streams would be imported under a policy with some content.
 
-    The streams are let go of while they are tried. `tree` is what commands that fill the tree are told of it,
-    `architectures` are those of the nodes.
+    The streams are let go of while they are tried. `architectures` are those of the nodes.
     """
 
     streams: list[Found]
     policy: Policy
     content: Content
     clock: Clock
-    tree: str | None = None
     architectures: Sequence[str] = ()
     concurrency: int = 16
     fail_fast: bool = False
@@ -70,25 +70,26 @@ async def answer(question: Question, progress: Callable[[int, int], None] = lamb
         await transport.aclose()
     if question.cache is not None:
         question.cache.save()
-    damages = [_damage(question.tree, one) for one in question.content.damages]
-    if question.content.is_empty:
-        damages.append(_empty(question.tree))
+    tree = question.content.tree
+    damages = [] if tree is None else [_damage(tree.path, one) for one in question.content.damages]
+    if tree is not None and question.content.is_empty:
+        damages.append(_empty(tree.path))
     return msgspec.structs.replace(report, notes=[*question.policy.notes, *damages, *report.notes])
 
 
-def _damage(tree: str | None, problem: str) -> Note:
+def _damage(tree: str, problem: str) -> Note:
     return Note(
         cause=Cause.REGISTRY_ERROR,
         explanation=f"{tree}: {problem}.",
-        remedy=f"ismirror data verify --data {tree} says more.",
+        remedy=f"ismirror data verify --data {shlex.quote(tree)} says more.",
     )
 
 
-def _empty(tree: str | None) -> Note:
+def _empty(tree: str) -> Note:
     return Note(
         cause=Cause.NOT_MIRRORED,
         explanation=f"{tree}: there is nothing in the tree, no registry and no image.",
-        remedy=f"Name the tree that has the images, or fill it: ismirror seed copy IMAGE --data {tree}",
+        remedy=f"Name the tree that has the images, or fill it: ismirror seed copy IMAGE --data {shlex.quote(tree)}",
     )
 
 
@@ -100,6 +101,6 @@ def diagnostician_of(cluster: TrialCluster, question: Question) -> Diagnostician
         settings.registries,
         settings.allowed,
         Logins(settings.secrets, settings.node_secrets),
-        Remedies(question.tree, limit),
+        Remedies(Commands(question.content.tree), limit),
         question.architectures,
     )

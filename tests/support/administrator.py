@@ -7,6 +7,7 @@ they are printed.
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 import re
 import shlex
@@ -22,7 +23,7 @@ from typer.testing import CliRunner
 from fake_registry import FakeRegistry
 from mirror.cli.main import app
 from mirror.preflight.explaining import explain
-from support.preflight_world import APP, BOTH, MIRROR, Setup, image_config, mirrors, question_on, secret, tag
+from support.preflight_world import APP, BOTH, MIRROR, SECOND, Setup, image_config, mirrors, question_on, secret, tag
 
 Change = Callable[[Setup, re.Match[str]], Setup]
 
@@ -40,23 +41,25 @@ class Action:
         found = re.search(self.pattern, remedy)
         assert found is not None, (self.pattern, remedy)
         if self.runs:
-            await run_printed(found["commands"], folder)
+            await run_printed(found["commands"], folder, beside=setup.tree)
         return self.change(setup, found)
 
 
 # Commands
 
 
-async def run_printed(commands: str, folder: Path) -> None:
+async def run_printed(commands: str, folder: Path, *, beside: bool) -> None:
     """Runs ``ismirror … && ismirror …`` where the registries that are connected have the image and a mirror is there.
 
-    They are reached under their own names, as a proxy; what is pushed stays in the tree of the folder.
+    They are reached under their own names, as a proxy; what is pushed stays in the tree of the folder, unless the
+    connected registries have a tree of their own `beside` that.
     """
-    async with FakeRegistry(folder / "tree", hosts={"quay.io": {}, MIRROR: {}}) as registry:
+    place = folder / ("connected" if beside else "tree")
+    async with FakeRegistry(place, hosts={"quay.io": {}, MIRROR: {}, SECOND: {}}) as registry:
         registry.push_image(APP, platforms=BOTH)
         environment = {**registry.environment(), "REGISTRY_AUTH_FILE": "none.json"}
         workplace = folder / "workplace"
-        await asyncio.to_thread(workplace.mkdir)
+        await asyncio.to_thread(workplace.mkdir, exist_ok=True)
         await asyncio.to_thread(_run, commands, workplace, environment)
 
 
@@ -93,32 +96,56 @@ def _unblock(setup: Setup, found: re.Match[str]) -> Setup:
 def _allow(setup: Setup, found: re.Match[str]) -> Setup:
     policy = json.loads(json.dumps(setup.policy))
     for one in policy:
-        if "allowedRegistriesForImport" in one["spec"]:
+        if "allowedRegistriesForImport" in one.get("spec", {}):
             one["spec"]["allowedRegistriesForImport"].append(yaml.safe_load(found[1]))
     return replace(setup, policy=tuple(policy))
 
 
 def _add_rule(setup: Setup, found: re.Match[str]) -> Setup:
-    return replace(setup, policy=(*setup.policy, mirrors(found["kind"], found["source"], found["mirror"])), images=())
+    if found["named"]:
+        setup = _name_host(setup, found["named"])
+    rule = mirrors(found["kind"], found["source"], found["mirror"], name="new")
+    return replace(setup, policy=(*setup.policy, rule), images=())
+
+
+def _name_host(setup: Setup, host: str) -> Setup:
+    (listed,) = [one for one in setup.policy if "hosts" in one]
+    kept = tuple(one for one in setup.policy if one is not listed)
+    return replace(setup, policy=(*kept, {"hosts": {**listed["hosts"], host: {}}}))
 
 
 def _mirror_it(setup: Setup, found: re.Match[str]) -> Setup:
-    repository = found[1]
-    place = f"{MIRROR}/{repository.partition('/')[2]}"
-    hosts = {**setup.hosts, MIRROR: {}}
-    rule = mirrors("ImageTagMirrorSet", repository, place)
-    images = tuple(place + image.removeprefix(repository) for image in (APP,))
-    return replace(setup, policy=(*setup.policy, rule), hosts=hosts, images=images)
+    """Another mirror, below which the repository keeps its path."""
+    repository, kind, scope = found.groups()
+    assert repository.startswith(scope)
+    place = f"{SECOND}/{scope.replace(':', '-')}"
+    rule = mirrors(kind, scope, place, name="second")
+    images = (f"{place}{repository.removeprefix(scope)}:1={APP}",)
+    return replace(setup, policy=(*setup.policy, rule), hosts={**setup.hosts, SECOND: {}}, images=images)
 
 
+def _mirror_registry(setup: Setup, found: re.Match[str]) -> Setup:
+    rule = mirrors("ImageDigestMirrorSet", found[1], f"{MIRROR}/{found[1]}")
+    return replace(setup, policy=(*setup.policy, rule))
+
+
+MIRROR_REGISTRY = Action(r"add a mirror set with source (\S+?):", _mirror_registry)
 UNBLOCK = Action(r"Take (\S+) out of blockedRegistries", _unblock)
 ALLOW = Action(r"Add (\{.*\}) to allowedRegistriesForImport", _allow)
 REWRITE_MIRROR = Action(r"write (\S+) in place of (\S+):", lambda setup, found: _changed(setup, found[2], found[1]))
 ADD_RULE = Action(
-    r"Add an (?P<kind>\w+) with source (?P<source>\S+) and mirror (?P<mirror>\S+),.*: " + COMMANDS, _add_rule, runs=True
+    r"(?:Name (?P<named>\S+) under hosts of the policy\. )?"
+    r"Add an (?P<kind>\w+) with source (?P<source>\S+) and mirror (?P<mirror>\S+),.*: " + COMMANDS,
+    _add_rule,
+    runs=True,
 )
-COPY = Action(r"(?:Mirror .*): " + COMMANDS, lambda setup, found: replace(setup, images=(), damaged=""), runs=True)
-MIRROR_IT = Action(r"mirror (\S+) and add a mirror rule for it", _mirror_it)
+COPY = Action(
+    r"(?:Mirror|[Cc]opy the image) .*: " + COMMANDS,
+    lambda setup, found: replace(setup, images=(), damaged=""),
+    runs=True,
+)
+MIRROR_IT = Action(r"or mirror (\S+) elsewhere and add an (\w+) with source (\S+)\.(?: |$)", _mirror_it)
+NAME_HOST = Action(r"Name (\S+) under hosts of the policy", lambda setup, found: _name_host(setup, found[1]))
 RAISE_LIMIT = Action(
     r"raise maxImagesBulkImportedPerRepository above (\d+)",
     lambda setup, found: replace(
@@ -127,7 +154,9 @@ RAISE_LIMIT = Action(
 )
 INSECURE_REGISTRY = Action(
     r"add (\S+) to registrySources.insecureRegistries",
-    lambda setup, found: replace(setup, policy=(image_config(registrySources={"insecureRegistries": [found[1]]}),)),
+    lambda setup, found: replace(
+        setup, policy=(*setup.policy, image_config(registrySources={"insecureRegistries": [found[1]]}))
+    ),
 )
 
 # Secrets
@@ -147,12 +176,6 @@ def _add_login(setup: Setup, found: re.Match[str]) -> Setup:
     return replace(setup, policy=(*setup.policy, secret(found[1], name="new", namespace=found[2])))
 
 
-def _correct_login(setup: Setup, found: re.Match[str]) -> Setup:
-    kept = [one for one in setup.policy if one["metadata"]["name"] != found[2]]
-    assert len(kept) < len(setup.policy)
-    return replace(setup, policy=(*kept, secret(found[1], name=found[2])))
-
-
 def _grant(setup: Setup, found: re.Match[str]) -> Setup:
     host, _, repository = found[2].partition("/")
     denied = {"host": host, "repository": repository, "user": found[1]}
@@ -166,9 +189,37 @@ def _delete_secret(setup: Setup, found: re.Match[str]) -> Setup:
     return replace(setup, policy=kept)
 
 
+def _global_secret(setup: Setup, found: re.Match[str]) -> Setup:
+    login = json.loads(base64.b64decode(secret(found[1])["data"][".dockerconfigjson"]))
+    return replace(setup, policy=(*setup.policy, login))
+
+
+def _login_of(user: str) -> Change:
+    """The login that is named gets another user, or is taken out."""
+
+    def change(setup: Setup, found: re.Match[str]) -> Setup:
+        kept = tuple(one for one in setup.policy if one["metadata"]["name"] != found[2])
+        assert len(kept) < len(setup.policy)
+        return replace(setup, policy=(*kept, *([secret(found[1], user=user, name=found[2])] if user else [])))
+
+    return change
+
+
 CREATE_SECRET = Action(r"(oc create secret docker-registry .*)$", _create_secret)
 ADD_LOGIN = Action(r"add a login that (\S+) allows more to a pull secret in the namespace (\S+?),", _add_login)
-CORRECT_LOGIN = Action(r"Correct the login for (\S+) in (\S+?),", _correct_login)
+GLOBAL_SECRET = Action(r"Add a login for (\S+) to .*, or to the cluster's own one", _global_secret)
+CORRECT_LOGIN = Action(r"Correct the login for (\S+) in secret (\S+?),", _login_of("me"))
+OTHER_LOGIN = Action(CORRECT_LOGIN.pattern, _login_of("you"))
+FILL_LOGIN = Action(r"Give the login for (\S+) in secret (\S+) a user name and a password", _login_of("me"))
+DROP_LOGIN = Action(r"Give the login for (\S+) in secret (\S+) .*, or take it out", _login_of(""))
+LOGIN_THAT_MAY = Action(
+    r"Add a login for (\S+) that may pull \S+ to a pull secret",
+    lambda setup, found: replace(setup, policy=(*setup.policy, secret(found[1]))),
+)
+CORRECT_SECRET = Action(
+    r"Correct the secret (\S+) of the namespace (\S+),",
+    lambda setup, found: replace(setup, policy=(secret(name=found[1], namespace=found[2]),)),
+)
 GRANT = Action(r"let (\S+) pull (\S+) there", _grant)
 DELETE_SECRET = Action(r"Correct the secret (\S+) of the namespace (\S+), or delete it", _delete_secret)
 
@@ -203,7 +254,21 @@ TLS = Action(
     ),
 )
 USE_TLS = Action(r"Give (\S+) a certificate,", _put(scheme="https"))
+OTHER_NAME = Action(
+    r"or call it by a name that is in its certificate",
+    lambda setup, found: replace(
+        setup,
+        hosts={"other.example.com": {}},
+        images=("other.example.com/team/app:1",),
+        tags=(tag(source="other.example.com/team/app:1"),),
+        impostor="",
+    ),
+)
 NAME_KNOWN = Action(r"Make the name (\S+) known", _put())
+NAME_KNOWN_COPIED = Action(
+    NAME_KNOWN.pattern,
+    lambda setup, found: replace(_put()(setup, found), images=(f"{found[1]}/team/app:1",)),
+)
 WAY = Action(r"Let the control plane reach (\S+?),", _put())
 START_IT = Action(r"Start the registry at (\S+?),", _put())
 FIREWALL = Action(r"Open the way to (\S+) in the firewall", _put())
@@ -247,6 +312,29 @@ def _give_stream(setup: Setup, found: re.Match[str]) -> Setup:
     return replace(setup, others=(other,))
 
 
+def _correct_names(setup: Setup, found: re.Match[str]) -> Setup:
+    wrong = next(one for one in setup.tags if one["from"]["name"].lower() == found[1] != one["from"]["name"])
+    return replace(setup, tags=tuple(tag(one["name"], found[1]) if one is wrong else one for one in setup.tags))
+
+
+def _with_tag(**more: Any) -> Change:
+    return lambda setup, found: replace(setup, tags=(tag(**more), *setup.tags[1:]))
+
+
+CORRECT_SOURCE = Action(r"Correct the tag's source", _with_tag(source="quay.io/team/app:2"))
+CORRECT_REPOSITORY = Action(r"Correct the tag's source", _with_tag(source="quay.io/other/app:1"))
+WRITE_PULL_SPEC = Action(r"a pull spec is like quay\.io/example/app:1\.0", _with_tag())
+CORRECT_NAMES = Action(r"Repair that tag first: .*it may be meant as (\S+)$", _correct_names)
+CORRECT_ALIAS = Action(r"Correct the name", _with_tag(kind="ImageStreamTag", source="real"))
+FOLLOW_TAG = Action(r"let the tag follow a tag in its place", _with_tag(kind="ImageStreamTag", source="real"))
+ANSWER_SOONER = Action(r"or make the registry answer sooner", lambda setup, found: replace(setup, faults=()))
+CORRECT_MIRROR = Action(
+    r"In the mirror set correct the mirror: it has to be HOST\[:PORT\]/PATH",
+    lambda setup, found: replace(setup, policy=(mirrors("ImageTagMirrorSet"),)),
+)
+LET_FOLLOW = Action(
+    r"let (\S+?)/(\S+?):(\S+) follow an image", lambda setup, found: replace(setup, tags=(*setup.tags, tag(found[3])))
+)
 CORRECT_FIELD = Action(r"Correct (spec\.\S+): (.*)$", _correct_field)
 CORRECT_NAME = Action(
     r"it may be meant as (\S+)$", lambda setup, found: replace(setup, tags=(tag(source=found[1]), *setup.tags[1:]))

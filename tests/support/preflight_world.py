@@ -15,13 +15,15 @@ from typing import Any
 from fake_registry import FakeRegistry
 from fake_registry.fixtures import Tree
 from mirror.clock import Clock, ManualClock, SystemClock
+from mirror.importer.dial import Endpoint
 from mirror.importer.http_transport import HttpTransport
 from mirror.preflight.cache import AnswerCache
-from mirror.preflight.content import Content, of_registries, parse_against
-from mirror.preflight.policy import read_policy
+from mirror.preflight.content import Content, of_registries, of_tree, parse_against
+from mirror.preflight.policy import Policy, read_policy
 from mirror.preflight.report import Report
 from mirror.preflight.running import Question, answer
 from mirror.scenario import START
+from mirror.seed.editing import tag_image
 from mirror.streams import read_streams
 from support.certificates import LONG_AGO, Authority
 from support.peers import listening
@@ -29,6 +31,7 @@ from support.peers import listening
 BOTH = ("linux/amd64", "linux/arm64")
 APP = "quay.io/team/app:1"
 MIRROR = "mirror.example.com"
+SECOND = "second.example.com"
 NOWHERE = "https://255.255.255.255"
 """An address to which no connection is even tried: TCP has no broadcast."""
 SILENT = "silent"
@@ -39,20 +42,28 @@ def image_config(**spec: Any) -> dict[str, Any]:
     return {"kind": "Image", "apiVersion": "config.openshift.io/v1", "metadata": {"name": "cluster"}, "spec": spec}
 
 
-def mirrors(kind: str, source: str = "quay.io/team", mirror: str = f"{MIRROR}/team") -> dict[str, Any]:
+def mirrors(
+    kind: str, source: str = "quay.io/team", mirror: str = f"{MIRROR}/team", *others: str, name: str = ""
+) -> dict[str, Any]:
     field = {"ImageDigestMirrorSet": "imageDigestMirrors", "ImageTagMirrorSet": "imageTagMirrors"}[kind]
     return {
         "kind": kind,
         "apiVersion": "config.openshift.io/v1",
-        "metadata": {"name": f"{kind.lower()}-{len(source)}"},
-        "spec": {field: [{"source": source, "mirrors": [mirror]}]},
+        "metadata": {"name": name or f"{kind.lower()}-{len(source)}"},
+        "spec": {field: [{"source": source, "mirrors": [mirror, *others]}]},
     }
 
 
 def secret(
-    location: str = "quay.io", password: str = "pass", *, name: str = "pull", namespace: str = "demo", raw: str = ""
+    location: str = "quay.io",
+    password: str = "pass",
+    *,
+    user: str = "me",
+    name: str = "pull",
+    namespace: str = "demo",
+    raw: str = "",
 ) -> dict[str, Any]:
-    auth = base64.b64encode(f"me:{password}".encode()).decode()
+    auth = base64.b64encode(f"{user}:{password}".encode()).decode()
     text = raw or json.dumps({"auths": {location: {"auth": auth}}})
     return {
         "kind": "Secret",
@@ -71,12 +82,15 @@ def tag(name: str = "1", source: str = APP, kind: str = "DockerImage", **more: A
 class Setup:
     """A world: `hosts` that can be reached and what they are, their `images`, and what the cluster has.
 
+    An image ``NAME=OTHER`` is the same as that other one.
+
     `ca`: how the cluster comes to trust the registries: ``file`` (PEM), ``map:KEY`` (the objects of
     additionalTrustedCA), or not at all. `damaged` is what of the first image is lost: its config, the amd64 child of
     its index, or all that the index lists. `impostor` is a server that stands in the place of quay.io: with the
     certificate of another name, an expired one, or one that never says a word. `far` are hosts to which
     no way leads. `asked` is how often preflight asks in the life of the registries, `spread` over how many streams the
-    tags go; `virtual`: nobody waits for the clock.
+    tags go; `virtual`: nobody waits for the clock. With `tree` it is asked of the tree of the registries in place of
+    them, as if those that are `gone` were not in it.
     """
 
     hosts: dict[str, dict[str, Any]] = field(default_factory=lambda: {"quay.io": {}})
@@ -92,6 +106,8 @@ class Setup:
     asked: int = 1
     spread: int = 1
     virtual: bool = False
+    tree: bool = False
+    gone: tuple[str, ...] = ()
     others: tuple[dict[str, Any], ...] = ()
 
 
@@ -109,14 +125,18 @@ async def question_on(setup: Setup, folder: Path) -> AsyncIterator[Callable[[], 
     await asyncio.to_thread(folder.mkdir, exist_ok=True)
     async with FakeRegistry(folder / "tree", hosts=setup.hosts, faults=setup.faults) as registry:
         for image in setup.images:
-            registry.push_image(image, platforms=BOTH)
+            name, _, same = image.partition("=")
+            registry.push_image(same or name, platforms=BOTH)
+            if same:
+                tag_image(registry.tree, same, [name])
         if setup.damaged:
             damage(folder / "tree", registry, setup.images[0], setup.damaged)
         against = [f"{host}={registry.url(host)}" for host in setup.hosts if host not in setup.far]
         against += [f"{host}={NOWHERE}" for host in setup.far]
         async with impostor(setup.impostor, folder) as (port, trusted):
             if port:
-                against = [f"quay.io=https://127.0.0.1:{port}"]
+                against = [one for one in against if not one.startswith("quay.io=")]
+                against.append(f"quay.io=https://127.0.0.1:{port}")
             paths = write_policy(setup, folder, registry.ca_pem + trusted)
             yield lambda: question(setup, folder, paths, against)
 
@@ -146,14 +166,20 @@ def question(
     file = folder / "streams.json"
     file.write_text(json.dumps({"kind": "List", "apiVersion": "v1", "items": items}))
     rules = read_policy(policy)
-    places = dict(map(parse_against, against))
-    content = of_registries(places, (), rules.ca, per_host=4)
-    if setup.impostor == SILENT:  # nobody waits ten seconds for one that is never going to answer
-        transport = HttpTransport(resolve=places, ca=rules.ca, handshake_timeout=0.01)
-        content = Content(transport, in_order=False)
-    clock: Clock = ManualClock(START) if setup.virtual else SystemClock()
+    clock: Clock = ManualClock(START) if setup.virtual or setup.tree else SystemClock()
+    content = content_of(setup, folder, dict(map(parse_against, against)), rules, clock)
     answers = None if cache is None else AnswerCache(cache)
     return Question(read_streams([str(file)], io.BytesIO(), "default"), rules, content, clock, cache=answers)
+
+
+def content_of(setup: Setup, folder: Path, places: dict[str, Endpoint], rules: Policy, clock: Clock) -> Content:
+    """The registries of a set-up, or their tree."""
+    if setup.tree:
+        return of_tree(str(folder / "tree"), rules.config.hosts, setup.gone, clock)
+    if setup.impostor == SILENT and len(places) == 1:
+        # Nobody waits ten seconds for one that is never going to answer; of others each has all the time it needs.
+        return Content(HttpTransport(resolve=places, ca=rules.ca, handshake_timeout=0.01), in_order=False)
+    return of_registries(places, (), rules.ca, per_host=4)
 
 
 def streams_of(setup: Setup) -> list[dict[str, Any]]:

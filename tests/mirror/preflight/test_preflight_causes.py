@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from support.administrator import Action
 from support.command import ROOT
+from support.preflight_alternatives import ALTERNATIVES, TREES
 from support.preflight_cases import CASES, MIRRORED
 from support.preflight_world import APP, BOTH, MIRROR, Setup, report_on, tag
 
@@ -36,7 +37,7 @@ async def with_digest(setup: Setup, folder: Path) -> Setup:
 
 @pytest.mark.parametrize(
     ("cause", "setup", "action", "word"),
-    [pytest.param(*case, id=f"{case[0]}-{number}") for number, case in enumerate(CASES)],
+    [pytest.param(*case, id=f"{case[0]}-{number}") for number, case in enumerate([*CASES, *ALTERNATIVES, *TREES])],
 )
 async def test_a_cause_is_found_and_what_the_remedy_says_helps(
     cause: Cause, setup: Setup, action: Action, word: str, tmp_path: Path

@@ -78,7 +78,10 @@ def test_without_the_source_only_what_is_mirrored_imports(streams: str, tree: Pa
     assert verdicts(gone) == {"1": ("imports", "mirror.example.com/team/app:1"), "2": ("fails", "not-mirrored")}
     (copy,) = gone.json["tags"][1]["copies"]
     assert copy == {"source": "quay.io/team/app:2", "target": "mirror.example.com/team/app:2"}
-    assert f"ismirror seed copy quay.io/team/app:2 --data {tree}" in gone.json["tags"][1]["remedy"]
+    assert (
+        f"ismirror seed copy quay.io/team/app:2 --as mirror.example.com/team/app --data {tree}"
+        in gone.json["tags"][1]["remedy"]
+    )
     assert gone.stderr.splitlines()[-1] == "1 of 2 tags import, 1 fail; 1 image stream"
 
 

@@ -18,9 +18,9 @@ from fake_registry.fixtures import Tree
 from fake_registry.testing.options import fault_of
 from mirror.clock import ManualClock
 from mirror.preflight.causes import TEXTS, Cause
+from mirror.preflight.commands import Commands, TriedTree
 from mirror.preflight.content import Content, of_tree
 from mirror.preflight.policy import read_policy
-from mirror.preflight.remedies import Remedies
 from mirror.preflight.report import Report
 from mirror.preflight.running import Question, answer
 from mirror.scenario import START
@@ -64,7 +64,7 @@ async def report(
     clock = ManualClock(START)
     found = read_streams([write(tree.parent / "stream.json", stream)], io.BytesIO(), "default")
     asked = content or of_tree(str(tree), None if host is None else {"quay.io": host}, (), clock)
-    question = Question(found, read_policy(paths), asked, clock, tree="out/tree", architectures=architectures)
+    question = Question(found, read_policy(paths), asked, clock, architectures=architectures)
     return await answer(question)
 
 
@@ -73,7 +73,8 @@ async def test_a_registry_that_does_not_answer_in_time(tree: Path) -> None:
     (late,) = (await report(tree, [tag()], host=slow)).tags
     assert (late.verdict, late.cause) == ("fails", Cause.TIMEOUT)
     assert late.remedy == (
-        "Open the way to quay.io in the firewall, or mirror quay.io/team/app and add a mirror rule for it."
+        "Open the way to quay.io in the firewall, or mirror quay.io/team/app elsewhere and add an ImageTagMirrorSet "
+        "with source quay.io/team/app."
     )
     (quick,) = (await report(tree, [tag()], host=Host())).tags
     assert quick.imports
@@ -177,14 +178,19 @@ async def test_what_is_odd_about_a_policy(tree: Path, objects: list[dict[str, An
     [
         ("quay.io/team/app:1", "mirror.example.com:5000/team/app:1", "mirror.example.com:5000"),
         ("quay.io/team/app:1", "mirror.example.com/quay/team/app:1", "mirror.example.com/quay"),
-        ("quay.io/team/app:1", "mirror.example.com/other:1", ""),
+        ("quay.io/team/app:1", "mirror.example.com:5000/other:1", ""),
     ],
 )
 def test_the_commands_that_bring_an_image_to_a_mirror(pull_spec: str, target: str, command: str) -> None:
-    copy = f"ismirror seed copy {pull_spec} --data TREE"
-    wanted = f"{copy} && ismirror seed push TREE {command}" if command else copy
-    assert Remedies().mirror_lines(pull_spec, target) == wanted
-    assert Remedies("out/tree").mirror_lines(pull_spec, target) == f"ismirror seed copy {pull_spec} --data out/tree"
+    place = target.rpartition(":")[0]
+    copied = f"ismirror seed copy {pull_spec} --data TREE && ismirror seed push TREE {command}"
+    renamed = (
+        f"ismirror seed copy {pull_spec} --as {place} --data TREE && ismirror seed push TREE mirror.example.com:5000"
+    )
+    assert Commands().copy(pull_spec, target) == (copied if command else renamed)
+    tried = Commands(TriedTree("out/my tree", frozenset()))
+    assert tried.copy(pull_spec, target) == f"ismirror seed copy {pull_spec} --as {place} --data 'out/my tree'"
+    assert tried.copy(pull_spec, pull_spec) == f"ismirror seed copy {pull_spec} --data 'out/my tree'"
 
 
 async def test_every_source_of_a_mirror_list_has_its_own_cause(tree: Path) -> None:
@@ -204,10 +210,12 @@ async def test_every_source_of_a_mirror_list_has_its_own_cause(tree: Path) -> No
         "private.example.com/team/app:1: wants a login that there is none of; quay.io/team/app:1: is not known."
     )
     assert one.remedy == (
-        "Start the registry at down.example.com, open its port, or mirror down.example.com/team/app and add a mirror "
-        "rule for it. Or: Add a login for private.example.com to a pull secret in the namespace demo, or to the "
-        "cluster's own one: oc create secret docker-registry NAME -n demo --docker-server=private.example.com "
-        "--docker-username=… --docker-password=…"
+        "Start the registry at down.example.com, open its port, or mirror quay.io/team/app elsewhere and add an "
+        "ImageTagMirrorSet with source quay.io/team. Or: Add a login for private.example.com to a pull secret in the "
+        "namespace demo, or to the cluster's own one: oc create secret docker-registry NAME -n demo "
+        "--docker-server=private.example.com --docker-username=… --docker-password=… Or: Mirror quay.io/team/app:1 to "
+        "empty.example.com/team/app:1: ismirror seed copy quay.io/team/app:1 --as empty.example.com/team/app "
+        f"--data {tree}"
     )
     assert [(each.host, each.cause) for each in one.tried] == [
         ("down.example.com", Cause.CONNECTION_REFUSED),
