@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from mirror.seed.bundles.records import Amount, Header
 
-app = typer.Typer(help="Carries a fixture tree over a gap: all of it, or what has changed.", no_args_is_help=True)
+app = typer.Typer(help="Carries a fixture tree over a gap, or what has changed in it.", no_args_is_help=True)
 
 FilesArgument = Annotated[
     list[Path],
@@ -36,7 +36,7 @@ VerifyKeyOption = Annotated[
 
 @app.callback()
 def _group() -> None:
-    """Carries a fixture tree over a gap: all of it, or what has changed."""
+    """Carries a fixture tree over a gap, or what has changed in it."""
 
 
 @app.command(epilog="Example: ismirror bundle create out/web.tar.zst --data data/tree --part-size 4GiB")

@@ -28,35 +28,34 @@ PLACES: Final[Mapping[str, Place]] = {
     "registry": Place(
         "mirror.cli.registry",
         "app",
-        "Serves a fixture tree: HTTP and HTTPS on one port, every host of it under its own name.",
+        "Serves a fixture tree as all the registries that are in it.",
     ),
     "serve": Place(
         "mirror.cli.serve",
         "serve",
-        "Serves a fixture tree as registries, and the image API of a cluster that imports from them.",
+        "Serves the registries of a tree, and a cluster's image API.",
         "ismirror serve --data data/tree --kubeconfig ismirror.kubeconfig",
     ),
     "import": Place(
         "mirror.cli.import_",
         "import_",
-        "Resolves ImageStreamImports as the API server of a cluster would, and shows its answers.",
+        "Resolves ImageStreamImports as the API server would.",
         "ismirror import data/specs/web.yaml --data data/tree",
     ),
     "preflight": Place(
         "mirror.cli.preflight",
         "preflight",
-        "Says of every tag whether the cluster will import it, from which mirror, or why not and what to do about it.",
+        "Says which image streams will import, and why others will not.",
         "ismirror preflight streams/ --policy policy.yaml --data tree",
     ),
     "scenario": Place("mirror.cli.scenario", "app", "Plays, checks and records scenario files."),
     "seed": Place("mirror.cli.seed", "app", "Fills a fixture tree, and registries from one."),
     "data": Place("mirror.cli.data", "app", "Looks after a fixture tree."),
-    "bundle": Place("mirror.cli.bundle", "app", "Carries a fixture tree over a gap: all of it, or what has changed."),
+    "bundle": Place("mirror.cli.bundle", "app", "Carries a fixture tree over a gap, or what has changed in it."),
     "schema": Place(
         "mirror.cli.schema",
         "schema",
-        "Prints the JSON Schema of scenario files, of policy and configuration files, of access files, of recipes for "
-        "synthetic images, or of reports.",
+        "Prints the JSON Schema of a file format.",
         "ismirror schema scenario",
     ),
 }

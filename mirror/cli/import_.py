@@ -57,10 +57,10 @@ def import_(
     concurrency: ConcurrencyOption = 8,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Resolves ImageStreamImports as the API server of a cluster would, and shows its answers.
+    """Resolves ImageStreamImports as the API server would.
 
-    All specs share one cluster, empty at first, in order. Exits with 1 if something could not be imported, with 2 if
-    that is because the tree is damaged.
+    Shows the answers. All specs share one cluster, empty at first, in order. Exits with 1 if something could not be
+    imported, with 2 if that is because the tree is damaged.
     """
     from mirror.errors import InputError
     from mirror.session import clock_of, fixed_time

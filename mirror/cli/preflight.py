@@ -52,10 +52,11 @@ def preflight(
     output: ReportFormatOption = ReportFormat.TABLE,
     files: ReportFiles,
 ) -> None:
-    """Says of every tag whether the cluster will import it, from which mirror, or why not and what to do about it.
+    """Says which image streams will import, and why others will not.
 
-    Every import is tried as the cluster would: with its mirrors, pull secrets, allowed registries and limits. Exits
-    with 1 if a tag fails; with --compare, if something gets worse.
+    Of every tag it says from which mirror it comes, or why it fails and what to do about it. Every import is tried as
+    the cluster would: with its mirrors, pull secrets, allowed registries and limits. Exits with 1 if a tag fails; with
+    --compare, if something gets worse.
     """
     from mirror.cli.loop import run
     from mirror.cli.progress import progress

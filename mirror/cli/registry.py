@@ -58,9 +58,10 @@ def registry(
     record_connect: RecordConnectOption = None,
     record_proxy: RecordProxyOption = None,
 ) -> None:
-    """Serves a fixture tree: HTTP and HTTPS on one port, every host of it under its own name.
+    """Serves a fixture tree as all the registries that are in it.
 
-    Prints the address and the file of the CA that signs the certificates, and serves until interrupted.
+    HTTP and HTTPS on one port, every host under its own name. Prints the address and the file of the CA that signs the
+    certificates, and serves until interrupted.
     """
     if context.invoked_subcommand is not None:
         return

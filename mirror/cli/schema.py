@@ -24,10 +24,10 @@ def schema(
     file_format: Annotated[FileFormat, typer.Argument(metavar="|".join(FileFormat), help="Which format.")],
     output: OutputOption = Format.JSON,
 ) -> None:
-    """Prints the JSON Schema of scenario files, of policy and configuration files, of access files, of recipes for
-    synthetic images, or of reports.
+    """Prints the JSON Schema of a file format.
 
-    A report is what `ismirror preflight -o json` prints.
+    Formats are those of scenario files, of policy and configuration files, of access files, of recipes for synthetic
+    images, and of reports. A report is what `ismirror preflight -o json` prints.
     """
     import msgspec
 

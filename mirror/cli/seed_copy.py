@@ -64,7 +64,7 @@ class ImageOptions:
     platform: Annotated[
         list[str] | None,
         typer.Option(
-            "--platform", metavar="OS/ARCH[/VARIANT],…", help="Of indexes only these manifests; all by default."
+            "--platform", metavar="OS/ARCH[/VARIANT],...", help="Of indexes only these manifests; all by default."
         ),
     ] = None
     metadata_only: MetadataOnlyOption = False
@@ -82,7 +82,7 @@ def copy(
     data: DataOption,
     source: Annotated[
         list[str] | None,
-        typer.Argument(metavar="SOURCE…", help="Images; without tag and digest, all tags of a repository."),
+        typer.Argument(metavar="SOURCE...", help="Images; without tag and digest, all tags of a repository."),
     ] = None,
     by_digest_list: Annotated[
         list[Path] | None,

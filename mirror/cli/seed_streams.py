@@ -27,7 +27,7 @@ def streams(
     files: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="FILE…",
+            metavar="FILE...",
             help="ImageStreams, ImageStreamImports, an ImageSetConfiguration, or pull specs; directories; - for stdin.",
         ),
     ] = None,

@@ -101,10 +101,10 @@ class KubeconfigOptions:
 
 @grouped
 def serve(data: DataOption, *, flags: ServerFlags, api: ApiOptions, clients: KubeconfigOptions) -> None:
-    """Serves a fixture tree as registries, and the image API of a cluster that imports from them.
+    """Serves the registries of a tree, and a cluster's image API.
 
-    Writes a kubeconfig, prints how to use it, and serves until interrupted. Files after --load may be listed one by
-    one: --load a.yaml --load b.yaml.
+    Imports come from these registries. Writes a kubeconfig, prints how to use it, and serves until interrupted. Files
+    after --load may be listed one by one: --load a.yaml --load b.yaml.
     """
     from fake_registry.core.registry import RegistryCore
     from fake_registry.processes import Listening, Plan
