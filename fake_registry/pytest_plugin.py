@@ -18,7 +18,17 @@ from fake_registry.testing.failure_report import FailureReport, check_options, m
 if TYPE_CHECKING:
     from fake_registry.testing.registry import FakeRegistry
 
-OPTIONS: Final = ("tree", "hosts", "faults", "copy", "read_only", "require_references", "clock", "certificates")
+OPTIONS: Final = (
+    "tree",
+    "hosts",
+    "faults",
+    "copy",
+    "read_only",
+    "require_references",
+    "clock",
+    "certificates",
+    "default_host",
+)
 """What a marker may say: the parameters of `FakeRegistry`."""
 
 _REPORT: Final = FailureReport["FakeRegistry"](

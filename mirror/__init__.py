@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from mirror.errors import InputError, IsmirrorError
     from mirror.testing.image_api import ImageApi
+    from mirror.testing.recorded import record_from
     from mirror.testing.requests import ApiRequests, AskedOfApi
 
-__all__ = ["ApiRequests", "AskedOfApi", "ImageApi", "InputError", "IsmirrorError"]
+__all__ = ["ApiRequests", "AskedOfApi", "ImageApi", "InputError", "IsmirrorError", "record_from"]
 
 _HOMES: Final = {
     "ApiRequests": "testing.requests",
@@ -22,6 +23,7 @@ _HOMES: Final = {
     "ImageApi": "testing.image_api",
     "InputError": "errors",
     "IsmirrorError": "errors",
+    "record_from": "testing.recorded",
 }
 """The module of each name."""
 

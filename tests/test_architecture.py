@@ -32,7 +32,7 @@ LAYERS = {
     ),
     "mirror": (
         {"clock", "collector", "errors", "gotext", "hostport", "source_lines"},
-        {"gojson", "junit", "reference"},
+        {"addresses", "gojson", "junit", "reference"},
         {"kubejson"},
         {"v1"},
         {"importer", "store"},

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from contextlib import AbstractAsyncContextManager
+from typing import Any, Protocol
 
 from fake_registry.core.messages import Request, Response
 from fake_registry.core.paths import Target
@@ -21,4 +22,13 @@ class Origin(Protocol):
         Raises:
             RegistryError: this is the answer.
         """
+        ...
+
+
+class OriginSession(AbstractAsyncContextManager[Any], Protocol):
+    """Has an origin as long as it is entered."""
+
+    @property
+    def origin(self) -> Origin:
+        """What answers."""
         ...

@@ -89,6 +89,9 @@ OPERATIONS: Final = (
 )
 """All that the registry does. HEAD is done as GET, and its body left out."""
 
+_READ_ONLY: Final = frozenset(operation.pattern for operation in OPERATIONS) - {paths.TOKEN}
+"""Paths of a registry that is recorded under which nothing can be written."""
+
 _WRITING: Final = frozenset({"push", "delete"})
 _ACTIONS: Final = {"push": ["pull", "push"]}
 """What a permission takes, where that is not itself alone: who pushes looks at what is there."""
@@ -287,7 +290,7 @@ class RegistryCore:
         methods = self._operations.get(pattern, {})
         operation = methods.get(call.request.method)
         if self._origin is not None and self._origin.covers(call.host.name):
-            if methods and (operation is None or operation.permission in _WRITING) and pattern != paths.TOKEN:
+            if pattern in _READ_ONLY and (operation is None or operation.permission in _WRITING):
                 raise errors.unsupported(_READS)
             return await self._origin.answer(call.request, call.host.name, call.target)
         if pattern.startswith(paths.BASE) or pattern == paths.SIGNATURES:

@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 from aiohttp import TCPConnector
 
 from fake_registry.core.journal import Journal
+from fake_registry.core.origin import OriginSession
 from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import UsageError
 from fake_registry.fixtures import Tree, canonical_host
@@ -60,7 +61,9 @@ class FakeRegistry:
     temporary one. `hosts` configures hosts as a configuration file does; those that are not named speak HTTPS and let
     everybody in. `faults` are rules as for `FaultRules.add`. With `read_only` clients can push and delete nothing; with
     `require_references` they can push a manifest only after everything that it names. `clock` gives seconds since 1970.
-    `certificates` are those that hosts show in place of made ones, by their names or patterns of them.
+    `certificates` are those that hosts show in place of made ones, by their names or patterns of them. Requests that
+    name no host that is known are for `default_host`. `origin` makes, each time that the registry is entered, what
+    answers for some hosts in place of the tree; `mirror.record_from` has one that asks the real registries.
 
     Raises `UsageError` for hosts and faults that cannot be, and `TreeError`, when it is entered, for a directory that
     is no tree.
@@ -77,12 +80,20 @@ class FakeRegistry:
         require_references: bool = False,
         clock: Callable[[], float] = time.time,
         certificates: CertificateOptions | None = None,
+        default_host: str = "",
+        origin: Callable[[], OriginSession] | None = None,
     ) -> None:
         self._source = Path(tree) if isinstance(tree, str) else tree
         self._initial = [fault_of(fault) for fault in faults]
         self._copy = copy
         self._core_options = CoreOptions(
-            hosts_of(hosts), clock, read_only, require_references, certificates_of(certificates)
+            hosts_of(hosts),
+            clock,
+            read_only,
+            require_references,
+            certificates_of(certificates),
+            origin,
+            canonical_host(default_host),
         )
         self._running: Site | None = None
         self._thread: LoopThread | None = None

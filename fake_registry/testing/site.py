@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fake_registry.config import Certificates, Hosts
+from fake_registry.core.origin import OriginSession
 from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import AuthorityError, TreeError, UsageError
 from fake_registry.fixtures import Tree
@@ -33,6 +34,8 @@ class CoreOptions(NamedTuple):
     read_only: bool
     require_references: bool
     certificates: Certificates
+    origin: Callable[[], OriginSession] | None
+    default_host: str
 
 
 class ClientFiles(NamedTuple):
@@ -65,6 +68,7 @@ class Site:
         self.authority = process_authority()
         try:
             self.tree = self._own_tree() if self._source is None or copy else self._source
+            self._session = None if options.origin is None else options.origin()
             self.core = RegistryCore(
                 self.tree,
                 options.hosts,
@@ -72,6 +76,8 @@ class Site:
                 read_only=options.read_only,
                 require_references=options.require_references,
                 certificates=options.certificates,
+                origin=None if self._session is None else self._session.origin,
+                default_host=options.default_host,
             )
             self._server = RegistryServer(self.core, self.authority, grace=_GRACE)
         except BaseException:
@@ -84,6 +90,8 @@ class Site:
     async def start(self) -> None:
         """Listens on a free port of the loopback interface."""
         try:
+            if self._session is not None:
+                await self._session.__aenter__()
             self.address = await self._server.start(_LOOPBACK)
         except BaseException:
             self._discard()
@@ -99,7 +107,11 @@ class Site:
                 one.close()
         await self._server.close()
         await asyncio.sleep(0)  # connections that were cut are closed by the loop, in its next round
-        self._discard()
+        try:
+            if self._session is not None:
+                await self._session.__aexit__(None, None, None)
+        finally:
+            self._discard()
 
     def port_of(self, host: str) -> Address:
         """The port of one host (a canonical name), made when it is first asked for; closed if nobody listens there."""

@@ -107,7 +107,7 @@ def _open(
     from mirror.session import connected_transport, open_transport
 
     if connect is not None:
-        from mirror.cli.addresses import parse_address
+        from mirror.addresses import parse_address
         from mirror.config import read_file
 
         address = parse_address("--connect", connect)

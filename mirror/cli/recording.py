@@ -10,10 +10,9 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 import typer
 
 if TYPE_CHECKING:
-    from fake_registry.config import Hosts
     from fake_registry.fixtures import Tree
     from mirror.cli.server_options import ServerOptions
-    from mirror.recorder.session import Recorder
+    from mirror.recorder.plan import RecordingPlan
     from mirror.seed.remote.credentials import Logins
 
 _PANEL = "Recording"
@@ -94,35 +93,32 @@ class RecordingOptions(NamedTuple):
         Raises:
             InputError: options or files that cannot be used.
         """
-        from mirror.cli.addresses import parse_address
+        from mirror.addresses import parse_address
         from mirror.cli.notes import note
         from mirror.config import read_file
         from mirror.errors import InputError
-        from mirror.recorder.recording import Recording
-        from mirror.recorder.session import Recorder
+        from mirror.recorder.plan import Access, recording_plan
         from mirror.recorder.upstreams import Upstreams, parse_upstream
-        from mirror.seed.remote.network import Network, Proxies, parse_proxy
 
         if options.workers > 1:
             raise InputError("--record-from: one process writes a recording; leave --workers out")
         upstreams = Upstreams(parse_upstream(text) for text in self.sources)
-        proxy = {}
-        if self.proxy is not None:
-            parse_proxy(self.proxy, "--record-proxy")
-            proxy = {"HTTP_PROXY": self.proxy, "HTTPS_PROXY": self.proxy}
+        connect = None if self.connect is None else parse_address("--record-connect", self.connect)
         try:
-            logins = self._logins(next(iter(upstreams)).host)
-            network = Network(
+            access = Access(
                 ca=None if self.ca is None else read_file(self.ca),
-                connect=None if self.connect is None else parse_address("--record-connect", self.connect),
-                proxies=Proxies(proxy),
+                insecure=self.insecure,
+                logins=self._logins(next(iter(upstreams)).host),
+                connect=connect,
+                proxy=self.proxy,
+            )
+            return recording_plan(
+                tree, upstreams, self.to, access, note, hosts=options.hosts, default_host=options.default_host
             )
         except InputError as error:
-            raise InputError(str(error).replace("--c", "--record-c", 1)) from None
-        recording = Recording(self.to, tree, upstreams)
-        recorder = Recorder(tree, upstreams, recording, network, note, logins=logins, insecure=self.insecure)
-        default_host = upstreams.only or options.default_host
-        return RecordingPlan(recorder, upstreams.hosts(options.hosts), default_host)
+            text = str(error)
+            own = text.startswith("--") and not text.startswith("--record-")
+            raise InputError(f"--record-{text[2:]}" if own else text) from None
 
     def _logins(self, first: str) -> Logins | None:
         from mirror.seed.remote.credentials import Logins, login_files, parse_login
@@ -131,11 +127,3 @@ class RecordingOptions(NamedTuple):
             return None
         files = [] if self.authfile is None else login_files(os.environ, Path.home(), self.authfile)
         return Logins(files, {} if self.creds is None else {first: parse_login(self.creds)})
-
-
-class RecordingPlan(NamedTuple):
-    """What records, the hosts that there are, and the one that is meant by requests to the bare address."""
-
-    recorder: Recorder
-    hosts: Hosts
-    default_host: str

@@ -133,7 +133,7 @@ def _listening(stack: contextlib.ExitStack, options: ServerOptions) -> list[list
     """The listeners of each worker: one for all hosts, and one for each host that has a port of its own."""
     from fake_registry.listening import Address
     from fake_registry.processes import Listening
-    from mirror.cli.addresses import parse_address
+    from mirror.addresses import parse_address
     from mirror.cli.running import closed_with, listen_for
 
     interface = parse_address("--registry", options.address)[0]

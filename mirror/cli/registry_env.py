@@ -124,7 +124,7 @@ def _known_hosts(data: str | None) -> list[str]:
 def _reachable(address: str) -> Address:
     """Where clients on this machine find a listener."""
     from fake_registry.listening import Address
-    from mirror.cli.addresses import parse_address
+    from mirror.addresses import parse_address
     from mirror.errors import InputError
 
     host, port = parse_address("--registry", address)

@@ -55,7 +55,7 @@ class TransferOptions(RemoteOptions):
 
 def network(remote: RemoteOptions, per_host: int = 8) -> Network:
     """The connections of a run (raises `InputError` for options that cannot be used)."""
-    from mirror.cli.addresses import parse_address
+    from mirror.addresses import parse_address
     from mirror.config import read_file
     from mirror.seed.remote.network import Network, Proxies
 

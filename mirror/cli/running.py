@@ -11,7 +11,7 @@ from typing import TypeVar
 from fake_registry.fixtures import Tree
 from fake_registry.fixtures.switching import SWITCHING, is_switching
 from fake_registry.listening import bind, bind_shared
-from mirror.cli.addresses import parse_address
+from mirror.addresses import parse_address
 from mirror.cli.notes import note
 from mirror.errors import InputError
 
