@@ -111,6 +111,13 @@ class Connection(RequestHandler):
         if not self.asked:
             self.cut()
 
+    def force_close(self) -> None:
+        """As aiohttp does it, but not a second time: asyncio's TLS could not be aborted any more, which a client that
+        goes on holding its end takes."""
+        if self.transport is not None and self.transport.is_closing():
+            self.transport = None
+        super().force_close()
+
     def cut(self) -> None:
         """Closes the connection at once, whatever is under way; a TLS peer is not waited for."""
         if self._socket_transport is not None:

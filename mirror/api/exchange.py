@@ -60,6 +60,13 @@ class Connection(RequestHandler):
         self._socket_transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
         self._open.add(self)
 
+    def force_close(self) -> None:
+        """As aiohttp does it, but not a second time: asyncio's TLS could not be aborted any more, which a client that
+        goes on holding its end takes."""
+        if self.transport is not None and self.transport.is_closing():
+            self.transport = None
+        super().force_close()
+
     def cut(self) -> None:
         """Closes the connection at once, also where aiohttp has let go of it and waits for the other side."""
         if self._socket_transport is not None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
+import socket
 import tempfile
 import threading
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 from support.raw import connected
 
 from fake_registry import FakeRegistry
+from mirror import ImageApi
 
 GET = b"GET /v2/ HTTP/1.1\r\nHost: quay.io\r\nConnection: close\r\n\r\n"
 
@@ -65,6 +68,25 @@ async def test_many_in_a_row_leave_nothing(temporary: Path, times: int) -> None:
     assert held() == before
     assert asyncio.all_tasks() == tasks
     assert not any(os.scandir(temporary))
+
+
+@pytest.mark.parametrize("thing", [FakeRegistry, ImageApi])
+def test_clients_that_hold_their_end_do_not_hold_ours(thing: type[FakeRegistry | ImageApi]) -> None:
+    """A connection over TLS that was answered for the last time, and that the client does not close."""
+    with thing():  # what is made once for a process
+        pass
+    before = held()
+    with contextlib.ExitStack() as stack:
+        with thing() as served:
+            registry = served.registry if isinstance(served, ImageApi) else served
+            url = served.url if isinstance(served, ImageApi) else registry.url()
+            plain = socket.create_connection(("127.0.0.1", int(url.rpartition(":")[2])))
+            tls = stack.enter_context(served.ssl_context().wrap_socket(plain, server_hostname="127.0.0.1"))
+            tls.sendall(GET)
+            while b"\r\n\r\n" not in tls.recv(65536):
+                pass
+        assert len(held()[0]) == len(before[0]) + 1
+    assert held() == before
 
 
 def test_many_in_threads_leave_nothing(temporary: Path) -> None:
