@@ -28,6 +28,7 @@ OPTIONS: Final = (
     "clock",
     "certificates",
     "default_host",
+    "origin",
 )
 """What a marker may say: the parameters of `FakeRegistry`."""
 
