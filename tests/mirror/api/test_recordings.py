@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pytest
 from support.api import GROUP, START, image_import
 from support.asking import Answer, Ask, OpenApi
 from support.replay import Replay
@@ -40,7 +41,9 @@ def recorded_cluster(store: Store) -> Cluster:
 
 
 def files(folder: str) -> list[Path]:
-    return sorted((VECTORS / folder).glob("*.json"))
+    found = sorted((VECTORS / folder).glob("*.json"))
+    assert found
+    return found
 
 
 def shown_body(answer: Answer) -> Any:
@@ -118,29 +121,20 @@ class Conversations:
         return expected, actual
 
 
-async def test_oc(store: Store, open_api: OpenApi) -> None:
+@pytest.mark.parametrize(
+    ("folder", "passed_over"),
+    [("oc", ()), ("observed/controller", (304,))],  # 304: of what a client has asked for before it was recorded
+)
+async def test_conversations(store: Store, open_api: OpenApi, folder: str, passed_over: tuple[int, ...]) -> None:
     cluster = recorded_cluster(store)
     around = await groups_around(cluster)
     ask = await open_api(ApiCore(cluster, around.groups, None, around.namespaces))
     await already_imported(ask)
     conversations = Conversations(ask)
     found = []
-    for path in files("oc"):
+    for path in files(folder):
         for recorded in json.loads(path.read_text())["apiRequests"]:
-            found += await conversations.once_more(path.stem, recorded)
-    assert found == []
-
-
-async def test_controllers(store: Store, open_api: OpenApi) -> None:
-    cluster = recorded_cluster(store)
-    around = await groups_around(cluster)
-    ask = await open_api(ApiCore(cluster, around.groups, None, around.namespaces))
-    await already_imported(ask)
-    conversations = Conversations(ask)
-    found = []
-    for path in files("observed/controller"):
-        for recorded in json.loads(path.read_text())["apiRequests"]:
-            if recorded["status"] != 304:  # of what the client has asked for before it was recorded
+            if recorded["status"] not in passed_over:
                 found += await conversations.once_more(path.stem, recorded)
     assert found == []
 
