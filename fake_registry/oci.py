@@ -42,6 +42,9 @@ TAG_ANNOTATION: Final = "org.opencontainers.image.ref.name"
 MAX_MANIFEST: Final = 8 << 20
 """Bytes of the largest manifest that is read (clients and registries stop at 4 MiB)."""
 
+NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises for bytes that are no JSON, not what was expected, or nested without end."""
+
 _HEX_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 _HEX: Final = re.compile(r"[0-9a-f]+")
 
@@ -222,7 +225,7 @@ def _lenient_object(data: bytes) -> dict[str, Any] | None:
         return None
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         document = _lenient_json(data)
     return _fields(document) if isinstance(document, dict) else None
 

@@ -9,7 +9,7 @@ import msgspec
 
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Snapshot, Tree, canonical_host
-from fake_registry.oci import INDEX_TYPES, Descriptor, Index, Links, manifest_links
+from fake_registry.oci import INDEX_TYPES, NOT_JSON, Descriptor, Index, Links, manifest_links
 from mirror.errors import InputError
 from mirror.seed.selection import manifest_of, platform_name, repository_of, selected, words
 
@@ -233,7 +233,7 @@ class _Platforms:
         """What an index names, with what that names in turn."""
         try:
             children = msgspec.json.decode(manifest, type=Index).manifests
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             children = list(links.children)
         return [self._entry(child, depth) for child in children]
 

@@ -7,7 +7,7 @@ from typing import Final
 
 import msgspec
 
-from fake_registry.oci import Descriptor, Index, Links, Platform
+from fake_registry.oci import NOT_JSON, Descriptor, Index, Links, Platform
 from mirror.errors import InputError
 
 _SUBJECT: Final = "vnd.docker.reference.digest"
@@ -54,7 +54,7 @@ def wanted_children(data: bytes, links: Links, platforms: Sequence[WantedPlatfor
         return children
     try:
         entries = msgspec.json.decode(data, type=Index).manifests
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return children
     if all(entry.platform is None for entry in entries):
         return children
@@ -67,7 +67,7 @@ def platforms_of(data: bytes) -> list[str]:
     """What an index has manifests for."""
     try:
         entries = msgspec.json.decode(data, type=Index).manifests
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return []
     found = (entry.platform for entry in entries)
     return ["/".join(filter(None, (one.os, one.architecture, one.variant))) for one in found if one is not None]

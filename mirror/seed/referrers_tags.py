@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
-from fake_registry.oci import OCI_INDEX, Descriptor, Index, Links, compute_digest
+from fake_registry.oci import NOT_JSON, OCI_INDEX, Descriptor, Index, Links, compute_digest
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.repository import Repository
 
@@ -21,7 +21,7 @@ async def list_referrer(repository: Repository, tag: str, descriptor: Descriptor
     except RemoteError as error:
         if error.status != 404:
             raise
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise RemoteError(f"{repository}:{tag}: is no list of referrers") from None
     if any(one.digest == descriptor.digest for one in listed):
         return

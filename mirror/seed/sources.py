@@ -8,7 +8,7 @@ from pathlib import Path
 import msgspec
 
 from fake_registry.fixtures import canonical_host, is_host, is_repository, is_tag
-from fake_registry.oci import is_digest
+from fake_registry.oci import NOT_JSON, is_digest
 from mirror.config import read_file
 from mirror.errors import InputError
 from mirror.seed.selection import parsed
@@ -90,7 +90,7 @@ def read_digest_list(path: Path) -> list[Source]:
     if data.lstrip()[:1] == b"{":
         try:
             images = msgspec.json.decode(data, type=_Summary).images
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise InputError(f"{path}: {error}; expected the summary of an earlier copy") from None
         texts = {
             f"images[{place}]": image.image if "@" in image.image else f"{image.image}@{image.digest}"

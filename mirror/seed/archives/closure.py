@@ -16,6 +16,7 @@ from fake_registry.oci import (
     DOCKER_LIST,
     DOCKER_MANIFEST,
     INDEX_TYPES,
+    NOT_JSON,
     OCI_CONFIG,
     OCI_INDEX,
     OCI_LAYER,
@@ -113,7 +114,7 @@ def one_platform(closure: Closure, platform: str) -> Closure:
         return closure
     try:
         children = msgspec.json.decode(closure.root.data, type=Index).manifests
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InputError(f"{closure.image}: {error}") from None
     names = {platform_name(child): child for child in reversed(children)}
     there = {content.descriptor.digest: content for content in closure.manifests}
@@ -152,7 +153,7 @@ def _converted(closure: Closure, content: Content, done: dict[str, Content]) -> 
         raise InputError(f"{closure.image}: no OCI image can be made of {content.descriptor.media_type or 'it'}")
     try:
         before, document = (msgspec.json.decode(content.data, type=dict[str, Any]) for _ in range(2))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InputError(f"{closure.image}: {error}") from None
     if media_type != content.descriptor.media_type:
         document["mediaType"] = media_type

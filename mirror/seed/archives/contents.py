@@ -8,7 +8,7 @@ from typing import BinaryIO, ClassVar
 import msgspec
 
 from fake_registry import oci
-from fake_registry.oci import Links
+from fake_registry.oci import NOT_JSON, Links
 from mirror.seed.archives.files import Files
 
 
@@ -66,7 +66,7 @@ def guessed_media_type(data: bytes, links: Links) -> str:
         return links.media_type
     try:
         document = msgspec.json.decode(data)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         document = None
     if not isinstance(document, dict):
         return ""

@@ -15,7 +15,7 @@ from typing import BinaryIO, Final, cast
 import msgspec
 
 from fake_registry import oci
-from fake_registry.oci import MAX_MANIFEST, Descriptor, Manifest, compute_digest, is_digest
+from fake_registry.oci import MAX_MANIFEST, NOT_JSON, Descriptor, Manifest, compute_digest, is_digest
 from mirror.errors import InputError
 from mirror.seed.archives.contents import Archive, ArchivedImage
 from mirror.seed.archives.files import Files, read_small
@@ -83,7 +83,7 @@ class DockerArchive(Archive):
         data = read_small(self._files, _MANIFEST, MAX_MANIFEST) or b""
         try:
             entries = msgspec.json.decode(data, type=list[_Entry])
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise InputError(f"{self.name}: {_MANIFEST}: {error}") from None
         for entry in entries:
             manifest = self._manifest(entry)
@@ -122,7 +122,7 @@ class DockerArchive(Archive):
             raise InputError(f"{self.name}: configs of more than {_MOST_OF_CONFIGS} bytes; expected at most that many")
         try:
             diff_ids = msgspec.json.decode(data, type=_Config).rootfs.diff_ids
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise InputError(f"{self.name}: {name}: {error}") from None
         for diff_id in diff_ids:
             if not is_digest(diff_id):

@@ -14,6 +14,7 @@ from fake_registry.errors import TreeError
 from fake_registry.fixtures import Tree
 from fake_registry.fixtures.disk import read_file, reported, write_file
 from fake_registry.fixtures.layout import APPLIED, json_text
+from fake_registry.oci import NOT_JSON
 from mirror.seed.bundles.records import Base
 
 _LONGEST: Final = 1000
@@ -42,7 +43,7 @@ def steps(tree: Tree) -> list[Step]:
         return []
     try:
         return msgspec.json.decode(content[0], type=_File).applied
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise TreeError(f"{APPLIED}: {error}; expected the bundles that were applied; without it nobody asks") from None
 
 

@@ -20,7 +20,7 @@ import msgspec
 import zstandard
 
 from fake_registry.fixtures.disk import sync_directory
-from fake_registry.oci import is_digest
+from fake_registry.oci import NOT_JSON, is_digest
 from mirror.errors import InputError
 from mirror.seed.bundles.records import Trailer
 
@@ -76,7 +76,7 @@ def read_part(path: Path) -> Part:
         raise broken
     try:
         trailer = msgspec.json.decode(data[8:], type=Trailer)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise broken from None
     sound = encode_trailer(trailer) == data and is_digest(trailer.bundle) and 1 <= trailer.part <= trailer.parts
     if not sound or trailer.format != Trailer.__struct_defaults__[0]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 import msgspec
 
-from fake_registry.oci import is_digest
+from fake_registry.oci import NOT_JSON, is_digest
 from mirror.errors import InputError
 from mirror.seed.archives.tar import BLOCK, Member, TarReader, tar_header, tar_padding
 from mirror.seed.bundles.parts import Part, PartsReader, Progress
@@ -159,7 +159,7 @@ class BundleReader:
                     f"{self.name}: a bundle of version {version.version}; expected at most {VERSION}: update ismirror"
                 )
             header = msgspec.json.decode(data, type=Header)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise InputError(f"{self.name}: {HEADER}: {error}; expected the header of a bundle") from None
         states = [header.state, *([header.base.state] if header.base is not None else [])]
         if header.format != FORMAT or header.encoded() != data or not all(map(is_digest, states)):

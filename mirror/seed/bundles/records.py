@@ -13,7 +13,7 @@ from fake_registry.fixtures import canonical_host, is_host, is_repository
 from fake_registry.fixtures.layout import INDEX, MEMORY, json_text
 from fake_registry.fixtures.names import directory_host, host_directory
 from fake_registry.fixtures.tree import REGISTRIES
-from fake_registry.oci import is_digest
+from fake_registry.oci import NOT_JSON, is_digest
 from mirror.errors import InputError
 
 FORMAT: Final = "ismirror-bundle"
@@ -177,7 +177,7 @@ def decode_entry(line: bytes, name: str) -> Entry:
     """
     try:
         entry = msgspec.json.decode(line, type=Entry)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InputError(f"{name}: {error}; expected path, size and sha256 of a file") from None
     if not 0 <= entry.size <= LARGEST_FILE or not _HEX.fullmatch(entry.sha256):
         raise InputError(f"{name}: {entry.path[:200]!r}: a size or SHA-256 that cannot be")
@@ -207,7 +207,7 @@ def decode_removals(data: bytes, name: str) -> list[Removal]:
     for number, line in enumerate(data.splitlines(), 1):
         try:
             one = msgspec.json.decode(line, type=Removal)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except NOT_JSON as error:
             raise InputError(f"{name}: {REMOVALS}: line {number}: {error}") from None
         host, _, repository = one.repository.partition("/")
         good = is_host(host) and canonical_host(host) == host and is_repository(repository)

@@ -15,6 +15,7 @@ from urllib.parse import urlencode
 import msgspec
 from yarl import URL
 
+from fake_registry.oci import NOT_JSON
 from mirror.clock import Clock
 from mirror.importer.challenge import Challenge
 from mirror.seed.remote.credentials import Login
@@ -134,7 +135,7 @@ class Authorizer:
             data = await self._ask("GET", url, headers, None)
         try:
             return msgspec.json.decode(data, type=_Answer)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             raise RemoteError(f"{self._host}: {url.with_query(None)} gave no token", passing=True) from None
 
 

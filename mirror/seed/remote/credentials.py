@@ -17,6 +17,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from fake_registry.fixtures import canonical_host
+from fake_registry.oci import NOT_JSON
 from mirror.config import read_file
 from mirror.errors import InputError
 from mirror.seed.remote.failures import RemoteError
@@ -141,7 +142,7 @@ def _read(path: Path) -> _File:
     data = read_file(path)
     try:
         return msgspec.json.decode(data.strip() or b"{}", type=_File)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except NOT_JSON as error:
         raise InputError(f"{path}: {error}; expected logins as 'podman login' or 'docker login' writes them") from None
 
 
@@ -192,7 +193,7 @@ async def _helped(helper: str, server: str) -> Login | None:
         raise RemoteError(f"{program}: {server}: {shown or f'exit code {process.returncode}'}")
     try:
         reply = msgspec.json.decode(output[:_MAX_REPLY], type=_Reply)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         raise RemoteError(f"{program}: {server}: the answer is no JSON with Username and Secret") from None
     if reply.username == _TOKEN_USER:
         return Login("", "", reply.secret)

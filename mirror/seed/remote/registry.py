@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
+from fake_registry.oci import NOT_JSON
 from fake_registry.simple_signing import OFFERED
 from mirror.clock import Clock, SystemClock
 from mirror.importer.challenge import parse_challenges
@@ -275,7 +276,7 @@ def _words(data: bytes) -> str:
     """What an error's body says, on one line."""
     try:
         problems = msgspec.json.decode(data, type=_Problems).errors
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except NOT_JSON:
         return ""
     texts = [": ".join(filter(None, (problem.code, problem.message))) for problem in problems[:3]]
     joined = " ".join("; ".join(texts).split())[:_LONGEST_TEXT]

@@ -18,6 +18,7 @@ from fake_registry.oci import (
     DOCKER_SCHEMA1_SIGNED,
     MANIFEST_TYPES,
     MAX_MANIFEST,
+    NOT_JSON,
     OCI_INDEX,
     OCI_MANIFEST,
     Descriptor,
@@ -123,7 +124,7 @@ class Repository:
             following = _next_page(response)
         try:
             return msgspec.json.decode(data, type=_Tags).tags or [], following
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             raise RemoteError(f"{self}: the list of tags is no JSON", passing=True) from None
 
     async def digest(self, reference: str) -> str | None:
@@ -202,7 +203,7 @@ class Repository:
             following, stated = _next_page(response), response.content_type
         try:
             manifests = msgspec.json.decode(data, type=Index).manifests
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             damaged = stated == OCI_INDEX  # else something that answers everything, and knows no such lists
             status = 0 if damaged else 404
             raise RemoteError(f"{self}: the list of referrers is no index", status=status, passing=damaged) from None
