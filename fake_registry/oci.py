@@ -108,6 +108,9 @@ class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     variant: str = ""
     features: list[str] | None = None
 
+    def __str__(self) -> str:
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
+
 
 class Descriptor(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What names a piece of content: its digest, size in bytes (-1: not known) and media type."""
@@ -344,3 +347,25 @@ def _base64url(text: str) -> bytes:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except binascii.Error as error:
         raise ValueError(f"not base64url: {error}") from error
+
+
+def guessed_media_type(data: bytes, links: Links) -> str:
+    """The media type of a manifest that nobody stated: what it says itself, else what it looks like.
+
+    OCI manifests need not say what they are (image specification, ``manifest.md``); schema 1 never does.
+    """
+    if links.media_type:
+        return links.media_type
+    try:
+        document = msgspec.json.decode(data)
+    except NOT_JSON:
+        document = None
+    if not isinstance(document, dict):
+        return ""
+    if document.get("schemaVersion") == 1:
+        return DOCKER_SCHEMA1_SIGNED if document.get("signatures") else DOCKER_SCHEMA1
+    if "manifests" in document:
+        return OCI_INDEX
+    if links.config is not None and links.config.media_type == DOCKER_CONFIG:
+        return DOCKER_MANIFEST
+    return OCI_MANIFEST if "config" in document or "layers" in document else ""

@@ -5,8 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from fake_registry.fixtures import Tree, is_tag
-from fake_registry.oci import MANIFEST_TYPES, compute_digest, is_digest, manifest_digest, manifest_links, parse_digest
-from mirror.seed.archives.contents import guessed_media_type
+from fake_registry.oci import (
+    MANIFEST_TYPES,
+    compute_digest,
+    guessed_media_type,
+    is_digest,
+    manifest_digest,
+    manifest_links,
+    parse_digest,
+)
 
 
 def kept_manifest(

@@ -69,8 +69,7 @@ def platforms_of(data: bytes) -> list[str]:
         entries = msgspec.json.decode(data, type=Index).manifests
     except NOT_JSON:
         return []
-    found = (entry.platform for entry in entries)
-    return ["/".join(filter(None, (one.os, one.architecture, one.variant))) for one in found if one is not None]
+    return [str(entry.platform) for entry in entries if entry.platform is not None]
 
 
 def _variant(architecture: str, variant: str) -> str:

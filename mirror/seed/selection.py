@@ -115,8 +115,7 @@ def manifest_of(snapshot: Snapshot, descriptor: Descriptor, name: str) -> bytes:
 
 def platform_name(entry: Descriptor) -> str:
     """``os/architecture[/variant]`` of a child of an index, or nothing."""
-    platform = entry.platform
-    return "/".join(filter(None, (platform.os, platform.architecture, platform.variant))) if platform else ""
+    return "" if entry.platform is None else str(entry.platform)
 
 
 def words(names: list[str]) -> str:

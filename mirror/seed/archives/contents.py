@@ -7,8 +7,6 @@ from typing import BinaryIO, ClassVar
 
 import msgspec
 
-from fake_registry import oci
-from fake_registry.oci import NOT_JSON, Links
 from mirror.seed.archives.files import Files
 
 
@@ -55,25 +53,3 @@ class Archive(ABC):
     @abstractmethod
     def content(self, digest: str, place: str) -> BinaryIO | None:
         """The content of a manifest or blob from its start, or None if the archive does not have it."""
-
-
-def guessed_media_type(data: bytes, links: Links) -> str:
-    """The media type of a manifest that nobody stated: what it says itself, else what it looks like.
-
-    OCI manifests need not say what they are (image specification, ``manifest.md``); schema 1 never does.
-    """
-    if links.media_type:
-        return links.media_type
-    try:
-        document = msgspec.json.decode(data)
-    except NOT_JSON:
-        document = None
-    if not isinstance(document, dict):
-        return ""
-    if document.get("schemaVersion") == 1:
-        return oci.DOCKER_SCHEMA1_SIGNED if document.get("signatures") else oci.DOCKER_SCHEMA1
-    if "manifests" in document:
-        return oci.OCI_INDEX
-    if links.config is not None and links.config.media_type == oci.DOCKER_CONFIG:
-        return oci.DOCKER_MANIFEST
-    return oci.OCI_MANIFEST if "config" in document or "layers" in document else ""

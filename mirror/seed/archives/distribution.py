@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import BinaryIO, Final
 
 from fake_registry.fixtures import is_tag
-from fake_registry.oci import MAX_MANIFEST, is_digest, manifest_links, parse_digest
+from fake_registry.oci import MAX_MANIFEST, guessed_media_type, is_digest, manifest_links, parse_digest
 from mirror.errors import InputError
-from mirror.seed.archives.contents import Archive, ArchivedImage, guessed_media_type
+from mirror.seed.archives.contents import Archive, ArchivedImage
 from mirror.seed.archives.files import Files, read_small
 
 _TOPS: Final = ("docker/registry/v2/", "registry/v2/", "v2/", "")

@@ -18,11 +18,12 @@ from fake_registry.oci import (
     Descriptor,
     Links,
     compute_digest,
+    guessed_media_type,
     is_manifest_child,
     manifest_links,
 )
 from mirror.errors import InputError
-from mirror.seed.archives.contents import Archive, guessed_media_type
+from mirror.seed.archives.contents import Archive
 from mirror.seed.archives.naming import Placed
 
 _CHUNK: Final = 1 << 20

@@ -24,6 +24,7 @@ from fake_registry.oci import (
     Descriptor,
     Index,
     compute_digest,
+    guessed_media_type,
     is_digest,
     manifest_digest,
     manifest_links,
@@ -31,7 +32,6 @@ from fake_registry.oci import (
     parse_digest,
 )
 from fake_registry.simple_signing import Signature, decode_signatures
-from mirror.seed.archives.contents import guessed_media_type
 from mirror.seed.remote.authorizing import pull, push
 from mirror.seed.remote.blob_upload import BlobUpload, Content
 from mirror.seed.remote.credentials import Login
