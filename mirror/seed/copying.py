@@ -116,30 +116,30 @@ class _Copier:
     async def _fill(self, queue: asyncio.Queue[_Job | None], sources: Iterable[Source], workers: int) -> None:
         for source in sources:
             if source.is_repository:
-                for job in await self._jobs(source):
-                    await queue.put(job)
+                tags, attached = await self._chosen(source)
+                for tag in tags:
+                    await queue.put(self._job(msgspec.structs.replace(source, tag=tag), attached))
             else:
                 self._progress.found(1)
                 await queue.put(self._job(source, None))
         for _ in range(workers):
             await queue.put(None)
 
-    async def _jobs(self, source: Source) -> list[_Job]:
-        """The images of a whole repository."""
+    async def _chosen(self, source: Source) -> tuple[list[str], Attached]:
+        """The tags of a whole repository that are wanted, and those of the others that belong to images."""
         try:
             tags = await self._listed(source)
         except RemoteError as error:
             self._progress.found(1)
             self._done(ImageResult(image=str(source), status="failed", reason=str(error)))
-            return []
+            return [], {}
         chosen = self._tags.chosen(tags)
         if not chosen:
             self._progress.found(1)
             reason = f"none of its {len(tags)} tags is wanted" if tags else "it has no tags"
             self._done(ImageResult(image=str(source), status="failed", reason=reason))
-        attached = attachments(set(tags) - set(chosen))
         self._progress.found(len(chosen))
-        return [self._job(msgspec.structs.replace(source, tag=tag), attached) for tag in chosen]
+        return chosen, {} if self._tags.takes_all else attachments(set(tags) - set(chosen))
 
     def _job(self, source: Source, attached: Attached | None) -> _Job:
         destination = self._options.destination

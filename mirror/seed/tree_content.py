@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import sys
-from typing import Final, NamedTuple
+from typing import Final
 
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import BlobStore, Tree
-from fake_registry.fixtures.repository import Repository
+from fake_registry.fixtures.index_stream import fold_index
 from fake_registry.oci import Descriptor, manifest_links
+from mirror.seed.named_manifests import NamedManifests
 from mirror.seed.sources import Source
 from mirror.seed.tree_writer import TreeWriter
 
 _CACHE: Final = 4 << 20
 _REPOSITORIES: Final = 64
-
-
-class _Listed(NamedTuple):
-    """What an ``index.json`` names: digests by tag, media types by digest."""
-
-    tags: dict[str, str]
-    types: dict[str, str]
 
 
 class TreeContent:
@@ -34,15 +27,13 @@ class TreeContent:
         self._tree = tree
         self._writer = writer
         self._store = BlobStore(tree.store.root, contents=_CACHE)  # each manifest is read once
-        self._listed: dict[tuple[str, str], _Listed] = {}
+        self._listed: dict[tuple[str, str], NamedManifests] = {}
         self._planned: set[str] | None = set() if dry_run else None
 
     def named(self, source: Source) -> Descriptor | None:
         """The manifest that the tree has under the name of a source."""
         listed = self._listing(source.host, source.repository)
-        digest = listed.tags.get(source.tag, "") if source.tag else source.digest
-        media_type = listed.types.get(digest)
-        return None if media_type is None else Descriptor(media_type=media_type, digest=digest)
+        return listed.tagged(source.tag) if source.tag else listed.listed(source.digest)
 
     def has(self, blob: Descriptor) -> bool:
         """Whether a blob is there."""
@@ -79,7 +70,7 @@ class TreeContent:
         """Whether it is known how large a layer is that no manifest states the size of."""
         return self._store.find(digest) is not None or self._writer.knows_size(digest) or digest in self._store.sizes()
 
-    def _listing(self, host: str, name: str) -> _Listed:
+    def _listing(self, host: str, name: str) -> NamedManifests:
         key = (host, name)
         listed = self._listed.get(key)
         if listed is None:
@@ -88,13 +79,9 @@ class TreeContent:
             listed = self._listed[key] = self._read(host, name)
         return listed
 
-    def _read(self, host: str, name: str) -> _Listed:
+    def _read(self, host: str, name: str) -> NamedManifests:
+        directory = self._tree.repository_directory(host, name)
         try:
-            directory = self._tree.repository_directory(host, name)
-            snapshot = Repository(self._store, host, name, directory).snapshot()
+            return fold_index(directory, self._store.root, NamedManifests) or NamedManifests()
         except TreeError:
-            snapshot = None  # said when it is written
-        if snapshot is None:
-            return _Listed({}, {})
-        tags = {tag: one.digest for tag, one in snapshot.tags.items()}
-        return _Listed(tags, {digest: sys.intern(one.media_type) for digest, one in snapshot.listed.items()})
+            return NamedManifests()  # said when it is written
