@@ -77,6 +77,8 @@ async def copy_images(
     for result in refused:
         copier.refuse(result)
     try:
+        if not options.dry_run:
+            await copier.writer.begin()
         await copier.run(sources)
     finally:
         await copier.writer.close()

@@ -18,11 +18,12 @@ _REST: Final = 20
 
 
 class TreeWriter:
-    """Takes manifests and small blobs. What was taken counts as there at once; `commit` makes it durable.
+    """Takes manifests and small blobs. What was taken counts as there at once.
 
-    Content is in its place after a few hundred images or seconds: whoever is killed loses no more. Repositories change
-    as often, and with `close`; but since an ``index.json`` is written as a whole, they rest for twenty times what that
-    takes. So all changes together take a twentieth of a run, however long the index gets.
+    Content is in its place, durably, after a few hundred images or seconds; what a writer has taken that is killed
+    before, the next one finds (`begin`). Repositories change as often, and with `close`; but since an ``index.json`` is
+    written as a whole, they rest for twenty times what that takes. So all changes together take a twentieth of a run,
+    however long the index gets.
     """
 
     def __init__(self, tree: Tree) -> None:
@@ -38,6 +39,10 @@ class TreeWriter:
         self._since = time.monotonic()
         self._rests_until = 0.0
         self._turn = asyncio.Lock()
+
+    async def begin(self) -> None:
+        """Takes over what writers have taken that were killed (raises `TreeError`)."""
+        await self._run(self._batch.take_over)
 
     def pending(self, digest: str) -> bytes | None:
         """The bytes of a manifest that was taken and is not in its place yet."""

@@ -8,8 +8,7 @@ import pytest
 from support.registry import HOST, image, index, put_image, signed_schema1
 
 from fake_registry.errors import DigestError, TreeError
-from fake_registry.fixtures import Batch, Tree, verify
-from fake_registry.fixtures import batch as batch_module
+from fake_registry.fixtures import Batch, Tree, intake, verify
 from fake_registry.fixtures.layout import IndexFile
 from fake_registry.oci import DOCKER_SCHEMA1_SIGNED, OCI_INDEX, OCI_MANIFEST, TAG_ANNOTATION, Descriptor, compute_digest
 
@@ -24,7 +23,7 @@ def files(tree: Tree) -> dict[str, bytes]:
 
 
 def temporary_files(tree: Tree) -> list[Path]:
-    return [path for path in tree.root.rglob(".*") if path.name.endswith(".tmp")]
+    return [path for path in tree.root.rglob("*") if path.name.endswith(".tmp") or path.name.startswith("batch.")]
 
 
 def test_a_batch_writes_what_single_calls_write(tmp_path: Path) -> None:
@@ -64,7 +63,7 @@ def test_an_exception_drops_everything(tree: Tree) -> None:
 
 
 def test_content_goes_to_the_disk_as_it_comes(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_module, "_FILES_AT_ONCE", 4)
+    monkeypatch.setattr(intake, "_FILES_AT_ONCE", 4)
     with Batch(tree) as batch:
         for number in range(10):
             batch.put_blob(str(number).encode())
@@ -75,7 +74,7 @@ def test_content_goes_to_the_disk_as_it_comes(tree: Tree, monkeypatch: pytest.Mo
 
 
 def test_without_the_call_for_all_files_each_is_synced(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(batch_module, "_syncfs", lambda: None)
+    monkeypatch.setattr(intake, "_syncfs", lambda: None)
     with Batch(tree) as batch:
         for number in range(3):
             batch.put_blob(str(number).encode())
