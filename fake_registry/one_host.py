@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Collection
+
+import msgspec
 
 from fake_registry.config import Host, ServerCertificate, TlsFailure
 from fake_registry.core.messages import Request, Response
@@ -19,7 +20,7 @@ class OneHost:
 
     async def handle(self, request: Request) -> Response:
         """The answer to one request."""
-        response = await self._registries.handle(dataclasses.replace(request, host=self._name, sni=None))
+        response = await self._registries.handle(msgspec.structs.replace(request, host=self._name, sni=None))
         for position, (name, value) in enumerate(response.headers):
             if name.lower() == "www-authenticate":
                 response.headers[position] = (name, self._reachable(value, request.host))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 from weakref import WeakValueDictionary
+
+import msgspec
 
 from fake_registry.config import TokenFlaw
 from fake_registry.core import errors
@@ -93,8 +94,7 @@ class Content:
             raise ContentError(digest)
 
 
-@dataclass(slots=True)
-class Call:
+class Call(msgspec.Struct):
     """A request, the host that it is for, what its path names, and who it comes from once that is known.
 
     ``fault`` is what goes wrong with it on purpose, ``note`` what the journal says of its answer.
@@ -104,9 +104,9 @@ class Call:
     host: VirtualHost
     target: Target
     content: Content
-    user: str = field(default="")
-    fault: Met | None = field(default=None)
-    note: str = field(default="")
+    user: str = ""
+    fault: Met | None = None
+    note: str = ""
 
     @property
     def flaw(self) -> TokenFlaw | None:

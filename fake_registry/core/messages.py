@@ -7,9 +7,10 @@ builds a `Request`, gives it to the core and gets a `Response`. Nothing here kno
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, Literal, NamedTuple, Protocol
+
+import msgspec
 
 JSON: Final = "application/json"
 
@@ -21,8 +22,7 @@ class Certified(NamedTuple):
     ca: str
 
 
-@dataclass(slots=True)
-class Request:
+class Request(msgspec.Struct):
     """One HTTP request to a registry.
 
     ``path`` and ``query`` are as they came, still percent-encoded, ``query`` without its ``?``.
@@ -36,7 +36,7 @@ class Request:
     path: str
     query: str = ""
     host: str = ""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     secure: bool = True
     sni: str | None = None
     body: AsyncIterator[bytes] | None = None
@@ -49,8 +49,7 @@ class Request:
         return f"{self.path}?{self.query}" if self.query else self.path
 
 
-@dataclass(slots=True, frozen=True)
-class FileBody:
+class FileBody(msgspec.Struct, frozen=True):
     """A part of a file: `length` bytes from `offset`, to be read off the event loop in large chunks."""
 
     path: Path
@@ -58,8 +57,7 @@ class FileBody:
     length: int
 
 
-@dataclass(slots=True, frozen=True)
-class PartsBody:
+class PartsBody(msgspec.Struct, frozen=True):
     """Bytes and parts of files, one after the other."""
 
     parts: tuple[bytes | FileBody, ...]
@@ -82,8 +80,7 @@ class Pieces(Protocol):
         ...
 
 
-@dataclass(slots=True, frozen=True)
-class StreamBody:
+class StreamBody(msgspec.Struct, frozen=True):
     """A body of `length` bytes that comes from somewhere else while it is sent."""
 
     length: int
@@ -93,8 +90,7 @@ class StreamBody:
 Body = bytes | FileBody | PartsBody | StreamBody
 
 
-@dataclass(slots=True, frozen=True)
-class Delivery:
+class Delivery(msgspec.Struct, frozen=True):
     """What goes wrong with an answer on its way to the client, on purpose.
 
     ``delay`` is in seconds, before the first byte. ``end`` is how it ends early: ``cut`` closes the connection,
@@ -127,8 +123,7 @@ FAITHFUL: Final = Delivery()
 """Nothing goes wrong."""
 
 
-@dataclass(slots=True)
-class Response:
+class Response(msgspec.Struct):
     """One HTTP answer.
 
     ``headers`` are name and value in the order in which they are sent, without Date and, unless the
@@ -137,7 +132,7 @@ class Response:
     """
 
     status: int
-    headers: list[tuple[str, str]] = field(default_factory=list)
+    headers: list[tuple[str, str]] = msgspec.field(default_factory=list)
     body: Body = b""
     drop: bool = False
     delivery: Delivery | None = None

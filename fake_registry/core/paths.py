@@ -5,8 +5,10 @@ Source: distribution specification, "Endpoints". A path is looked at from its en
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import parse_qsl, unquote
+
+import msgspec
 
 BASE: Final = "/v2/"
 CATALOG: Final = "/v2/_catalog"
@@ -25,7 +27,7 @@ ELSEWHERE: Final = "{unknown}"
 _KINDS: Final = {"manifests": MANIFEST, "blobs": BLOB, "referrers": REFERRERS}
 
 
-class Target(NamedTuple):
+class Target(msgspec.Struct, frozen=True, gc=False):
     """What a path names: its pattern, the repository and the reference, digest or session; empty where it has none."""
 
     pattern: str

@@ -8,9 +8,10 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
+
+import msgspec
 
 from fake_registry import oci
 from fake_registry.errors import DigestError
@@ -48,8 +49,7 @@ ACCEPT_CONFIG: Final[Headers] = (("accept-encoding", "zstd, gzip, deflate"),)
 _DIGEST: Final = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9A-Fa-f]{32,}", re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class RawManifest:
+class RawManifest(msgspec.Struct, frozen=True, gc=False):
     """A manifest as it came: its bytes, and the media type of the answer (empty if it had none)."""
 
     content: bytes

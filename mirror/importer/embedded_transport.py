@@ -119,13 +119,13 @@ class EmbeddedTransport:
         try:
             if response.drop:
                 raise TransportError("EOF", hung_up=True)
-            arrived = received(method, response, waits, peer.target)
+            answer, is_last = received(method, response, waits, peer.target)
         except TransportError:
             self._open.discard(connection)
             raise
-        if arrived.last:
+        if is_last:
             self._open.discard(connection)
-        return arrived.answer
+        return answer
 
     async def aclose(self) -> None:
         """Nothing is open."""
@@ -199,16 +199,11 @@ def _peer(scheme: str, authority: str) -> Peer:
     return Peer(name, sni, target, f"{target.host}:{target.port}")
 
 
-class Arrived(NamedTuple):
-    """An answer, and whether it is the last one on its connection."""
+def received(method: str, response: Response, waits: Waits, target: Target) -> tuple[Answer, bool]:
+    """A response as a client gets it from our server, and whether it is the last one on its connection.
 
-    answer: Answer
-    last: bool
-
-
-def received(method: str, response: Response, waits: Waits, target: Target) -> Arrived:
-    """A response as a client gets it from our server: fields that HTTP itself needs are the server's own, values have
-    one line, a length that was announced is what is read, and what goes wrong on the way does.
+    Fields that HTTP itself needs are the server's own, values have one line, a length that was announced is what is
+    read, and what goes wrong on the way does.
 
     Raises:
         TransportError: no status and headers come.
@@ -228,7 +223,7 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> A
     if has_body and method != "HEAD":
         content, broken = _body(response, announced, waits, target)
     answer = Answer(status, reason_phrase(status), lines, content, broken, waits.head)
-    return Arrived(answer, last or broken is not None or delivery.end in {"cut", "reset"})
+    return answer, (last or broken is not None or delivery.end in {"cut", "reset"})
 
 
 @lru_cache(maxsize=1024)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 import msgspec
 
 from mirror.importer import statuses
@@ -18,8 +16,7 @@ RepositoryKey = tuple[str, str]
 CacheKey = tuple[RepositoryKey, str, str, str, str]
 
 
-@dataclass(slots=True)
-class Source:
+class Source(msgspec.Struct):
     """One place that a manifest may come from: the reference as it is written there, and the client for it."""
 
     reference: str
@@ -27,16 +24,14 @@ class Source:
     client: RepositoryClient
 
 
-@dataclass(slots=True)
-class Plan:
+class Plan(msgspec.Struct):
     """Where to look for one manifest, in order; what cannot be connected to is there as its failure."""
 
     reference: str
     sources: list[Source | ClientFailure]
 
 
-@dataclass(slots=True)
-class Job:
+class Job(msgspec.Struct):
     """One tag or digest of a repository to be fetched, and what came of it."""
 
     value: str
@@ -44,7 +39,7 @@ class Job:
     architecture: str = ""
     os: str = ""
     is_digest: bool = False
-    indexes: list[int] = field(default_factory=list)
+    indexes: list[int] = msgspec.field(default_factory=list)
     plan: Plan | None = None
     image: Image | None = None
     manifests: list[Image] | None = None
@@ -58,16 +53,15 @@ class Job:
             self.trace.entries, self.trace.chosen = known.trace.entries, known.trace.chosen
 
 
-@dataclass(slots=True)
-class Group:
+class Group(msgspec.Struct):
     """The jobs of one repository. The first spec that names it decides its spelling and whether it is insecure."""
 
     key: RepositoryKey
     reference: Reference
     insecure: bool
     prefix: str
-    digests: dict[tuple[str, str], Job] = field(default_factory=dict)
-    tags: dict[tuple[str, str, str, str], Job] = field(default_factory=dict)
+    digests: dict[tuple[str, str], Job] = msgspec.field(default_factory=dict)
+    tags: dict[tuple[str, str, str, str], Job] = msgspec.field(default_factory=dict)
 
     @property
     def jobs(self) -> list[Job]:

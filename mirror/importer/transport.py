@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from mirror.errors import IsmirrorError
 from mirror.importer.failures import ClientFailure, FailureKind
 
@@ -41,30 +43,19 @@ class TransportError(IsmirrorError):
         self.took = took
 
 
-class Answer:
+class Answer(msgspec.Struct):
     """An HTTP answer: status, reason phrase as sent, header lines (names in lower case) and the whole body as sent.
 
     With ``broken`` the body did not come whole, but failed that way after ``partial``; who reads it meets the failure,
     and who does not is not concerned. ``took`` is how many seconds it took to come that nobody waited for.
     """
 
-    __slots__ = ("broken", "headers", "partial", "reason", "status", "took")
-
-    def __init__(
-        self,
-        status: int,
-        reason: str,
-        headers: Sequence[tuple[str, str]],
-        body: bytes,
-        broken: TransportError | None = None,
-        took: float = 0.0,
-    ) -> None:
-        self.status = status
-        self.reason = reason
-        self.headers = headers
-        self.partial = body
-        self.broken = broken
-        self.took = took
+    status: int
+    reason: str
+    headers: Sequence[tuple[str, str]]
+    partial: bytes
+    broken: TransportError | None = None
+    took: float = 0.0
 
     @property
     def body(self) -> bytes:

@@ -10,8 +10,10 @@ import re
 import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Final
 from urllib.parse import unquote_to_bytes
+
+import msgspec
 
 from mirror.clock import Stopwatch
 from mirror.gotext import GoUrl, GoUrlError, quote
@@ -29,7 +31,7 @@ _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 Headers = tuple[tuple[str, str], ...]
 
 
-class Url(NamedTuple):
+class Url(msgspec.Struct, frozen=True, gc=False):
     """A URL in the parts that a request needs: ``https``, ``quay.io:8443`` (with user and password, if there are
     any), ``/v2/?n=1``. ``text`` is how it is printed where the parts alone do not tell."""
 
@@ -169,7 +171,8 @@ class Wire:
                 if error.hung_up and used:
                     continue
                 raise
-            await self._pass(answer.took)
+            if answer.took:
+                await self._pass(answer.took)
             if answer.broken is None:
                 self._idle.add(connection)
             else:
