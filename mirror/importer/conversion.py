@@ -20,6 +20,7 @@ from mirror.importer.manifests import (
 )
 from mirror.importer.tracing import Trace
 from mirror.importer.turns import Turn
+from mirror.reference import Named
 from mirror.v1.image import Image
 
 
@@ -45,7 +46,7 @@ class Conversion:
     def __init__(
         self,
         surroundings: Surroundings,
-        reference: str,
+        reference: Named,
         client: RepositoryClient,
         limit: RateLimit | None,
         turn: Turn,
@@ -72,7 +73,7 @@ class Conversion:
             try:
                 config = await self._client.config(manifest.config_digest)
             except ClientFailure as failure:
-                raise statuses.repository_failure(self._reference, failure) from None
+                raise statuses.repository_failure(str(self._reference), failure) from None
         if digest is not None:
             check_integrity(manifest, digest)
         if isinstance(manifest, Schema1Manifest):
@@ -91,7 +92,7 @@ class Conversion:
                 raise ClientFailure("no manifests in manifest list")
             chosen = await fetch_manifest(self._client, entry.digest, entry.digest, self._limit)
         except ClientFailure as failure:
-            raise statuses.repository_failure(self._reference, failure) from None
+            raise statuses.repository_failure(str(self._reference), failure) from None
         if isinstance(chosen, ListManifest):
             raise ClientFailure("unsupported image manifest type: *manifestlist.DeserializedManifestList")
         return chosen, entry.digest

@@ -22,7 +22,6 @@ from mirror.importer.configs import (
 )
 from mirror.importer.failures import ClientFailure
 from mirror.importer.manifests import (
-    Descriptor,
     ImageManifest,
     ListManifest,
     Schema1Manifest,
@@ -104,9 +103,9 @@ async def image_of(manifest: ImageManifest, config: bytes, sizes: BlobSizes) -> 
     )
     try:
         if manifest.schema_version == 2 and config:
-            size = _total(manifest.layers, len(config), manifest.config_digest)
+            size = len(config) + manifest.layers_size
             image.dockerImageMetadata = _metadata(config, manifest.config_digest, size)
-            _add_layers(image, _layers(manifest.layers))
+            _add_layers(image, manifest.layers)
             return image
         decoded, problem = decode_config(config), ""
     except SecondPassFailure as failure:
@@ -133,7 +132,7 @@ async def _odd_second_pass(image: Image, manifest: ImageManifest, problem: str, 
             layers, history = compatibility_of(manifest.content)
             await _schema1_second_pass(image, layers, history, sizes)
         case 2:
-            _add_layers(image, _layers(manifest.layers))
+            _add_layers(image, manifest.layers)
             raise HalfImage(problem or _no_config(manifest.media_type), image)
         case version:
             raise HalfImage(_unrecognized(version, manifest.name), image)
@@ -147,24 +146,9 @@ def _unrecognized(version: int, name: str) -> str:
     return f"unrecognized container image manifest schema {version} for {quote(name)} ()"
 
 
-def _layers(layers: list[Descriptor]) -> list[ImageLayer]:
-    return [ImageLayer(layer.digest, layer.size, layer.mediaType) for layer in layers]
-
-
 def _add_layers(image: Image, layers: list[ImageLayer]) -> None:
     image.dockerImageLayers = layers or None
     image.metadata.annotations = {LAYERS_ORDER: "ascending"}
-
-
-def _total(layers: list[Descriptor], config_size: int, config_digest: str) -> int:
-    """The config and each distinct layer once."""
-    seen = {config_digest}
-    size = config_size
-    for layer in layers:
-        if layer.digest not in seen:
-            seen.add(layer.digest)
-            size += layer.size
-    return size
 
 
 async def schema1_image(manifest: Schema1Manifest, sizes: BlobSizes) -> Image:

@@ -121,16 +121,16 @@ class Fetcher:
                 return
             raw, client, limit = found
             conversion = Conversion(self, job.plan.reference, client, limit, turn, job.trace)
+            if self._commons is None:
+                await self._convert(group, job, conversion, raw, digest)
+                return
             key = self._conversion_key(client, digest, raw.name, job)
-            known = None if self._commons is None else self._commons.converted(key)
+            known = self._commons.converted(key)
             if known is not None:
                 job.take_over(known)
-            elif job.mode == PRESERVE_ORIGINAL:
-                await self._preserve(group, job, conversion, raw, digest)
-            else:
-                job.image = await conversion.legacy(raw, digest, job.architecture, job.os)
-            if known is None and self._commons is not None:
-                self._commons.keep(key, Outcome(job.image, job.manifests, None, job.trace))
+                return
+            await self._convert(group, job, conversion, raw, digest)
+            self._commons.keep(key, Outcome(job.image, job.manifests, None, job.trace))
         except HalfImage as failure:
             job.image, job.failure = failure.image, failure
         except ClientFailure as failure:
@@ -138,13 +138,19 @@ class Fetcher:
         if job.trace is not None:
             job.trace.failure = job.failure
 
-    async def _preserve(
-        self, group: Group, job: Job, conversion: Conversion, raw: Manifest, digest: str | None
-    ) -> None:
-        """Keeps a list as it is and fetches everything in it; other manifests are as in Legacy mode."""
-        if not isinstance(raw, ListManifest):
+    async def _convert(self, group: Group, job: Job, conversion: Conversion, raw: Manifest, digest: str | None) -> None:
+        """Makes one image of what was found or, in PreserveOriginal mode, of a list and of everything in it."""
+        if job.mode != PRESERVE_ORIGINAL:
+            job.image = await conversion.legacy(raw, digest, job.architecture, job.os)
+        elif isinstance(raw, ListManifest):
+            await self._preserve(group, job, conversion, raw, digest)
+        else:
             job.image = await conversion.legacy(raw, digest, "", "")
-            return
+
+    async def _preserve(
+        self, group: Group, job: Job, conversion: Conversion, raw: ListManifest, digest: str | None
+    ) -> None:
+        """Keeps a list as it is and fetches everything in it."""
         if digest is not None:
             check_integrity(raw, digest)
         job.image = list_image(raw, self._now)
@@ -195,7 +201,7 @@ class Fetcher:
                 sources.append(self._source(text, insecure=insecure))
             except ClientFailure as failure:
                 sources.append(failure)
-        return Plan(str(named), sources)
+        return Plan(named, sources)
 
     def _source(self, text: str, *, insecure: bool) -> Source:
         try:

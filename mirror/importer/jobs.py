@@ -8,7 +8,7 @@ from mirror.importer import statuses
 from mirror.importer.client import RepositoryClient
 from mirror.importer.failures import ClientFailure
 from mirror.importer.tracing import JobKey, Outcome, Trace
-from mirror.reference import Reference
+from mirror.reference import Named, Reference
 from mirror.v1.image import Image
 from mirror.v1.imagestreamimport import ImageImportStatus
 
@@ -27,7 +27,7 @@ class Source(msgspec.Struct):
 class Plan(msgspec.Struct):
     """Where to look for one manifest, in order; what cannot be connected to is there as its failure."""
 
-    reference: str
+    reference: Named
     sources: list[Source | ClientFailure]
 
 

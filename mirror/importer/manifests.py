@@ -5,6 +5,7 @@ Source: distribution ``manifest/{schema1,schema2,ocischema,manifestlist}``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from mirror.importer.client import RawManifest
 from mirror.importer.failures import ClientFailure
 from mirror.importer.schema1 import signed_payload
 from mirror.importer.seen import remembered
+from mirror.v1.image import ImageLayer
 
 T = TypeVar("T")
 
@@ -54,7 +56,11 @@ class Descriptor(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class ImageManifest(msgspec.Struct, frozen=True):
-    """A schema 2 or OCI image manifest. ``content`` is its bytes, ``name`` their sha256 digest."""
+    """A schema 2 or OCI image manifest. ``content`` is its bytes, ``name`` their sha256 digest.
+
+    ``layers`` are shared by the images that are made of it, and not to be changed. ``layers_size`` is how many bytes
+    the distinct ones of them have; one that is also the config does not count.
+    """
 
     content: bytes
     name: str
@@ -62,7 +68,8 @@ class ImageManifest(msgspec.Struct, frozen=True):
     schema_version: int
     media_type: str
     config_digest: str
-    layers: list[Descriptor]
+    layers: list[ImageLayer]
+    layers_size: int
 
 
 class ListManifest(msgspec.Struct, frozen=True):
@@ -251,8 +258,19 @@ def _decode_image(content: bytes, *, is_oci: bool) -> ImageManifest:
         fields.schemaVersion,
         fields.mediaType,
         fields.config.digest,
-        fields.layers,
+        [ImageLayer(layer.digest, layer.size, layer.mediaType) for layer in fields.layers],
+        _distinct_size(fields.layers, fields.config.digest),
     )
+
+
+def _distinct_size(layers: Sequence[Descriptor], config_digest: str) -> int:
+    seen = {config_digest}
+    size = 0
+    for layer in layers:
+        if layer.digest not in seen:
+            seen.add(layer.digest)
+            size += layer.size
+    return size
 
 
 @remembered

@@ -47,7 +47,8 @@ class Answer(msgspec.Struct):
     """An HTTP answer: status, reason phrase as sent, header lines (names in lower case) and the whole body as sent.
 
     With ``broken`` the body did not come whole, but failed that way after ``partial``; who reads it meets the failure,
-    and who does not is not concerned. ``took`` is how many seconds it took to come that nobody waited for.
+    and who does not is not concerned. ``took`` is how many seconds it took to come that nobody waited for. ``values``
+    is `first_values` of the headers, where that is known already.
     """
 
     status: int
@@ -56,6 +57,7 @@ class Answer(msgspec.Struct):
     partial: bytes
     broken: TransportError | None = None
     took: float = 0.0
+    values: dict[str, str] | None = None
 
     @property
     def body(self) -> bytes:
@@ -70,14 +72,18 @@ class Answer(msgspec.Struct):
 
     def header(self, name: str) -> str:
         """The first value of a header (lower-case name), or the empty string."""
-        for key, value in self.headers:
-            if key == name:
-                return value
-        return ""
+        if self.values is None:
+            self.values = first_values(self.headers)
+        return self.values.get(name, "")
 
     def header_lines(self, name: str) -> list[str]:
         """All values of a header (lower-case name), in order."""
         return [value for key, value in self.headers if key == name]
+
+
+def first_values(headers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """The first value of each header."""
+    return dict(reversed(headers))
 
 
 class Transport(Protocol):
