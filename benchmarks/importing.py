@@ -1,7 +1,7 @@
 """Images a second: a repository of 50 tags, each an OCI image of 8 layers with a 3.6 KB config.
 
-Embedded: importer and registry core in one process, on one core. Over HTTPS: the server in a process of its own. Every
-round imports the whole repository on a new API server, JSON of the answer included.
+Embedded: importer and registry core in one process, on one core. Over HTTPS: the server in a process of its own. An
+API server that runs imports the whole repository in every round, JSON of the answer included; it keeps nothing of it.
 
     python benchmarks/importing.py [--seconds N]
 """
@@ -74,17 +74,16 @@ def request() -> ApiRequest:
 
 async def images_a_second(transport: Transport, seconds: float) -> float:
     """Imports the repository again and again."""
-    post = request()
-    await one_import(transport, post)
+    api, post = ApiCore(Cluster(ClusterConfig(), transport, SystemClock(), NamedUids())), request()
+    await one_import(api, post)
     count, start = 0, time.perf_counter()
     while (elapsed := time.perf_counter() - start) < seconds:
-        count += await one_import(transport, post)
+        count += await one_import(api, post)
     return count / elapsed
 
 
-async def one_import(transport: Transport, post: ApiRequest) -> int:
-    """One import on a new API server; the number of images in the answer."""
-    api = ApiCore(Cluster(ClusterConfig(), transport, SystemClock(), NamedUids()))
+async def one_import(api: ApiCore, post: ApiRequest) -> int:
+    """One import; the number of images in the answer."""
     response = await api.handle(post)
     count = response.body.count(b'"dockerImageReference"')
     if count != TAGS:

@@ -32,10 +32,10 @@ class VirtualHost:
 
     ``explicit`` is true for a host that the configuration names, false for one that is only a directory of the tree
     (or nothing at all, whose repositories are then unknown); ``is_open`` where anybody may do everything, and nobody
-    says who they are.
+    says who they are; ``is_plain`` where besides nothing but the tree decides what is answered.
     """
 
-    __slots__ = ("access", "authenticator", "config", "explicit", "is_open", "name", "routes", "tls_only")
+    __slots__ = ("access", "authenticator", "config", "explicit", "is_open", "is_plain", "name", "routes", "tls_only")
 
     def __init__(self, name: str, config: Host, tokens: Tokens, tally: Tally, *, explicit: bool) -> None:
         self.name = name
@@ -49,6 +49,8 @@ class VirtualHost:
         if config.auth is not None:
             self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
         self.is_open = config.auth is None and config.access is None and config.mtls is None
+        scripted = bool(config.routes) or config.recorded or config.signatures or config.scheme == "down"
+        self.is_plain = self.is_open and not scripted
 
 
 class HostTable:

@@ -72,6 +72,7 @@ class Journal:
     ) -> Entry:
         """Keeps one request with its answer."""
         headers = request.headers
+        authorization = headers.get("authorization")
         entry = Entry(
             time=time,
             host=host,
@@ -84,7 +85,7 @@ class Journal:
             note=note,
             fault=fault,
             accept=headers.get("accept", "")[:_MAX_TEXT],
-            authorization=_scheme(headers.get("authorization", "")),
+            authorization=_scheme(authorization) if authorization else "",
             user_agent=headers.get("user-agent", "")[:_MAX_TEXT],
         )
         self.append(entry)

@@ -211,7 +211,7 @@ class RegistryCore:
         if target.pattern == paths.SIGNATURES and not host.config.signatures:
             target = Target(paths.ELSEWHERE)
         call = Call(request, host, target, self._content)
-        response = self._refused(request, host)
+        response = None if host.is_plain and request.secure else self._refused(request, host)
         if response is None:
             response = await self._own(call)
         if request.method == "HEAD":
@@ -235,7 +235,7 @@ class RegistryCore:
 
     async def _own(self, call: Call) -> Response:
         """What a route or the registry itself answers, or a fault makes of the latter."""
-        route = call.host.routes.take(call.request) if call.host.routes else None
+        route = None if call.host.is_plain else call.host.routes.take(call.request)
         if route is None and self.faults:
             call.fault = self._met(call)
         try:
@@ -249,7 +249,7 @@ class RegistryCore:
             call.note = str(error)
         except TreeError as error:
             response, call.note = errors.error_response(errors.tree_broken(str(error))), str(error)
-        if call.host.name and namespace_of(call.request):
+        if call.request.query and call.host.name and namespace_of(call.request):
             response.headers.append(("OCI-Namespace", call.host.name))
         if call.host.config.signatures:
             response.headers.append(OFFERED)
@@ -289,6 +289,8 @@ class RegistryCore:
                 return response
         methods = self._operations.get(pattern, {})
         operation = methods.get(call.request.method)
+        if operation is not None and call.host.is_plain and call.fault is None and self._origin is None:
+            return await operation.handler(call)
         if self._origin is not None and self._origin.covers(call.host.name):
             if pattern in _READ_ONLY and (operation is None or operation.permission in _WRITING):
                 raise errors.unsupported(_READS)

@@ -14,13 +14,15 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
 from fake_registry.config import Host, Hosts, Scheme
 from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, PartsBody, Request, Response, StreamBody
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.core.registry import RegistryCore
 from mirror.hostport import join_host_port
 from mirror.importer.dial import DEFAULT_PORTS, HostList, Target, fixed_read, parse_target, refused, unlisted
-from mirror.importer.transport import Answer, TransportError
+from mirror.importer.transport import Answer, TransportError, first_values
 from mirror.importer.waiting import Waits
 
 _OF_THE_SERVER: Final = frozenset({"date", "transfer-encoding"})
@@ -101,9 +103,8 @@ class EmbeddedTransport:
         """Makes one exchange; see `mirror.importer.transport.Transport`."""
         peer, spoken = self._peer(scheme, host, target)
         connection = (peer.place, insecure)
-        waits = Waits(timeout)
         if scheme == "https" and connection not in self._open:
-            self._shake_hands(peer, spoken, waits, insecure=insecure)
+            self._shake_hands(peer, spoken, timeout, insecure=insecure)
             self._open.add(connection)
         path, _, query = target.partition("?")
         request = Request(
@@ -119,7 +120,7 @@ class EmbeddedTransport:
         try:
             if response.drop:
                 raise TransportError("EOF", hung_up=True)
-            answer, is_last = received(method, response, waits, peer.target)
+            answer, is_last = received(method, response, timeout, peer.target)
         except TransportError:
             self._open.discard(connection)
             raise
@@ -130,7 +131,7 @@ class EmbeddedTransport:
     async def aclose(self) -> None:
         """Nothing is open."""
 
-    def _shake_hands(self, peer: Peer, spoken: Scheme, waits: Waits, *, insecure: bool) -> None:
+    def _shake_hands(self, peer: Peer, spoken: Scheme, timeout: float | None, *, insecure: bool) -> None:
         """Fails as a TLS handshake would.
 
         Raises:
@@ -150,6 +151,7 @@ class EmbeddedTransport:
         if failure == "alert":
             raise TransportError("remote error: tls: handshake failure", kind="tls")
         if failure == "stall":
+            waits = Waits(timeout)
             waits.spend(math.inf, "handshake")
             raise waits.failure()
         if failure is not None:
@@ -199,7 +201,7 @@ def _peer(scheme: str, authority: str) -> Peer:
     return Peer(name, sni, target, f"{target.host}:{target.port}")
 
 
-def received(method: str, response: Response, waits: Waits, target: Target) -> tuple[Answer, bool]:
+def received(method: str, response: Response, timeout: float | None, target: Target) -> tuple[Answer, bool]:
     """A response as a client gets it from our server, and whether it is the last one on its connection.
 
     Fields that HTTP itself needs are the server's own, values have one line, a length that was announced is what is
@@ -208,32 +210,40 @@ def received(method: str, response: Response, waits: Waits, target: Target) -> t
     Raises:
         TransportError: no status and headers come.
     """
-    delivery = response.delivery or FAITHFUL
+    status, body = response.status, response.body
+    has_body = status >= 200 and status not in _NO_BODY
+    head = _arriving(tuple(response.headers), response.length if has_body else None)
+    if response.delivery is None and isinstance(body, bytes) and head.announced in {None, len(body)}:
+        content = body if has_body and method != "HEAD" else b""
+        return Answer(status, reason_phrase(status), head.lines, content, values=head.values), head.is_last
+    delivery, waits = response.delivery or FAITHFUL, Waits(timeout)
     if delivery.delay:
         waits.spend(delivery.delay, "head")
     if not delivery.has_answer and waits.gave_up is None:
         raise _lost(delivery, waits, target)
     if waits.gave_up is not None:
         raise waits.failure()
-    status = response.status
-    has_body = status >= 200 and status not in _NO_BODY
-    length = response.length if has_body else None
-    lines, announced, last = _arriving(tuple(response.headers), length)
     content, broken = b"", None
     if has_body and method != "HEAD":
-        content, broken = _body(response, announced, waits, target)
-    answer = Answer(status, reason_phrase(status), lines, content, broken, waits.head)
-    return answer, (last or broken is not None or delivery.end in {"cut", "reset"})
+        content, broken = _body(response, head.announced, waits, target)
+    answer = Answer(status, reason_phrase(status), head.lines, content, broken, waits.head, head.values)
+    return answer, (head.is_last or broken is not None or delivery.end in {"cut", "reset"})
+
+
+class Head(msgspec.Struct, frozen=True):
+    """The header lines that come through, the first value of each, the length that they announce, and whether they end
+    the connection."""
+
+    lines: Sequence[tuple[str, str]]
+    values: dict[str, str]
+    announced: int | None
+    is_last: bool
 
 
 @lru_cache(maxsize=1024)
-def _arriving(
-    headers: tuple[tuple[str, str], ...], length: int | None
-) -> tuple[Sequence[tuple[str, str]], int | None, bool]:
-    """The header lines that come through, the length that they announce, and whether they end the connection.
-
-    `length` is that of the body, if the answer has one: the line that says so is the last.
-    """
+def _arriving(headers: tuple[tuple[str, str], ...], length: int | None) -> Head:
+    """What comes of the headers; `length` is that of the body, if the answer has one: the line that says so is the
+    last."""
     lines: list[tuple[str, str]] = []
     announced: int | None = None
     last = False
@@ -247,7 +257,7 @@ def _arriving(
             lines.append((field, (value if value.isprintable() else _LINE_END.sub(" ", value)).strip(" \t")))
     if length is not None:
         lines.append(("content-length", str(length if announced is None else announced)))
-    return lines, announced, last
+    return Head(lines, first_values(lines), announced, last)
 
 
 @lru_cache(maxsize=256)

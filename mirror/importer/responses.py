@@ -208,8 +208,8 @@ def decode_content(answer: Answer) -> bytes:
         ClientFailure: an encoding that is not known, or data that does not decompress.
     """
     content = answer.body
-    encodings = answer.header("content-encoding").replace(",", " ").split()
-    for encoding in map(str.lower, reversed(encodings)):
+    encodings = answer.header("content-encoding")
+    for encoding in reversed(encodings.lower().replace(",", " ").split() if encodings else ()):
         match encoding:
             case "gzip":
                 content = gunzip(content)

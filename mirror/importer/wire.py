@@ -234,7 +234,8 @@ def _shown(url: Url) -> str:
 
 def _decompressed(method: str, headers: Sequence[tuple[str, str]], answer: Answer) -> Answer:
     """Go's transparent gzip: only where it asked for gzip by itself."""
-    if method == "HEAD" or answer.broken is not None or answer.header("content-encoding").lower() != "gzip":
+    encoding = answer.header("content-encoding")
+    if not encoding or method == "HEAD" or answer.broken is not None or encoding.lower() != "gzip":
         return answer
     if any(name == "accept-encoding" for name, _ in headers):
         return answer
