@@ -11,18 +11,7 @@ import typer
 
 from mirror.cli.option_groups import grouped
 from mirror.cli.options import UsageError
-from mirror.cli.recording import (
-    RecordAnonymousOption,
-    RecordAuthfileOption,
-    RecordCaOption,
-    RecordConnectOption,
-    RecordCredsOption,
-    RecordFromOption,
-    RecordingOptions,
-    RecordInsecureOption,
-    RecordProxyOption,
-    RecordToOption,
-)
+from mirror.cli.recording import RecordingOptions
 from mirror.cli.registry_env import env
 from mirror.cli.server_options import RegistryFlags, ServerOptions
 
@@ -48,15 +37,7 @@ def registry(
     ] = None,
     *,
     flags: RegistryFlags,
-    record_from: RecordFromOption = None,
-    record_to: RecordToOption = Path("recorded.yaml"),
-    record_ca: RecordCaOption = None,
-    record_insecure: RecordInsecureOption = False,
-    record_creds: RecordCredsOption = None,
-    record_authfile: RecordAuthfileOption = None,
-    record_anonymous: RecordAnonymousOption = False,
-    record_connect: RecordConnectOption = None,
-    record_proxy: RecordProxyOption = None,
+    recording: RecordingOptions,
 ) -> None:
     """Serves a fixture tree as all the registries that are in it.
 
@@ -72,19 +53,7 @@ def registry(
     gc.disable()  # until everything is loaded: it would only look at modules, which stay
     if data is None:
         raise UsageError("Missing option '--data'.", ctx=context)
-    options = settle(flags)
-    recording = RecordingOptions(
-        record_from or (),
-        record_to,
-        record_ca,
-        record_insecure,
-        record_creds,
-        record_authfile,
-        record_anonymous,
-        record_connect,
-        record_proxy,
-    )
-    _serve(data, options, recording)
+    _serve(data, settle(flags), recording)
 
 
 def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> None:
@@ -97,7 +66,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
     from mirror.cli.server_options import authority, control_sockets, say_what_is_served
 
     tree = tree_to_serve(data, read_only=options.read_only)
-    plan = recording.plan(tree, options) if recording.sources else None
+    plan = recording.plan(tree, options) if recording.record_from else None
     core = RegistryCore(
         tree,
         options.hosts if plan is None else plan.hosts,
