@@ -34,8 +34,10 @@ def archive(
     metadata_only: MetadataOnlyOption = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Fills a tree from archives: OCI layouts and oci-archives, docker-archives, skopeo's dir:, the v2/ tree of
-    oc image mirror, the storage tree of distribution's registry (oc-mirror's archives hold one).
+    """Fills a tree from archives of other tools.
+
+    These are OCI layouts and oci-archives, docker-archives, skopeo's dir:, the v2/ tree of oc image mirror, the storage
+    tree of distribution's registry (oc-mirror's archives hold one).
     """
     from fake_registry.fixtures import Tree
     from mirror.errors import InputError

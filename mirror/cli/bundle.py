@@ -161,9 +161,10 @@ def inspect(
 
 @app.command(epilog="Example: ismirror bundle verify web.tar.zst.* --verify-key mirror.pub")
 def verify(files: FilesArgument, verify_key: VerifyKeyOption = None, output: OutputOption = Format.TABLE) -> None:
-    """Checks a bundle without applying it: every part, the signature if a key is given, every file in it.
+    """Checks a bundle without applying it.
 
-    Exits with 1 if something is wrong, and names the part.
+    Looked at are every part, the signature if a key is given, and every file in it. Exits with 1 if something is wrong,
+    and names the part.
     """
     from mirror.seed.bundles.checking import problems
 

@@ -41,7 +41,7 @@ def verify(
     remote: RemoteOptions,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Checks digests, sizes and what every index leads to, and names files that belong to nothing.
+    """Checks digests, sizes and what every index leads to.
 
     Exits with 1 if something is wrong, and is not repaired; files that belong to nothing are named, but harm nobody.
     """
@@ -99,9 +99,9 @@ def gc(
     dry_run: DryRunOption = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Removes content that no repository leads to, and what interrupted writers left.
+    """Removes content that no repository leads to.
 
-    The tree may be served and written to meanwhile.
+    What interrupted writers left goes, too. The tree may be served and written to meanwhile.
     """
     from fake_registry.fixtures import Tree, collect_garbage
 

@@ -62,7 +62,10 @@ def show(
     raw: Annotated[bool, typer.Option("--raw", help="The manifest as it stands, byte for byte.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Shows one image: its manifest, config, layers or platforms, and what refers to it."""
+    """Shows one image in full.
+
+    That is its manifest, config, layers or platforms, and what refers to it.
+    """
     from fake_registry.fixtures import Tree
     from mirror.seed.listing import describe
 
@@ -77,7 +80,10 @@ def show(
 
 @app.command(epilog="Example: ismirror data stats --data data/tree")
 def stats(data: DataOption, output: OutputOption = Format.TABLE) -> None:
-    """Counts repositories, tags, manifests and bytes: what is there, what is not, and what nobody needs."""
+    """Counts repositories, tags, manifests and bytes.
+
+    What is there is told from what is not, and from what nobody needs.
+    """
     from fake_registry.fixtures import Tree
     from mirror.seed.statistics import statistics_of
 
@@ -114,9 +120,10 @@ def diff(
     right: Annotated[str, typer.Argument(metavar="TREE", help="The tree that it is compared with.")],
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Says what the second tree has more, less or otherwise: repositories, tags, manifests without a tag, content.
+    """Says what two trees do not have in common.
 
-    Exits with 1 if they differ.
+    What the second has more, less or otherwise: repositories, tags, manifests without a tag, content. Exits with 1 if
+    they differ.
     """
     from fake_registry.fixtures import Tree
     from mirror.seed.comparing import differences

@@ -42,10 +42,10 @@ def env(
     force: Annotated[bool, typer.Option("--force", help="Replace files that say something else.")] = False,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Prints what points clients at the fake hosts: files of podman and skopeo, docker and containerd, lines for
-    /etc/hosts, environment variables.
+    """Prints what points clients at the fake hosts.
 
-    It asks no registry: give it the options that the registry has, here or in front of 'env'.
+    That is: files of podman and skopeo, docker and containerd, lines for /etc/hosts, environment variables. It asks no
+    registry: give it the options that the registry has, here or in front of 'env'.
     """
     from mirror.cli.output import print_document
     from mirror.cli.server_options import settle

@@ -37,10 +37,11 @@ def run(
     concurrency: ConcurrencyOption = 8,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Plays scenarios: starts the registries of each file, sends its steps to an empty API server, compares.
+    """Plays scenarios, and compares the answers.
 
-    Without --now the clock of every scenario starts at the same fixed time, so that each run gives the same bytes.
-    Exits with 1 if an answer differs from what is expected.
+    Starts the registries of each file, and sends its steps to an empty API server. Without --now the clock of every
+    scenario starts at the same fixed time, so that each run gives the same bytes. Exits with 1 if an answer differs
+    from what is expected.
     """
     from mirror.cli.loop import run as run_loop
     from mirror.junit import write_junit

@@ -42,10 +42,11 @@ def push(
     transfer: TransferOptions,
     output: OutputOption = Format.TABLE,
 ) -> None:
-    """Pushes the images of a tree to a registry, and prints the ImageDigestMirrorSet, ImageTagMirrorSet and
-    ImageContentSourcePolicy that point a cluster to it. What is there is not sent again; digests stay the same.
+    """Pushes the images of a tree to a registry.
 
-    Exits with 1 if some image cannot be pushed; the others are there all the same.
+    Prints the ImageDigestMirrorSet, ImageTagMirrorSet and ImageContentSourcePolicy that point a cluster to it. What is
+    there is not sent again; digests stay the same. Exits with 1 if some image cannot be pushed; the others are there
+    all the same.
     """
     from fake_registry.fixtures import Tree
     from mirror.cli.loop import run

@@ -57,9 +57,9 @@ def synth(
         str, typer.Option(metavar="FORM", help="What these tags are: {} stands for the number.")
     ] = "v{}",
 ) -> None:
-    """Makes synthetic images: configs and manifests that look real, the same bytes every time.
+    """Makes synthetic images, the same bytes every time.
 
-    Exits with 1 if a pull spec can have no image, as those by digest.
+    Configs and manifests look real. Exits with 1 if a pull spec can have no image, as those by digest.
     """
     from fake_registry.fixtures import Tree
     from fake_registry.images import DEFAULT_PLATFORM, MULTI_ARCH
