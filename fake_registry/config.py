@@ -181,12 +181,11 @@ class TooManyRequests(_Part, frozen=True, kw_only=True):
     source: str = ""
 
 
-class FaultMatch(_Part, frozen=True, kw_only=True):
-    """Which requests a fault is for: those that have everything that is said here.
+class RequestMatch(_Part, frozen=True, kw_only=True):
+    """Which requests something is for: those that have everything that is said here.
 
     ``reference`` is the tag or digest in the path, ``digest`` the digest in the path or in the query of an upload or
-    mount, ``user`` who the client says it is (empty: nobody). Of the requests that match, ``nth`` takes the first,
-    second… (one number or several), ``every`` those whose number it divides, ``after`` those behind the first so many.
+    mount, ``user`` who the client is (empty: nobody).
     """
 
     method: str | list[str] = []
@@ -196,6 +195,15 @@ class FaultMatch(_Part, frozen=True, kw_only=True):
     digest: Pattern | None = None
     user: Pattern | None = None
     user_agent: Pattern | None = None
+
+
+class FaultMatch(RequestMatch, frozen=True, kw_only=True):
+    """Which requests a fault is for; ``user`` is who the client says it is, true or not.
+
+    Of the requests that match, ``nth`` takes the first, second… (one number or several), ``every`` those whose number
+    it divides, ``after`` those behind the first so many.
+    """
+
     nth: Annotated[int, Meta(ge=1)] | list[Annotated[int, Meta(ge=1)]] = []
     every: Annotated[int, Meta(ge=1)] = 1
     after: Annotated[int, Meta(ge=0)] = 0
@@ -270,6 +278,23 @@ class Fault(_Part, frozen=True, kw_only=True):
             raise ValueError("Expected `match` of a `tls` fault to have nothing but `nth`, `every` and `after`")
 
 
+class RateLimit(_Part, frozen=True, kw_only=True):
+    """How many ``requests`` a client may make within a ``window``, which begins with the first of them.
+
+    ``by`` says what a client is: an ``address``, a ``user`` (who is nobody is an address), a ``userAgent``, or the
+    ``host``: all of them together. ``match``: only these requests count.
+    """
+
+    requests: Annotated[int, Meta(ge=0)]
+    window: Duration
+    by: Literal["address", "user", "userAgent", "host"] = "address"
+    match: RequestMatch = RequestMatch()
+
+    def __post_init__(self) -> None:
+        if seconds(self.window) < 1:
+            raise ValueError("Expected `window` to be a second or more")
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One faked registry host.
 
@@ -278,12 +303,14 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     may do what (without rules: everything, but with ``auth`` only for its users). ``recorded`` is set for hosts whose
     answers were recorded: what is not in the recording is not answered as if it did not exist, but as not recorded.
     ``mtls`` asks clients for certificates. ``signatures``: it keeps signatures of images (simple signing) for clients.
+    ``rateLimits`` bound how much clients may ask.
     """
 
     scheme: Scheme = "https"
     auth: Auth | None = None
     access: list[AccessRule] | None = None
     limits: Limits = Limits()
+    rate_limits: list[RateLimit] = msgspec.field(default_factory=list, name="rateLimits")
     page: Annotated[int, Meta(ge=1)] | None = None
     routes: list[Route] = []
     faults: list[Fault] = []

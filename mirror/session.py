@@ -27,10 +27,11 @@ CONCURRENCY: Final = 8
 def order_matters(hosts: Hosts) -> bool:
     """Whether the answers of some host depend on the order of the requests: then they go out one by one.
 
-    So it is with routes that run out, with connections that break, and with faults: they count, and take time.
+    So it is with routes that run out, with connections that break, with faults, and with rate limits:
+    they count, and take time.
     """
     return any(route.times >= 0 or route.close for host in hosts.values() for route in host.routes) or any(
-        host.faults for host in hosts.values()
+        host.faults or host.rate_limits for host in hosts.values()
     )
 
 

@@ -67,12 +67,12 @@ class Tokens:
 
     def __init__(self, key: bytes, clock: Callable[[], float]) -> None:
         self._key = key
-        self._clock = clock
+        self.clock = clock
         self._remembered: dict[str, Claims] = {}
 
     def issue(self, host: str, user: str, access: Sequence[Access], *, age: int = 0) -> tuple[str, int]:
         """A token and the time (seconds since 1970) at which it was issued, which is `age` seconds ago."""
-        issued = int(self._clock()) - age
+        issued = int(self.clock()) - age
         claims = Claims(aud=host, sub=user, iat=issued, exp=issued + LIFETIME, access=list(access))
         signed = f"{_JWT_HEADER}.{_base64url(msgspec.json.encode(claims))}"
         return f"{signed}.{self._signature(signed)}", issued
@@ -87,7 +87,7 @@ class Tokens:
             if len(self._remembered) >= _MAX_REMEMBERED:
                 self._remembered.clear()
             self._remembered[token] = claims
-        return claims if claims.aud == host and claims.iat <= self._clock() < claims.exp else None
+        return claims if claims.aud == host and claims.iat <= self.clock() < claims.exp else None
 
     def _parse(self, token: str) -> Claims | None:
         signed, _, signature = token.rpartition(".")

@@ -20,6 +20,7 @@ from fake_registry.core.faults import Met
 from fake_registry.core.hosts import VirtualHost, holder_for, namespace_of
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import Target
+from fake_registry.core.rates import Allowance
 from fake_registry.errors import ContentError
 from fake_registry.fixtures import (
     BoundedCache,
@@ -97,7 +98,8 @@ class Content:
 class Call(msgspec.Struct):
     """A request, the host that it is for, what its path names, and who it comes from once that is known.
 
-    ``fault`` is what goes wrong with it on purpose, ``note`` what the journal says of its answer.
+    ``fault`` is what goes wrong with it on purpose, ``note`` what the journal says of its answer,
+    ``allowance`` what the client has left of the host's rate limits.
     """
 
     request: Request
@@ -107,6 +109,7 @@ class Call(msgspec.Struct):
     user: str = ""
     fault: Met | None = None
     note: str = ""
+    allowance: Allowance | None = None
 
     @property
     def flaw(self) -> TokenFlaw | None:

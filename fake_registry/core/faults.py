@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from fake_registry.config import Fault, FaultAction, FaultMatch, Hosts, RequestKind, Spread, TlsFailure, seconds
-from fake_registry.core import paths
+from fake_registry.config import Fault, FaultAction, Hosts, Spread, TlsFailure, seconds
+from fake_registry.core.asked import Asked, conditions
 from fake_registry.core.hosts import distinct
-from fake_registry.core.patterns import Matcher, matcher
 from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.fixtures import canonical_host, without_port
 
@@ -25,30 +24,6 @@ T = TypeVar("T")
 
 EVERYWHERE: Final = "*"
 """In place of a host: a rule for all of them."""
-
-KINDS: Final[dict[str, RequestKind]] = {
-    paths.BASE: "ping",
-    paths.TOKEN: "token",
-    paths.MANIFEST: "manifest",
-    paths.BLOB: "blob",
-    paths.TAGS: "tags",
-    paths.UPLOADS: "upload",
-    paths.UPLOAD: "upload",
-    paths.REFERRERS: "referrers",
-    paths.CATALOG: "catalog",
-}
-
-
-class Asked(NamedTuple):
-    """What rules look at in a request. `user` finds out who it says it comes from, if anybody wants to know."""
-
-    method: str
-    kind: RequestKind
-    repository: str
-    reference: str
-    digest: str
-    user: Callable[[], str]
-    user_agent: str
 
 
 class FaultAccount(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -96,7 +71,7 @@ class Place(msgspec.Struct, frozen=True, array_like=True):
 class FaultRule:
     """One rule with its counters."""
 
-    __slots__ = ("_first", "_fits", "_methods", "_nth", "_tally", "configured", "fault", "host", "id")
+    __slots__ = ("_first", "_fits", "_nth", "_tally", "configured", "fault", "host", "id")
 
     def __init__(self, place: Place, tally: Tally) -> None:
         self.id = place.id
@@ -106,13 +81,12 @@ class FaultRule:
         self._tally = tally
         self._first = place.counters
         match = place.fault.match
-        self._methods = frozenset(method.upper() for method in _listed(match.method)) - {"*"}
         self._nth = frozenset(_listed(match.nth))
-        self._fits = list(_conditions(match))
+        self._fits = list(conditions(match))
 
     def fits(self, asked: Asked) -> bool:
         """Whether a request matches, whatever its number."""
-        if self.fault.action.tls is not None or (self._methods and asked.method not in self._methods):
+        if self.fault.action.tls is not None:
             return False
         return all(fits(asked) for fits in self._fits)
 
@@ -283,14 +257,6 @@ class Faults:
         }
 
 
-def asked_of(method: str, target: paths.Target, query: str, user: Callable[[], str], user_agent: str) -> Asked:
-    """What rules look at in a request."""
-    digest = target.argument if ":" in target.argument else ""
-    if not digest and ("digest=" in query or "mount=" in query):
-        digest = next((value for key, value in paths.parameters(query) if key in {"digest", "mount"}), "")
-    return Asked(method, KINDS.get(target.pattern, "other"), target.name, target.argument, digest, user, user_agent)
-
-
 def drawn(spread: Spread, number: int) -> float:
     """The so many-th latency of a distribution, in seconds: it depends on nothing but the seed and the number."""
     source = random.Random(spread.seed * 1_000_003 + number)
@@ -305,28 +271,6 @@ def drawn(spread: Spread, number: int) -> float:
         assert spread.exponential is not None
         value = -seconds(spread.exponential) * math.log(1 - first)
     return round(max(value, 0.0), 6)
-
-
-def _conditions(match: FaultMatch) -> Iterator[Callable[[Asked], object]]:
-    kinds = frozenset([match.kind] if isinstance(match.kind, str) else match.kind)
-    if kinds:
-        yield lambda asked: asked.kind in kinds
-    if match.repository is not None:
-        yield _has("repository", match.repository)
-    if match.reference is not None:
-        yield _has("reference", match.reference)
-    if match.digest is not None:
-        yield _has("digest", match.digest)
-    if match.user_agent is not None:
-        yield _has("user_agent", match.user_agent)
-    if match.user is not None:
-        is_user = matcher(match.user)
-        yield lambda asked: is_user(asked.user())
-
-
-def _has(field: str, pattern: str) -> Callable[[Asked], object]:
-    fits: Matcher = matcher(pattern)
-    return lambda asked: fits(getattr(asked, field))
 
 
 def _listed(value: T | list[T]) -> list[T]:

@@ -10,6 +10,7 @@ from fake_registry.core.access import AccessRules
 from fake_registry.core.auth import Authenticator, Tokens
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import parameters
+from fake_registry.core.rates import RateLimits
 from fake_registry.core.scripted import ScriptedRoutes
 from fake_registry.core.tally import Tally
 from fake_registry.fixtures import Tree, canonical_host
@@ -32,12 +33,34 @@ class VirtualHost:
 
     ``explicit`` is true for a host that the configuration names, false for one that is only a directory of the tree
     (or nothing at all, whose repositories are then unknown); ``is_open`` where anybody may do everything, and nobody
-    says who they are; ``is_plain`` where besides nothing but the tree decides what is answered.
+    says or is asked who they are; ``adds_headers`` where its answers have some that those of other hosts have not;
+    ``is_plain`` where nothing but the tree decides what is answered.
     """
 
-    __slots__ = ("access", "authenticator", "config", "explicit", "is_open", "is_plain", "name", "routes", "tls_only")
+    __slots__ = (
+        "access",
+        "adds_headers",
+        "authenticator",
+        "config",
+        "explicit",
+        "is_open",
+        "is_plain",
+        "name",
+        "rates",
+        "routes",
+        "tls_only",
+    )
 
-    def __init__(self, name: str, config: Host, tokens: Tokens, tally: Tally, *, explicit: bool) -> None:
+    def __init__(
+        self,
+        name: str,
+        config: Host,
+        tokens: Tokens,
+        tally: Tally,
+        *,
+        explicit: bool,
+        rates: RateLimits | None = None,
+    ) -> None:
         self.name = name
         self.config = config
         self.explicit = explicit
@@ -48,7 +71,9 @@ class VirtualHost:
         self.authenticator = None
         if config.auth is not None:
             self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
-        self.is_open = config.auth is None and config.access is None and config.mtls is None
+        self.rates = rates
+        self.adds_headers = config.signatures or rates is not None
+        self.is_open = config.auth is None and config.access is None and config.mtls is None and rates is None
         scripted = bool(config.routes) or config.recorded or config.signatures or config.scheme == "down"
         self.is_plain = self.is_open and not scripted
 
@@ -56,15 +81,33 @@ class VirtualHost:
 class HostTable:
     """All virtual hosts: those of the configuration, and every other directory of the tree as an https host."""
 
-    def __init__(self, tree: Tree, hosts: Hosts, tokens: Tokens, tally: Tally, default: str = "") -> None:
+    def __init__(
+        self,
+        tree: Tree,
+        hosts: Hosts,
+        tokens: Tokens,
+        tally: Tally,
+        default: str = "",
+        before: HostTable | None = None,
+    ) -> None:
         self._tree = tree
         self._default = default
         self._tokens = tokens
         self._tally = tally
         self._configured = {
-            name: VirtualHost(name, host, tokens, tally, explicit=True) for name, host in distinct(hosts).items()
+            name: VirtualHost(name, host, tokens, tally, explicit=True, rates=self._rates(name, host, before))
+            for name, host in distinct(hosts).items()
         }
         self._spellings: dict[str, VirtualHost] = {}
+
+    def _rates(self, name: str, host: Host, before: HostTable | None) -> RateLimits | None:
+        """The rate limits of a host. Where they are as they were, they go on counting."""
+        if not host.rate_limits:
+            return None
+        known = None if before is None else before._configured.get(name)
+        if known is not None and known.rates is not None and known.rates.limits == host.rate_limits:
+            return known.rates
+        return RateLimits(host.rate_limits, self._tally, self._tokens.clock)
 
     def configured(self) -> list[VirtualHost]:
         """The hosts of the configuration."""

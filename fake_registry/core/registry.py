@@ -10,17 +10,19 @@ from typing import Final, Literal, NamedTuple
 from fake_registry.config import Certificates, Host, Hosts, ServerCertificate, TlsFailure
 from fake_registry.core import blobs, errors, manifests, paths, referrers, signatures, tags, uploads
 from fake_registry.core.answers import without_body
+from fake_registry.core.asked import KINDS, asked_of
 from fake_registry.core.auth import Access, Tokens, claimed_user
 from fake_registry.core.call import ANSWER_BYTES, Call, Content
 from fake_registry.core.certificates import GivenCertificates
 from fake_registry.core.errors import API_VERSION, RegistryError
-from fake_registry.core.faults import KINDS, Faults, Met, asked_of
+from fake_registry.core.faults import Faults, Met
 from fake_registry.core.hosts import HostTable, VirtualHost, holder_for, namespace_of
 from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.origin import Origin
 from fake_registry.core.paths import Target, parse_path
+from fake_registry.core.rates import Client, RateLimits
 from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.errors import ContentError, TreeError
@@ -187,7 +189,7 @@ class RegistryCore:
         """
         if require_references is not None:
             self._content.complete = require_references
-        table = HostTable(self.tree, hosts or {}, self._tokens, self._tally, self._default_host)
+        table = HostTable(self.tree, hosts or {}, self._tokens, self._tally, self._default_host, self._hosts)
         self.faults.configure(hosts or {})
         if certificates is not None:
             self._certificates = GivenCertificates(certificates)
@@ -201,6 +203,8 @@ class RegistryCore:
         """Counts the answers of scripted routes, and what meets faults, from the start again."""
         for host in self._hosts.configured():
             host.routes.reset()
+            if host.rates is not None:
+                host.rates.reset()
         self.faults.reset()
 
     async def handle(self, request: Request) -> Response:
@@ -251,8 +255,8 @@ class RegistryCore:
             response, call.note = errors.error_response(errors.tree_broken(str(error))), str(error)
         if call.request.query and call.host.name and namespace_of(call.request):
             response.headers.append(("OCI-Namespace", call.host.name))
-        if call.host.config.signatures:
-            response.headers.append(OFFERED)
+        if call.host.adds_headers:
+            _add_headers(call, response)
         return response if call.fault is None else altered(call.fault.action, response)
 
     def _refused(self, request: Request, host: VirtualHost) -> Response | None:
@@ -306,6 +310,14 @@ class RegistryCore:
         return await operation.handler(call)
 
 
+def _add_headers(call: Call, response: Response) -> None:
+    """Adds what all answers of a host have."""
+    if call.host.config.signatures:
+        response.headers.append(OFFERED)
+    if call.allowance is not None:
+        response.headers.extend(call.allowance.headers())
+
+
 def _admit(call: Call, operation: Operation | None) -> None:
     """Finds out who asks, and raises `RegistryError` if that is nobody who may."""
     guard = call.host.authenticator
@@ -319,6 +331,16 @@ def _admit(call: Call, operation: Operation | None) -> None:
         call.user = guard.user(call.request, needed)
     elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
         raise errors.denied()
+    if call.host.rates is not None:
+        _count(call, call.host.rates)
+
+
+def _count(call: Call, rates: RateLimits) -> None:
+    """Counts a request of a client that is let in, or raises `RegistryError` if it has made all that it may."""
+    request, user = call.request, call.user
+    client = Client(user, request.remote.rpartition(":")[0].strip("[]"), request.headers.get("user-agent", ""))
+    asked = asked_of(request.method, call.target, request.query, lambda: user, client.user_agent)
+    call.allowance = rates.take(asked, client)
 
 
 def _needed(call: Call, operation: Operation | None) -> Access | None:
