@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator
+from functools import lru_cache
 from typing import Any, Final, Protocol, cast
 
 from fake_registry.config import Mtls
@@ -17,6 +18,7 @@ from fake_registry.core.messages import Certified, Request, Response
 
 _METHODS: Final = (b"GET /", b"HEAD /")
 _END: Final = b"\r\n\r\n"
+_VERSION: Final = b" HTTP/1.1"
 _MAX_HEAD: Final = 16 * 1024
 _MAX_BODY: Final = 64 * 1024
 _MAX_WAITING: Final = 1024 * 1024
@@ -25,6 +27,7 @@ _NOT_SIMPLE: Final = frozenset(
 )
 _NO_BODY: Final = frozenset({204, 304})
 _OTHER_SHAPE: Final = frozenset({"content-length", "connection", "date", "transfer-encoding"})
+_NOTHING: Final[dict[str, str]] = {}
 
 
 class Successor(Protocol):
@@ -47,6 +50,7 @@ class QuickConnection(asyncio.Protocol):
     __slots__ = (
         "_certified",
         "_core",
+        "_fields",
         "_hand_over",
         "_idle",
         "_last",
@@ -87,6 +91,7 @@ class QuickConnection(asyncio.Protocol):
         self._timer = self._loop.call_later(idle, self._close_if_idle)
         self._transport: asyncio.Transport | None = None
         self._remote = ""
+        self._fields = (b"", _NOTHING)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's are none by inheritance
@@ -119,22 +124,21 @@ class QuickConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         transport = self._transport
         assert transport is not None
-        request = simple_request(data, self._secure, self._sni)
+        request = self._simple_request(data)
         if request is None or transport.get_write_buffer_size() > _MAX_WAITING:
             self._give_away(data, None)
             return
         self._last = self._loop.time()
-        request.remote = self._remote
-        request.certified = self._certified
         answered: Response | Awaitable[Response] | None
         try:
             answered = begin(self._core.handle(request))
         except Exception:  # noqa: BLE001 - aiohttp's protocol asks again, and says what is wrong
             answered = None
-        if isinstance(answered, Response) and is_simple(answered):
-            transport.write(self._written(request.method, answered))
-        else:
+        written = self._written(request.method, answered) if isinstance(answered, Response) else None
+        if written is None:
             self._give_away(data, answered)
+        else:
+            transport.write(written)
 
     def _give_away(self, data: bytes, answered: Response | Awaitable[Response] | None) -> None:
         """Lets aiohttp's protocol go on, with the answer to its first request if that has been begun."""
@@ -147,66 +151,66 @@ class QuickConnection(asyncio.Protocol):
         connection.connection_made(transport)
         connection.data_received(data)
 
-    def _written(self, method: str, response: Response) -> bytes:
-        body = cast("bytes", response.body)
-        head = "".join([f"{name}: {value}\r\n" for name, value in response.headers])
-        parts = [self._lines.status_line(1, response.status), head.encode("utf-8", "surrogateescape")]
-        parts.append(self._lines.date_line())
-        if response.status in _NO_BODY:
-            parts.append(b"\r\n")
-        else:
-            parts.append(b"Content-Length: %d\r\n\r\n" % len(body))
-            if method == "GET":
-                parts.append(body)
-        return b"".join(parts)
+    def _simple_request(self, data: bytes) -> Request | None:
+        """The request in a piece of data, if it is one whole simple request and nothing else."""
+        if not data.startswith(_METHODS) or not data.endswith(_END) or len(data) > _MAX_HEAD:
+            return None
+        line, _, block = data.partition(b"\r\n")
+        if self._fields[0] != block:  # clients send the same with each request
+            self._fields = (block, _simple_fields(block))
+        headers = self._fields[1]
+        if not headers or not line.endswith(_VERSION) or not line.isascii():
+            return None
+        method, _, target = line[: -len(_VERSION)].decode().partition(" ")
+        if not target.isprintable() or " " in target:
+            return None
+        path, _, query = target.partition("?")
+        return Request(
+            method, path, query, headers["host"], headers, self._secure, self._sni, None, self._remote, self._certified
+        )
+
+    def _written(self, method: str, response: Response) -> bytes | None:
+        """An answer as it is sent, if it can be sent in one piece and leaves the connection as it was."""
+        status, body = response.status, response.body
+        if not isinstance(body, bytes) or len(body) > _MAX_BODY or response.drop or response.delivery is not None:
+            return None
+        head = _simple_head(tuple(response.headers))
+        if head is None or status < 200:
+            return None
+        start = self._lines.status_line(1, status) + head + self._lines.date_line()
+        if status in _NO_BODY:
+            return start + b"\r\n"
+        return b"%sContent-Length: %d\r\n\r\n%s" % (start, len(body), body if method == "GET" else b"")
 
 
-def simple_request(data: bytes, secure: bool, sni: str | None) -> Request | None:
-    """The request in a piece of data, if it is one whole simple request and nothing else."""
-    if not data.startswith(_METHODS) or not data.endswith(_END) or len(data) > _MAX_HEAD:
-        return None
+def _simple_fields(block: bytes) -> dict[str, str]:
+    """The header fields of a request, lower-case names; none at all if anything about them is not simple."""
     try:
-        line, *fields = data[:-4].decode("ascii").split("\r\n")
+        fields = block.removesuffix(_END).decode("ascii").split("\r\n")
     except UnicodeDecodeError:
-        return None
-    method, _, rest = line.partition(" ")
-    target, _, version = rest.partition(" ")
-    if version != "HTTP/1.1" or not target.isprintable():
-        return None
+        return _NOTHING
     headers: dict[str, str] = {}
     for field in fields:
         name, colon, value = field.partition(":")
         lower = name.lower()
         # what is odd in any way is for the whole parser: names with blanks, folded lines, a second request, controls
-        if not colon or lower in headers or lower in _NOT_SIMPLE or not _is_name(name) or not _is_value(value):
-            return None
+        if not colon or lower in headers or lower in _NOT_SIMPLE or not _is_name(name) or not value.isprintable():
+            return _NOTHING
         headers[lower] = value.strip(" \t")
-    host = headers.get("host")
-    if host is None:
-        return None
-    path, _, query = target.partition("?")
-    return Request(method, path, query, host, headers, secure, sni)
+    return headers if "host" in headers else _NOTHING
 
 
 def _is_name(name: str) -> bool:
     return name.replace("-", "").isalnum()
 
 
-def _is_value(value: str) -> bool:
-    return value.isprintable()
-
-
-def is_simple(response: Response) -> bool:
-    """Whether an answer is written in one piece and leaves the connection as it was."""
-    body = response.body
-    if not isinstance(body, bytes) or len(body) > _MAX_BODY or response.drop or response.delivery is not None:
-        return False
-    if response.status < 200:
-        return False
-    for name, value in response.headers:
+@lru_cache(maxsize=1024)
+def _simple_head(headers: tuple[tuple[str, str], ...]) -> bytes | None:
+    """The header lines of an answer; None if any of them is not simple."""
+    for name, value in headers:
         if name.lower() in _OTHER_SHAPE or not _is_name(name) or not value.isprintable():
-            return False
-    return True
+            return None
+    return "".join([f"{name}: {value}\r\n" for name, value in headers]).encode("utf-8", "surrogateescape")
 
 
 def begin(work: Coroutine[Any, Any, Response]) -> Response | Awaitable[Response]:
