@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Annotated
@@ -17,8 +18,23 @@ from mirror.cli.remote_options import RemoteOptions, network, registries
 from mirror.cli.sizes import counted, size_text
 
 if TYPE_CHECKING:
+    from fake_registry.fixtures import Tree
     from mirror.seed.registry_source import RegistrySource
     from mirror.seed.remote.registries import Registries
+
+
+def tree_to_look_at(data: str) -> Tree:
+    """Opens a tree, and says so if there is none: nothing is what is in it, then.
+
+    Raises:
+        TreeError: the directory holds something else.
+    """
+    from fake_registry.fixtures import Tree
+
+    tree = Tree.open(data)
+    if not tree.root.is_dir():
+        note(f"{data}: no such directory, which is a tree with nothing in it")
+    return tree
 
 
 @grouped
@@ -45,13 +61,13 @@ def verify(
 
     Exits with 1 if something is wrong, and is not repaired; files that belong to nothing are named, but harm nobody.
     """
-    from fake_registry.fixtures import Tree
     from fake_registry.fixtures import verify as verify_tree
     from mirror.seed.repairing import Repair, Source, TreeSource
     from mirror.seed.repairing import repair as repair_tree
+    from mirror.seed.selection import existing_tree
 
-    tree = Tree.open(data)
-    sources: list[Source] = [TreeSource(Tree.open(other)) for other in repair_from or []]
+    tree = tree_to_look_at(data)
+    sources: list[Source] = [TreeSource(existing_tree(other)) for other in repair_from or []]
     repairs: list[Repair] = []
     with ExitStack() as stack:
         if repair_from_registries:
@@ -103,9 +119,12 @@ def gc(
 
     What interrupted writers left goes, too. The tree may be served and written to meanwhile.
     """
-    from fake_registry.fixtures import Tree, collect_garbage
+    from fake_registry.fixtures import collect_garbage
+    from mirror.errors import InputError
 
-    tree = Tree.open(data)
+    if math.isnan(grace):
+        raise InputError("--grace: nan is no number of seconds")
+    tree = tree_to_look_at(data)
     with progress("Collecting") as tell:
         found = []
         for item in collect_garbage(tree, grace=grace, dry_run=dry_run):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror.cli.archives import export
-from mirror.cli.care import gc, rm, tag, verify
+from mirror.cli.care import gc, rm, tag, tree_to_look_at, verify
 from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table
@@ -32,10 +32,9 @@ def ls(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Lists the repositories of a tree, or the tags of one."""
-    from fake_registry.fixtures import Tree
     from mirror.seed import listing
 
-    tree = Tree.open(data)
+    tree = tree_to_look_at(data)
     host, _, repository = (name or "").strip("/").partition("/")
     if repository:
         tags = list(listing.tags(tree, host, repository))
@@ -84,10 +83,9 @@ def stats(data: DataOption, output: OutputOption = Format.TABLE) -> None:
 
     What is there is told from what is not, and from what nobody needs.
     """
-    from fake_registry.fixtures import Tree
     from mirror.seed.statistics import statistics_of
 
-    tree = Tree.open(data)
+    tree = tree_to_look_at(data)
     with progress("Counting") as tell:
         found = statistics_of(tree, tell)
     if output is not Format.TABLE:
@@ -125,10 +123,10 @@ def diff(
     What the second has more, less or otherwise: repositories, tags, manifests without a tag, content. Exits with 1 if
     they differ.
     """
-    from fake_registry.fixtures import Tree
     from mirror.seed.comparing import differences
+    from mirror.seed.selection import existing_tree
 
-    trees = Tree.open(left), Tree.open(right)
+    trees = existing_tree(left), existing_tree(right)
     with progress("Comparing") as tell:
         found = list(differences(*trees, tell))
     if output is not Format.TABLE:

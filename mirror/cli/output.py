@@ -56,13 +56,25 @@ def document_text(value: object, form: Format) -> str:
     """A value as JSON or YAML, indented by two, keys in the order in which they stand, newline at the end."""
     import msgspec
 
-    encoded = msgspec.json.encode(value)
+    try:
+        encoded = msgspec.json.encode(value)
+    except UnicodeEncodeError:  # names of files need not be UTF-8
+        encoded = msgspec.json.encode(_encodable(msgspec.to_builtins(value)))
     if form is Format.JSON:
         return msgspec.json.format(encoded, indent=2).decode() + "\n"
     import yaml
 
     document = msgspec.json.decode(encoded)
     return yaml.safe_dump(document, sort_keys=False, allow_unicode=True, width=float("inf"))
+
+
+def _encodable(value: object) -> object:
+    """A document in which bytes that are no UTF-8 are written as escapes."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    return [_encodable(item) for item in value] if isinstance(value, list) else value
 
 
 def printable(value: object) -> str:

@@ -27,6 +27,19 @@ class Selected(NamedTuple):
         return f"{name}:{self.tag}" if self.tag else f"{name}@{self.descriptor.digest}"
 
 
+def existing_tree(path: str) -> Tree:
+    """A tree that others are compared with or mended from: where there is none, the name is wrong.
+
+    Raises:
+        InputError: there is no such directory.
+        TreeError: it is no tree.
+    """
+    tree = Tree.open(path)
+    if not tree.root.is_dir():
+        raise InputError(f"{path}: no such directory; expected a fixture tree")
+    return tree
+
+
 def parsed(pull_spec: str) -> Reference:
     """A pull spec with Docker's defaults filled in, but for the tag.
 

@@ -382,6 +382,25 @@ class TestGarbage:
         path.write_text(text)
         assert len(list(collect_garbage(tree, grace=0))) == 1
 
+    def test_content_of_what_is_out_of_reach_stays(self, tree: Tree) -> None:
+        put_image(tree, "app", "v1")
+        (tree.root / APP / "index.json").rename(tree.root.parent / "index.json")
+        (tree.root / APP / "index.json").symlink_to("../../../../index.json")
+        with pytest.raises(TreeError, match=rf"{APP}/index\.json: no file of the tree; expected to be able to read"):
+            list(collect_garbage(tree, grace=0))
+        (tree.root / "registries").rename(tree.root.parent / "registries")
+        (tree.root / "registries").write_text("something else")
+        with pytest.raises(TreeError, match="registries: Not a directory; expected a readable directory"):
+            list(collect_garbage(tree, grace=0))
+
+    def test_content_of_a_manifest_that_is_not_there_stays(self, tree: Tree) -> None:
+        digest = put_image(tree, "app", "v1").digest
+        Path(tree.store.path(digest)).unlink()
+        with pytest.raises(
+            TreeError, match=rf"{APP}: manifest {digest} is not in the tree; expected to be able to read"
+        ):
+            list(collect_garbage(tree, grace=0))
+
     def test_needed(self, tree: Tree) -> None:
         leaf = image(b"config", [b"absent"])
         tree.put_blob(leaf)

@@ -263,3 +263,16 @@ def test_diff_says_what_is_more_less_and_otherwise(tree: Tree, tmp_path: Path) -
     assert {(one["what"], turned[one["change"]], one["name"]) for one in back} == {
         (one["what"], one["change"], one["name"]) for one in found
     }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (("diff", "TREE", "no"), "no: no such directory; expected a fixture tree"),
+        (("verify", "--repair-from", "no", "--data", "TREE"), "no: no such directory; expected a fixture tree"),
+        (("gc", "--grace", "nan", "--data", "TREE"), "--grace: nan is no number of seconds"),
+    ],
+)
+def test_what_cannot_be_meant(tree: Tree, arguments: tuple[str, ...], problem: str) -> None:
+    with pytest.raises(InputError, match=problem):
+        run(*(str(tree.root) if one == "TREE" else one for one in arguments))

@@ -189,3 +189,19 @@ def test_what_comes_from_outside_cannot_move_the_cursor(run: Run, tmp_path: Path
     lines = run("ls", "quay.io/a", tree=str(tmp_path)).stdout.splitlines()
     assert len(lines) == 2
     assert lines[1].startswith("\\x1b[2J\\nhello  sha256:")
+
+
+def test_names_that_are_no_utf_8(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "registries").mkdir()
+    (tmp_path / "blobs" / "sha256").mkdir(parents=True)
+    (tmp_path / "blobs" / "sha256" / "\udcff").write_bytes(b"")
+    assert json.loads(run("verify", "-o", "json", tree=str(tmp_path)).stdout)[0]["file"] == r"blobs/sha256/\udcff"
+    assert r"blobs/sha256/\udcff: belongs to no registry" in run("verify", tree=str(tmp_path)).stdout
+
+
+def test_a_tree_that_is_not_there_is_said_to_be_none(run: Run, tmp_path: Path) -> None:
+    """Whoever mistypes a name would else read that there are no problems."""
+    for command in ("ls", "stats", "verify", "gc"):
+        result = run(command, tree=str(tmp_path / "no"))
+        assert result.exit_code == 0
+        assert result.stderr.startswith(f"{tmp_path / 'no'}: no such directory, which is a tree with nothing in it\n")
