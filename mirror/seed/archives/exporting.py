@@ -21,7 +21,7 @@ from fake_registry.oci import (
 )
 from mirror.errors import InputError
 from mirror.seed.archives.closure import Closure, chunks_of
-from mirror.seed.archives.sinks import DirectorySink, Sink, TarSink
+from mirror.seed.archives.sinks import DirectorySink, Sink, TarSink, written
 from mirror.seed.archives.spool import decompressed
 
 Form = Literal["oci", "oci-archive", "docker-archive", "dir"]
@@ -43,7 +43,7 @@ def write_archive(form: Form, path: Path, images: Sequence[Closure], progress: P
     if form == "dir" and len(images) != 1:
         raise InputError(f"dir: holds one image, and these are {len(images)}; name one, or take oci or oci-archive")
     sink: AbstractContextManager[Sink] = DirectorySink(path) if form in {"oci", "dir"} else TarSink(path)
-    with sink as target:
+    with written(path), sink as target:
         if form == "docker-archive":
             _DockerWriter(target).write(images, progress)
         elif form == "dir":

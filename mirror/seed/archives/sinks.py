@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Protocol, Self
@@ -12,6 +13,16 @@ from typing import BinaryIO, Protocol, Self
 from fake_registry.fixtures.disk import sync_directory, temporary_beside
 from mirror.errors import InputError
 from mirror.seed.archives.tar import TAR_END, tar_header, tar_padding
+
+
+@contextmanager
+def written(path: Path) -> Iterator[None]:
+    """Turns what the operating system refuses while `path` is written (no space) into an `InputError` that names it."""
+    try:
+        yield
+    except OSError as error:
+        name = path if error.filename is None else os.fsdecode(error.filename)
+        raise InputError(f"{name}: {error.strerror or error}; expected to be able to write {path}") from None
 
 
 class Sink(Protocol):

@@ -14,6 +14,7 @@ import msgspec
 from fake_registry.errors import TreeError
 from fake_registry.fixtures import Tree
 from mirror.errors import InputError
+from mirror.seed.archives.sinks import written
 from mirror.seed.archives.tar import TAR_END, tar_header, tar_padding
 from mirror.seed.bundles.comparing import marked, removals
 from mirror.seed.bundles.inspecting import beginning
@@ -173,7 +174,7 @@ def create_bundle(plan: Plan, out: Path, options: Options, progress: Progress | 
         raise InputError(f"{out.parent}: no such directory; expected one to write the bundle to")
     bundle = identity(plan.header.encoded())
     digits = 3 if options.part_size is None else max(3, len(str(2 * plan.size // options.part_size + 2)))
-    with PartsWriter(out, part_size=options.part_size, level=options.level, digits=digits) as writer:
+    with written(out), PartsWriter(out, part_size=options.part_size, level=options.level, digits=digits) as writer:
         plan.write(writer, options.key, progress)
         files = writer.commit(bundle)
     for path in there:

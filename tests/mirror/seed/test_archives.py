@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -447,4 +448,18 @@ def test_a_damaged_layer_is_not_exported(origin: Tree, tmp_path: Path) -> None:
     (origin.root / "blobs" / Path(*compute_digest(PACKED[0]).split(":"))).write_bytes(bytes(len(PACKED[0])))
     with pytest.raises(InputError, match="is damaged in the tree; ismirror data verify says more"):
         call(data.app, "export", f"{HOST}/app:oci", "--to", f"oci:{tmp_path / 'x'}", "--data", str(origin.root))
+    assert [path.name for path in tmp_path.iterdir()] == ["origin"]
+
+
+@pytest.mark.parametrize("form", ["oci", "oci-archive", "dir", "docker-archive"])
+def test_a_disk_that_is_full_is_named_and_nothing_left(
+    origin: Tree, tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*arguments: Any) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("mirror.seed.archives.sinks._write", full)
+    to = tmp_path / "x"
+    with pytest.raises(InputError, match=rf"^{to}: No space left on device; expected to be able to write {to}$"):
+        call(data.app, "export", f"{HOST}/app:oci", "--to", f"{form}:{to}", "--data", str(origin.root))
     assert [path.name for path in tmp_path.iterdir()] == ["origin"]
