@@ -18,7 +18,7 @@ from fake_registry.fixtures import Tree
 from fake_registry.listening import Address, bind
 from fake_registry.one_host import OneHost
 from fake_registry.server import RegistryServer
-from fake_registry.testing.authority import process_authority
+from fake_registry.testing.authority import PROCESS_AUTHORITY
 from fake_registry.testing.threads import Turns
 
 _LOOPBACK: Final = "127.0.0.1"
@@ -65,7 +65,7 @@ class Site:
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._source = source if isinstance(source, Tree) or source is None else Tree.open(source)
         self._given = self._source is not None and not copy
-        self.authority = process_authority()
+        self.authority = PROCESS_AUTHORITY
         try:
             self.tree = self._own_tree() if self._source is None or copy else self._source
             self._session = None if options.origin is None else options.origin()
