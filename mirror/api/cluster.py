@@ -21,6 +21,7 @@ from mirror.clock import Clock, DeadlineExceeded, Stopwatch, Uids, timestamp
 from mirror.config import ClusterConfig
 from mirror.importer import credentials
 from mirror.importer.engine import Importer
+from mirror.importer.fetching import Fetcher
 from mirror.importer.layers import LayerSizes
 from mirror.importer.policy import DEFAULT_MAXIMUM_TAGS, ImportPolicy
 from mirror.importer.transport import Transport
@@ -122,8 +123,8 @@ class Cluster:
         stopwatch: Stopwatch,
     ) -> ImageStreamImportStatus:
         policy = self.import_policy(secrets, stream)
-        importer = Importer(self._wire.timed(stopwatch), policy, stopwatch, self._sizes, concurrency=self._concurrency)
-        return await importer.run(isi.spec)
+        fetcher = Fetcher(self._wire.timed(stopwatch), policy, stopwatch, self._sizes, concurrency=self._concurrency)
+        return await Importer(fetcher).run(isi.spec)
 
     def import_policy(self, secrets: Sequence[credentials.Secret], stream: ImageStream | None) -> ImportPolicy:
         """What the engine keeps to, for a stream and the pull secrets of its namespace."""

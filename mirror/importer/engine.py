@@ -7,16 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mirror.clock import Stopwatch
 from mirror.importer import statuses
 from mirror.importer.failures import ClientFailure
 from mirror.importer.fetching import Fetcher
 from mirror.importer.jobs import CacheKey, Group, Job, RepositoryKey, report
-from mirror.importer.layers import LayerSizes
-from mirror.importer.policy import ImportPolicy
 from mirror.importer.tags import prioritize_tags
-from mirror.importer.tracing import Commons, Trace
-from mirror.importer.wire import Wire
+from mirror.importer.tracing import Trace
 from mirror.reference import InvalidReference, Reference
 from mirror.v1.image import Image
 from mirror.v1.imagestreamimport import (
@@ -30,26 +26,15 @@ from mirror.v1.imagestreamimport import (
 
 
 class Importer:
-    """One pass. Its connections, pings, tokens and images are its own; only layer sizes outlive it.
+    """One pass, with a `fetcher` of its own.
 
-    With `commons` it shares what it resolves with other passes, unless what it does depends on who comes first. With
-    `traced` it keeps what it did: ``image_traces`` by the place of a spec, ``tag_traces`` by the tag of the repository,
-    ``listing_failure`` is why there are none of those.
+    Of a fetcher that is traced it keeps what that did: ``image_traces`` by the place of a spec, ``tag_traces`` by the
+    tag of the repository, ``listing_failure`` is why there are none of those.
     """
 
-    def __init__(
-        self,
-        wire: Wire,
-        policy: ImportPolicy,
-        stopwatch: Stopwatch,
-        sizes: LayerSizes,
-        *,
-        concurrency: int = 1,
-        commons: Commons | None = None,
-        traced: bool = False,
-    ) -> None:
-        self._policy = policy
-        self._fetcher = Fetcher(wire, policy, stopwatch, sizes, concurrency=concurrency, commons=commons, traced=traced)
+    def __init__(self, fetcher: Fetcher) -> None:
+        self._fetcher = fetcher
+        self._policy = fetcher.policy
         self.image_traces: dict[int, Trace] = {}
         self.tag_traces: dict[str, Trace] = {}
         self.listing_failure: ClientFailure | None = None

@@ -36,7 +36,11 @@ CLIENT_BURST: Final = 5
 
 
 class Fetcher:
-    """Fetches the jobs of one pass. Its connections, pings and tokens are its own, unless there are `commons`."""
+    """Fetches the jobs of one pass. Its connections, pings, tokens and images are its own; layer sizes outlive it.
+
+    With `commons` it shares what it resolves with other passes, unless what it does depends on who comes first. With
+    `traced` each job has what was done for it.
+    """
 
     def __init__(
         self,
@@ -45,11 +49,11 @@ class Fetcher:
         stopwatch: Stopwatch,
         sizes: LayerSizes,
         *,
-        concurrency: int,
-        commons: Commons | None,
-        traced: bool,
+        concurrency: int = 1,
+        commons: Commons | None = None,
+        traced: bool = False,
     ) -> None:
-        self._policy = policy
+        self.policy = policy
         self._wire = wire
         self._commons = commons
         self._traced = traced
@@ -83,9 +87,9 @@ class Fetcher:
     def _first_comer_decides(self, jobs: Sequence[tuple[Group, Job]]) -> bool:
         """Whether it matters who is first: the time that one job waits lets others go on, at the pace of a real
         importer; and the first ping counts for everybody, of a mirror that may be asked both securely and not."""
-        if self._policy.paced:
+        if self.policy.paced:
             return True
-        return self._policy.registries.has_mirrors and len({group.insecure for group, _ in jobs}) > 1
+        return self.policy.registries.has_mirrors and len({group.insecure for group, _ in jobs}) > 1
 
     async def _fetch_job(self, group: Group, job: Job, turns: Turns, position: int) -> None:
         try:
@@ -192,7 +196,7 @@ class Fetcher:
         return self._plan_sources(named, insecure=group.insecure)
 
     def _plan_sources(self, named: Named, *, insecure: bool) -> Plan:
-        pull = self._policy.registries.pull_sources(named)
+        pull = self.policy.registries.pull_sources(named)
         sources: list[Source | ClientFailure] = []
         if pull.error is not None:
             sources.append(ClientFailure(pull.error).about("mirror-rule"))
@@ -221,7 +225,7 @@ class Fetcher:
         if connector is None:
 
             def make() -> Connector:
-                return Connector(self._wire, self._policy.secrets, self._stopwatch, self._policy.node_secrets)
+                return Connector(self._wire, self.policy.secrets, self._stopwatch, self.policy.node_secrets)
 
             connector = make() if self._commons is None else self._commons.connector(make, insecure=insecure)
             self._connectors[shared] = connector
@@ -281,7 +285,7 @@ class Fetcher:
 
     def client_limit(self) -> RateLimit | None:
         """A fresh limit for one connection object."""
-        return RateLimit(self._stopwatch, CLIENT_RATE, CLIENT_BURST) if self._policy.paced else None
+        return RateLimit(self._stopwatch, CLIENT_RATE, CLIENT_BURST) if self.policy.paced else None
 
     async def layer_size(self, client: RepositoryClient, limit: RateLimit | None, digest: str) -> int:
         """The size of a layer: known already, or asked for."""
@@ -294,7 +298,7 @@ class Fetcher:
     @property
     def platform(self) -> tuple[str, str]:
         """Architecture and OS of the control plane."""
-        return self._policy.architecture, self._policy.os
+        return self.policy.architecture, self.policy.os
 
 
 async def _at_once() -> None:

@@ -18,6 +18,7 @@ from mirror.importer.connector import Connector
 from mirror.importer.credentials import InvalidPullSecret, Keyring, Secret
 from mirror.importer.engine import Importer
 from mirror.importer.failures import ClientFailure
+from mirror.importer.fetching import Fetcher
 from mirror.importer.tracing import ConversionKey, JobKey, Outcome, Trace
 from mirror.importer.transport import Transport
 from mirror.preflight.cache import AnswerCache
@@ -218,7 +219,7 @@ class TrialCluster(Cluster):
         self, isi: ImageStreamImport, stream: ImageStream | None, secrets: Sequence[Secret], stopwatch: Stopwatch
     ) -> tuple[ImageStreamImportStatus, Traces]:
         policy = self.import_policy(secrets, stream)
-        importer = Importer(
+        fetcher = Fetcher(
             self._wire.timed(stopwatch),
             policy,
             stopwatch,
@@ -227,6 +228,7 @@ class TrialCluster(Cluster):
             commons=self._shared(isi, secrets),
             traced=True,
         )
+        importer = Importer(fetcher)
         status = await importer.run(isi.spec)
         return status, Traces(importer.image_traces, importer.tag_traces, importer.listing_failure)
 

@@ -15,6 +15,7 @@ from support.vectors import rows
 from mirror.clock import ManualClock, Stopwatch
 from mirror.importer.credentials import Secret
 from mirror.importer.engine import Importer
+from mirror.importer.fetching import Fetcher
 from mirror.importer.layers import LayerSizes
 from mirror.importer.policy import ImportPolicy
 from mirror.importer.registries import MirrorSet, RegistriesConfig
@@ -60,7 +61,7 @@ async def run(
     transport: ScriptedTransport, spec: dict[str, Any], policy: ImportPolicy
 ) -> tuple[dict[str, Any], Stopwatch]:
     stopwatch = Stopwatch(ManualClock(NOW))
-    importer = Importer(Wire(transport), policy, stopwatch, LayerSizes())
+    importer = Importer(Fetcher(Wire(transport), policy, stopwatch, LayerSizes()))
     status = await importer.run(msgspec.convert(spec, ImageStreamImportSpec))
     text = msgspec.json.encode(status).decode().replace("2026-01-02T03:04:05Z", "NOW")
     return json.loads(text), stopwatch

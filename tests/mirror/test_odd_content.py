@@ -22,6 +22,7 @@ from fake_registry.core.reasons import reason_phrase
 from mirror.clock import ManualClock, Stopwatch
 from mirror.importer.engine import Importer
 from mirror.importer.failures import ClientFailure
+from mirror.importer.fetching import Fetcher
 from mirror.importer.layers import LayerSizes
 from mirror.importer.mime import parse_media_type
 from mirror.importer.policy import ImportPolicy
@@ -78,7 +79,7 @@ async def imported(transport: Bytes, mode: str = "Legacy", **spec: Any) -> dict[
     wanted = msgspec.convert(spec or {"images": [source]}, ImageStreamImportSpec)
     stopwatch = Stopwatch(ManualClock(datetime(2026, 1, 2, tzinfo=UTC)))
     policy = ImportPolicy(RegistriesConfig(), maximum_tags=1)
-    status = await Importer(Wire(transport), policy, stopwatch, LayerSizes()).run(wanted)
+    status = await Importer(Fetcher(Wire(transport), policy, stopwatch, LayerSizes())).run(wanted)
     found: dict[str, Any] = json.loads(msgspec.json.encode(status))
     return found
 
