@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from base64 import b64encode
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from mirror.clock import Clock
 from mirror.gotext import GoUrl, GoUrlError, encode_query, parse_query
@@ -14,8 +15,9 @@ from mirror.importer.responses import TokenResponse, answer_failure, parse_token
 from mirror.importer.transport import Answer
 from mirror.importer.wire import Headers, Url, Wire
 
-TOKEN_TIMEOUT = 15.0
-MINIMUM_LIFETIME = 60
+TOKEN_TIMEOUT: Final = 15.0
+MINIMUM_LIFETIME: Final = 60
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,7 @@ class Authorization:
         self._clock = clock
         self._challenges: dict[str, list[Challenge]] = {}
         self._token = ""
-        self._expires: datetime | None = None
+        self._expires: int | None = None  # nanoseconds: a registry may name a time that no datetime can hold
 
     def remember(self, url: Url, answer: Answer) -> None:
         """Takes the challenges of an answer to a ping; one without a 401 clears what was there."""
@@ -87,12 +89,11 @@ class Authorization:
         return header
 
     async def _bearer(self, challenge: Challenge, *, insecure: bool) -> str:
-        if self._expires is not None and self._clock.now() <= self._expires:
+        if self._expires is not None and _nanoseconds(self._clock.now()) <= self._expires:
             return self._token
         token = await self._fetch(challenge, insecure=insecure)
-        lifetime = timedelta(seconds=max(token.expires_in, MINIMUM_LIFETIME))
         self._token = token.token
-        self._expires = (token.issued_at or self._clock.now()) + lifetime
+        self._expires = _nanoseconds(token.issued_at or self._clock.now()) + _lifetime(token)
         return self._token
 
     async def _fetch(self, challenge: Challenge, *, insecure: bool) -> TokenResponse:
@@ -120,6 +121,16 @@ class Authorization:
         if self._login is not None and self._login.usable:
             query.append(("account", self._login.username))
         return Url.of(url._replace(query=encode_query(query)))
+
+
+def _nanoseconds(moment: datetime) -> int:
+    return (moment - _EPOCH) // timedelta(microseconds=1) * 1000
+
+
+def _lifetime(token: TokenResponse) -> int:
+    """Nanoseconds that a token lives: Go's durations have 64 bits, so that what is too long may be over already."""
+    nanoseconds = max(token.expires_in, MINIMUM_LIFETIME) * 10**9
+    return (nanoseconds + 2**63) % 2**64 - 2**63
 
 
 def _ping_key(url: Url, path: str) -> str:

@@ -103,7 +103,7 @@ async def image_of(manifest: ImageManifest, config: bytes, sizes: BlobSizes) -> 
     )
     try:
         if manifest.schema_version == 2 and config:
-            size = len(config) + manifest.layers_size
+            size = _int64(len(config) + manifest.layers_size)
             image.dockerImageMetadata = _metadata(config, manifest.config_digest, size)
             _add_layers(image, manifest.layers)
             return image
@@ -149,6 +149,11 @@ def _unrecognized(version: int, name: str) -> str:
 def _add_layers(image: Image, layers: list[ImageLayer]) -> None:
     image.dockerImageLayers = layers or None
     image.metadata.annotations = {LAYERS_ORDER: "ascending"}
+
+
+def _int64(number: int) -> int:
+    """A sum as it comes out in 64 bits: manifests may claim any sizes."""
+    return (number + 2**63) % 2**64 - 2**63
 
 
 async def schema1_image(manifest: Schema1Manifest, sizes: BlobSizes) -> Image:
@@ -198,7 +203,7 @@ async def _schema1_second_pass(image: Image, digests: list[str], history: list[s
     distinct: dict[str, int] = {}
     for layer in layers:
         distinct.setdefault(layer.name, layer.size)
-    size = sum(distinct.values())
+    size = _int64(sum(distinct.values()))
     image.dockerImageMetadata = docker_image_metadata(config, config.id, size)
     if size == 0:
         try:
@@ -217,7 +222,7 @@ async def _ask_sizes(layers: list[ImageLayer], sizes: BlobSizes) -> int:
             seen.add(layer.name)
             layer.size = await sizes(layer.name)
             total += layer.size
-    return total
+    return _int64(total)
 
 
 def _compatibility_size(history: str) -> int:

@@ -477,3 +477,35 @@ async def test_what_is_wrong_with_an_entry_takes_nothing_from_the_list() -> None
     assert found["images"][0]["status"]["message"] == problem
     _, again = found["repository"]["images"]
     assert (again["tag"], again["image"]["metadata"]["name"]) == ("v1", digest(listed))
+
+
+TOKEN_PATH = "/token?scope=repository%3Ans%2Fapp%3Apull"
+
+
+@pytest.mark.parametrize(
+    ("answer", "asked"),
+    [
+        (b'{"token":"t"}', 1),
+        (b'{"token":"t","expires_in":-5}', 1),
+        # So many seconds are no duration any more: the product of 64 bits may be anything, also long over.
+        (b'{"token":"t","expires_in":9223372036854775807}', 2),
+        (b'{"token":"t","expires_in":99999999999}', 1),
+        (b'{"token":"t","expires_in":13000000000}', 2),
+        (b'{"token":"t","issued_at":"9999-12-31T23:59:59Z","expires_in":3600}', 1),
+        (b'{"token":"t","issued_at":"0001-01-01T00:00:01Z"}', 2),
+    ],
+)
+async def test_lifetimes_of_tokens(answer: bytes, asked: int) -> None:
+    """Once for the manifest, and once more for the config if the token is not valid any more by then."""
+    transport = manifest(oci(), OCI)
+    transport.answers["/v2/"] = (401, {"www-authenticate": 'Bearer realm="https://quay.io/token"'}, b"")
+    transport.answers[TOKEN_PATH] = (200, {}, answer)
+    assert await outcome(transport) == ""
+    assert transport.asked.count(TOKEN_PATH) == asked
+
+
+async def test_sizes_are_added_in_64_bits() -> None:
+    largest = f'{{"size":{2**63 - 1},"digest":"sha256:{"2" * 64}"}}'
+    body = oci().replace(b'"layers":[', f'"layers":[{largest},'.encode())
+    (result,) = (await imported(manifest(body, OCI)))["images"]
+    assert result["image"]["dockerImageMetadata"]["Size"] == -(2**63) + 11
