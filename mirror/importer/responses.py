@@ -21,8 +21,8 @@ from mirror.importer.failures import (
     CodesFailure,
     UnparsedFailure,
 )
+from mirror.importer.inflating import MAX_BODY, gunzip, inflate
 from mirror.importer.transport import Answer
-from mirror.importer.wire import MAX_BODY, gunzip, inflate
 
 _DETAILS: Final = gojson.Struct(go="struct { Details string }", fields=[("details", gojson.String)])
 _ERROR: Final = gojson.Struct(
@@ -214,7 +214,7 @@ def decode_content(answer: Answer) -> bytes:
             case "gzip":
                 content = gunzip(content)
             case "deflate":
-                content = inflate(content, -15)
+                content = inflate(content)
             case "zstd":
                 content = _unzstd(content)
             case _:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import re
-import zlib
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache
 from typing import Final
@@ -18,12 +17,12 @@ import msgspec
 from mirror.clock import Stopwatch
 from mirror.gotext import GoUrl, GoUrlError, quote
 from mirror.importer.failures import ClientFailure, UrlFailure
+from mirror.importer.inflating import gunzip
 from mirror.importer.transport import Answer, Transport, TransportError
 
 USER_AGENT: Final = ("user-agent", "Go-http-client/1.1")
 GZIP: Final = ("accept-encoding", "gzip")
 MAX_REDIRECTS: Final = 10
-MAX_BODY: Final = 64 * 1024 * 1024
 _SECRETS: Final = frozenset({"authorization", "cookie"})
 _NO_VALUE: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
@@ -241,27 +240,3 @@ def _decompressed(method: str, headers: Sequence[tuple[str, str]], answer: Answe
         return answer
     kept = [line for line in answer.headers if line[0] not in ("content-encoding", "content-length")]
     return Answer(answer.status, answer.reason, kept, gunzip(answer.body))
-
-
-def gunzip(data: bytes) -> bytes:
-    """Gzip data, bounded; failures have the texts of Go's ``compress/gzip``. No data at all is none when unpacked, too:
-    the ``EOF`` that Go's reader meets is the end that whoever reads it waits for."""
-    if not data:
-        return b""
-    if data[:3] != b"\x1f\x8b\x08":
-        raise ClientFailure("unexpected EOF" if len(data) < 10 else "gzip: invalid header")
-    return inflate(data, 31)
-
-
-def inflate(data: bytes, window_bits: int) -> bytes:
-    """Deflated data (`window_bits` as in zlib: 31 gzip, -15 raw), never more than `MAX_BODY` bytes of it."""
-    machine = zlib.decompressobj(window_bits)
-    try:
-        body = machine.decompress(data, MAX_BODY)
-    except zlib.error:
-        raise ClientFailure(f"flate: corrupt input before offset {len(data)}") from None
-    if machine.unconsumed_tail:
-        raise ClientFailure(f"body of more than {MAX_BODY} bytes")
-    if not machine.eof:
-        raise ClientFailure("unexpected EOF")
-    return body
