@@ -19,6 +19,7 @@ from fake_registry.core.messages import Response
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
 from fake_registry.fixtures.disk import write_file
+from fake_registry.oci import NOT_JSON
 from mirror.config import load_config, read_file
 from mirror.errors import InputError
 from mirror.kubejson import to_yaml, yaml_to_json
@@ -271,6 +272,6 @@ def _lines(path: Path) -> list[_Line]:
     for line in data.splitlines():
         try:
             found.append(msgspec.json.decode(line, type=_Line))
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except NOT_JSON:
             continue
     return found

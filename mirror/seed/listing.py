@@ -208,7 +208,7 @@ def _config(snapshot: Snapshot, descriptor: Descriptor | None) -> msgspec.Raw | 
         if not isinstance(content, bytes):
             return None
         msgspec.json.decode(content)
-    except (ContentError, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except (ContentError, *NOT_JSON):
         return None
     return msgspec.Raw(content)
 
