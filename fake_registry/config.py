@@ -58,14 +58,16 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may use a host: ``bearer`` has its own token endpoint at ``/token``, ``basic`` passwords only.
 
-    ``username`` and ``password`` are one user, ``users`` are more, with their passwords. ``anonymous``: everybody may
-    read.
+    ``username`` and ``password`` are one user, ``users`` are more, with their passwords. ``htpasswd`` are users with
+    bcrypt hashes in place of passwords (the text; in a file also the name of another one, which holds it).
+    ``anonymous``: everybody may read.
     """
 
     type: Literal["bearer", "basic"]
     username: str = ""
     password: str = ""
     users: dict[str, str] = {}
+    htpasswd: str = ""
     anonymous: bool = False
 
 

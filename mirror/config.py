@@ -24,7 +24,9 @@ from mirror.v1.imagestream import LEGACY
 T = TypeVar("T")
 
 MAX_FILE: Final = 64 * 1024 * 1024
-MAX_PEM: Final = 1024 * 1024
+MAX_NAMED: Final = 1024 * 1024
+"""Bytes of the largest file that a configuration names."""
+
 INTERNAL_REGISTRY: Final = "image-registry.openshift-image-registry.svc:5000"
 
 
@@ -122,24 +124,36 @@ def load_config(path: Path) -> Config:
     return config
 
 
-def checked_hosts(hosts: Hosts, path: Path, content: bytes) -> Hosts:
-    """The hosts of a file (`path`, which holds `content`), with the authorities that it names other files for.
+def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> Hosts:
+    """The hosts of a file (`path`, which holds `content`, and is called `name` in messages), with the authorities and
+    passwords that it names other files for.
 
     Raises:
-        InputError: a name is none of a host, a host has two, or an authority cannot be used; names file and host.
+        InputError: a name is none of a host, a host has two, or a file that it names cannot be used; says where.
     """
-    name = str(path)
+    name = name or str(path)
     check_hosts(hosts, name, content)
     found = dict(hosts)
     for host, config in hosts.items():
-        if config.mtls is None or not config.mtls.ca:
-            continue
-        try:
-            mtls = msgspec.structs.replace(config.mtls, ca=_authority(config.mtls.ca, path.parent))
-        except (InputError, ValueError) as error:
-            line = _at_line(content, ["hosts", host, "mtls", "ca"])
-            raise InputError(f"{name}: hosts[{_one_line(host)}].mtls.ca: {error}{line}") from None
-        found[host] = msgspec.structs.replace(config, mtls=mtls)
+        for part, field, resolve in (("mtls", "ca", _authority), ("auth", "htpasswd", _htpasswd)):
+            said = getattr(getattr(config, part), field, "")
+            if not said:
+                continue
+            try:
+                resolved = msgspec.structs.replace(getattr(config, part), **{field: resolve(said, path.parent)})
+            except (InputError, ValueError) as error:
+                line = _at_line(content, ["hosts", host, part, field])
+                raise InputError(f"{name}: hosts[{_one_line(host)}].{part}.{field}: {error}{line}") from None
+            found[host] = msgspec.structs.replace(found[host], **{part: resolved})
+    return found
+
+
+def _htpasswd(text: str, directory: Path) -> str:
+    """The text of a password file, which is said or is in a file (raises `InputError`, `ValueError`)."""
+    from fake_registry.core.passwords import read_htpasswd  # noqa: PLC0415 - few have any
+
+    found = text if ":$2" in text else read_file(directory / text, MAX_NAMED).decode("utf-8", "replace")
+    read_htpasswd(found)
     return found
 
 
@@ -171,7 +185,7 @@ def read_certificate(given: ServerCertificate, directory: Path = Path()) -> Serv
     """
     from fake_registry.given_certificates import usable  # noqa: PLC0415 - few have any
 
-    return usable(given, lambda file: read_file(directory / file, MAX_PEM).decode("ascii", "replace"))
+    return usable(given, lambda file: read_file(directory / file, MAX_NAMED).decode("ascii", "replace"))
 
 
 def _authority(ca: str, directory: Path) -> str:

@@ -18,6 +18,7 @@ from fake_registry.config import Auth, TokenFlaw
 from fake_registry.core import errors
 from fake_registry.core.access import READING, AccessRules
 from fake_registry.core.messages import JSON, Request, Response
+from fake_registry.core.passwords import HashedPasswords
 from fake_registry.core.paths import parameters
 from fake_registry.fixtures import is_repository_name
 
@@ -109,10 +110,25 @@ class Authenticator:
         self._tokens = tokens
         self._rules = rules
         self._challenge = f'Bearer realm="{scheme}://{host}/token",service="{host}"'
+        self._hashed = HashedPasswords(auth.htpasswd) if auth.htpasswd else None
         users = dict(auth.users)
-        if auth.username or not users:
+        if auth.username or not (users or auth.htpasswd):
             users[auth.username] = auth.password
         self._users = [(name, name.encode(), password.encode()) for name, password in users.items()]
+
+    async def look(self, request: Request) -> None:
+        """Finds out whether the password of a request is right, where that takes its time. To be done first."""
+        if self._hashed is None:
+            return
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        given = _basic_credentials(credentials) if scheme.lower() == "basic" else None
+        if given is not None:
+            await self._hashed.look(*given)
+
+    @property
+    def looks(self) -> bool:
+        """Whether requests have passwords for which that takes its time; those to the token endpoint aside."""
+        return self._hashed is not None and self._auth.type == "basic"
 
     @property
     def has_tokens(self) -> bool:
@@ -213,6 +229,8 @@ class Authenticator:
             same_name = hmac.compare_digest(given[0], name)
             if hmac.compare_digest(given[1], password) and same_name:
                 found = user
+        if found is None and self._hashed is not None and self._hashed.proved(*given):
+            found = given[0].decode("utf-8", "replace")
         return found
 
     def _may(self, user: str, needed: Access) -> bool:

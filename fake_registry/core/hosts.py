@@ -33,8 +33,8 @@ class VirtualHost:
 
     ``explicit`` is true for a host that the configuration names, false for one that is only a directory of the tree
     (or nothing at all, whose repositories are then unknown); ``is_open`` where anybody may do everything, and nobody
-    says or is asked who they are; ``adds_headers`` where its answers have some that those of other hosts have not;
-    ``is_plain`` where nothing but the tree decides what is answered.
+    says or is asked who they are; ``looks`` where it takes time to find that out; ``adds_headers`` where its answers
+    have some that those of other hosts have not; ``is_plain`` where nothing but the tree decides what is answered.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class VirtualHost:
         "explicit",
         "is_open",
         "is_plain",
+        "looks",
         "name",
         "rates",
         "routes",
@@ -71,6 +72,7 @@ class VirtualHost:
         self.authenticator = None
         if config.auth is not None:
             self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
+        self.looks = self.authenticator is not None and self.authenticator.looks
         self.rates = rates
         self.adds_headers = config.signatures or rates is not None
         self.is_open = config.auth is None and config.access is None and config.mtls is None and rates is None

@@ -66,6 +66,7 @@ async def token(call: Call) -> Response:
     """``/token``: the token endpoint of a host with bearer authentication."""
     if call.host.authenticator is None:
         return errors.page_not_found()
+    await call.host.authenticator.look(call.request)
     response, call.user = call.host.authenticator.token(call.request, call.flaw)
     return response
 
@@ -300,6 +301,8 @@ class RegistryCore:
                 raise errors.unsupported(_READS)
             return await self._origin.answer(call.request, call.host.name, call.target)
         if pattern.startswith(paths.BASE) or pattern == paths.SIGNATURES:
+            if call.host.looks and guard is not None:
+                await guard.look(call.request)
             _admit(call, operation)
         if call.host.config.recorded:
             return await recorded(call, None if operation is None else operation.handler)

@@ -10,6 +10,7 @@ import msgspec
 
 from fake_registry.config import Certificates, Fault, FaultAction, FaultMatch, Host, Hosts, ServerCertificate
 from fake_registry.core.faults import EVERYWHERE
+from fake_registry.core.passwords import read_htpasswd
 from fake_registry.errors import UsageError
 from fake_registry.mtls import check_authority
 
@@ -49,6 +50,11 @@ def hosts_of(options: HostOptions | None) -> Hosts:
                 check_authority(host.mtls.ca)
             except ValueError as error:
                 raise UsageError(f"hosts[{name!r}].mtls.ca: {error}") from None
+        if host.auth is not None and host.auth.htpasswd:
+            try:
+                read_htpasswd(host.auth.htpasswd)
+            except ValueError as error:
+                raise UsageError(f"hosts[{name!r}].auth.htpasswd: {error}") from None
     return hosts
 
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from fake_registry.fixtures import canonical_host
-from mirror.config import Config, check_hosts, decode_document, describe, read_file
+from mirror.config import Config, checked_hosts, decode_document, describe, read_file
 from mirror.documents import documents, files_of
 from mirror.errors import InputError
 from mirror.importer.credentials import Secret
@@ -84,6 +84,7 @@ class _Reader:
         self._objects: dict[tuple[str, ...], _Part] = {}
         self._settings: dict[str, _Part] = {}
         self._lists: dict[str, list[Any]] = {}
+        self._path = Path()
         self._hosts: dict[str, _Part] | None = None
         self._host_names: dict[str, str] = {}
         self._authorities: list[bytes] = []
@@ -108,6 +109,7 @@ class _Reader:
     def read(self, path: Path) -> None:
         content = read_file(path)
         name = str(path)
+        self._path = path
         if content.lstrip().startswith(_PEM):
             self._authorities.append(content)
             return
@@ -158,7 +160,7 @@ class _Reader:
 
     def _policy_file(self, document: dict[str, Any], where: str, content: bytes) -> None:
         config = decode_document(content, Config, where)
-        check_hosts(config.hosts or {}, where, content)
+        hosts = checked_hosts(config.hosts or {}, self._path, content, where)
         kinds = {field: kind for kind, field in _FIELDS.items()} | {"secrets": "Secret"}
         for key, value in (document.get("cluster") or {}).items():
             if key in kinds:
@@ -178,7 +180,9 @@ class _Reader:
             self._hosts = {} if self._hosts is None else self._hosts
             for host, settings in document["hosts"].items():
                 name = canonical_host(host)
-                self._put(self._hosts, name, _Part(where, settings), f"hosts[{host}]")
+                names_files = config.hosts is not None and hosts[host] != config.hosts[host]
+                value = msgspec.to_builtins(hosts[host]) if names_files else settings
+                self._put(self._hosts, name, _Part(where, value), f"hosts[{host}]")
                 self._host_names[name] = host
 
     # Objects
