@@ -9,48 +9,68 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, get_type_hints
 
 import msgspec
 
 from mirror import gojson
 from mirror.importer.failures import ClientFailure
 
-# Fields of DockerConfig in their order, with their Go types. All are left out when empty.
-_STRINGS: Final = gojson.List(gojson.String, go="[]string")
-_EMPTY: Final = gojson.Struct(go="struct {}", fields=[])
-_SET: Final = gojson.Map(_EMPTY, go="map[string]struct {}")
-_LABELS: Final = gojson.Map(gojson.String, go="map[string]string")
 
-CONTAINER_FIELDS: Final[list[tuple[str, gojson.Shape]]] = [
-    ("Hostname", gojson.String),
-    ("Domainname", gojson.String),
-    ("User", gojson.String),
-    ("Memory", gojson.Int64),
-    ("MemorySwap", gojson.Int64),
-    ("CpuShares", gojson.Int64),
-    ("Cpuset", gojson.String),
-    ("AttachStdin", gojson.Bool),
-    ("AttachStdout", gojson.Bool),
-    ("AttachStderr", gojson.Bool),
-    ("PortSpecs", _STRINGS),
-    ("ExposedPorts", _SET),
-    ("Tty", gojson.Bool),
-    ("OpenStdin", gojson.Bool),
-    ("StdinOnce", gojson.Bool),
-    ("Env", _STRINGS),
-    ("Cmd", _STRINGS),
-    ("Dns", _STRINGS),
-    ("Image", gojson.String),
-    ("Volumes", _SET),
-    ("VolumesFrom", gojson.String),
-    ("WorkingDir", gojson.String),
-    ("Entrypoint", _STRINGS),
-    ("NetworkDisabled", gojson.Bool),
-    ("SecurityOpts", _STRINGS),
-    ("OnBuild", _STRINGS),
-    ("Labels", _LABELS),
+class _Empty(msgspec.Struct, frozen=True):
+    """``struct{}``"""
+
+
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+
+
+class DockerConfig(msgspec.Struct, omit_defaults=True):
+    """DockerConfig as ``dockerImageMetadata`` shows it: fields in the order of its keys, left out when empty (lists and
+    maps: None)."""
+
+    Hostname: str = ""
+    Domainname: str = ""
+    User: str = ""
+    Memory: _Int64 = 0
+    MemorySwap: _Int64 = 0
+    CpuShares: _Int64 = 0
+    Cpuset: str = ""
+    AttachStdin: bool = False
+    AttachStdout: bool = False
+    AttachStderr: bool = False
+    PortSpecs: list[str] | None = None
+    ExposedPorts: dict[str, _Empty] | None = None
+    Tty: bool = False
+    OpenStdin: bool = False
+    StdinOnce: bool = False
+    Env: list[str] | None = None
+    Cmd: list[str] | None = None
+    Dns: list[str] | None = None
+    Image: str = ""
+    Volumes: dict[str, _Empty] | None = None
+    VolumesFrom: str = ""
+    WorkingDir: str = ""
+    Entrypoint: list[str] | None = None
+    NetworkDisabled: bool = False
+    SecurityOpts: list[str] | None = None
+    OnBuild: list[str] | None = None
+    Labels: dict[str, str] | None = None
+
+
+_STRINGS: Final = gojson.List(gojson.String, go="[]string")
+_SHAPES: Final[dict[Any, gojson.Shape]] = {
+    str: gojson.String,
+    _Int64: gojson.Int64,
+    bool: gojson.Bool,
+    list[str] | None: _STRINGS,
+    dict[str, str] | None: gojson.Map(gojson.String, go="map[string]string"),
+    dict[str, _Empty] | None: gojson.Map(gojson.Struct(go="struct {}", fields=[]), go="map[string]struct {}"),
+}
+
+CONTAINER_FIELDS: Final = [
+    (name, _SHAPES[kind]) for name, kind in get_type_hints(DockerConfig, include_extras=True).items()
 ]
+"""The same with Go's types."""
 
 
 def _image_fields(package: str, time: gojson.Shape) -> list[tuple[str, gojson.Shape]]:
@@ -105,46 +125,7 @@ _SECOND_PASS: Final = gojson.Struct(
 )
 
 
-class _Empty(msgspec.Struct, frozen=True):
-    """``struct{}``"""
-
-
-_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 _DROPPED: Final = msgspec.Raw()
-
-
-class DockerConfig(msgspec.Struct, omit_defaults=True):
-    """DockerConfig as ``dockerImageMetadata`` shows it: fields in the order of its keys, left out when empty (lists and
-    maps: None)."""
-
-    Hostname: str = ""
-    Domainname: str = ""
-    User: str = ""
-    Memory: _Int64 = 0
-    MemorySwap: _Int64 = 0
-    CpuShares: _Int64 = 0
-    Cpuset: str = ""
-    AttachStdin: bool = False
-    AttachStdout: bool = False
-    AttachStderr: bool = False
-    PortSpecs: list[str] | None = None
-    ExposedPorts: dict[str, _Empty] | None = None
-    Tty: bool = False
-    OpenStdin: bool = False
-    StdinOnce: bool = False
-    Env: list[str] | None = None
-    Cmd: list[str] | None = None
-    Dns: list[str] | None = None
-    Image: str = ""
-    Volumes: dict[str, _Empty] | None = None
-    VolumesFrom: str = ""
-    WorkingDir: str = ""
-    Entrypoint: list[str] | None = None
-    NetworkDisabled: bool = False
-    SecurityOpts: list[str] | None = None
-    OnBuild: list[str] | None = None
-    Labels: dict[str, str] | None = None
-
 
 # The fast path: these have every field that Go looks at, in its type, and what today's configs have besides. What they
 # refuse goes to Go's rules: other types, other fields, keys in another case.
@@ -225,8 +206,7 @@ def decode_config(content: bytes) -> ImageConfig:
     """Decodes a config blob in both passes.
 
     Raises:
-        ClientFailure: with Go's text. A failure of the second pass only has `SECOND_PASS` before it and
-            is a `SecondPassFailure`.
+        ClientFailure: with Go's text; a `SecondPassFailure` where only the second pass fails.
     """
     fast = _decode_fast(content)
     if fast is not None:
