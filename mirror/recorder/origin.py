@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
+import msgspec
 from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
@@ -219,7 +220,7 @@ class RecordingOrigin:
             ConnectionResetError: the rest does not come.
         """
         digest = asked.target.argument
-        kept = False
+        ended = False
         try:
             async with Download(self._tree.store, digest) as sink:
                 if sink.size:
@@ -229,15 +230,16 @@ class RecordingOrigin:
                     if sink.size > MAX_BLOB:
                         raise ConnectionResetError(f"more than {MAX_BLOB} bytes")
                     if sink.size == length:
-                        kept = await self._committed(asked, sink, given)
+                        await self._commit(asked, sink, given)
+                        ended = True
                     yield piece
-                if not kept and length in {None, sink.size}:
-                    await self._committed(asked, sink, given)
+                if not ended and length in {None, sink.size}:
+                    await self._commit(asked, sink, given)
         except (ClientError, OSError, TreeError) as error:
             self._lose(asked, str(error) or type(error).__name__)
             raise ConnectionResetError(str(error)) from None
 
-    async def _committed(self, asked: _Asked, sink: Download, given: Given) -> bool:
+    async def _commit(self, asked: _Asked, sink: Download, given: Given) -> None:
         host, name, digest = asked.upstream.host, asked.target.name, asked.target.argument
         if await sink.matches():
             await sink.commit()
@@ -245,7 +247,6 @@ class RecordingOrigin:
             self._keep(asked, given)
         else:
             self._lose(asked, "it came with other bytes than its digest says")
-        return True
 
     def _complete(self, asked: _Asked) -> None:
         """Fetches all of a blob of which a client wants a part, once."""
@@ -299,10 +300,7 @@ class RecordingOrigin:
         namespace = namespace_of(asked.request)
         if namespace and not given.close:
             headers.append(("OCI-Namespace", asked.upstream.host))
-        self._recording.add(
-            asked.question,
-            Given(given.status, headers, given.body, given.content, given.partial, given.close),
-        )
+        self._recording.add(asked.question, msgspec.structs.replace(given, headers=headers))
 
     def _lose(self, asked: _Asked, reason: str) -> None:
         path = asked.request.path[:200]
