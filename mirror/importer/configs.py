@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, get_type_hints
 import msgspec
 
 from mirror import gojson
+from mirror.gotext import ZERO_TEXT
 from mirror.importer.failures import ClientFailure
 
 
@@ -181,7 +182,6 @@ _INSTANT: Final = re.compile(
     rb'(?!\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")'
 )
 _UTC_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.\d+)?Z")
-_ZERO_TIME: Final = "0001-01-01T00:00:00Z"
 
 
 class ImageConfig(msgspec.Struct, frozen=True):
@@ -243,7 +243,7 @@ def decode_compatibility(content: bytes) -> ImageConfig:
         fields.get("id", ""),
         fields.get("parent", ""),
         fields.get("comment", ""),
-        None if created == _ZERO_TIME else created,
+        None if created == ZERO_TEXT else created,
         fields.get("container", ""),
         container_of(fields.get("container_config") or {}),
         fields.get("docker_version", ""),
@@ -323,7 +323,7 @@ def _utc_instant(text: str) -> str | None:
     if match is None:
         raise ValueError(text)
     datetime.fromisoformat(match[1])
-    return None if match[1] == _ZERO_TIME[:-1] else f"{match[1]}Z"
+    return None if match[1] == ZERO_TEXT[:-1] else f"{match[1]}Z"
 
 
 class _DockerImage(msgspec.Struct, omit_defaults=True, kw_only=True, rename={"version": "apiVersion"}):
