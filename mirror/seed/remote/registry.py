@@ -69,6 +69,8 @@ class Registry:
         self.offers_signatures = False
         """Whether an answer said that it has the signatures extension."""
         self.insecure = insecure
+        self.without_referrers: set[str] = set()
+        """Repositories for which the path of lists of referrers is one that the server does not know."""
         self.takes_chunks = True
         """Whether blobs may be uploaded in chunks, as far as is known."""
         self._network = network
@@ -270,6 +272,14 @@ async def read_bounded(response: ClientResponse, limit: int) -> bytes:
 def header_number(text: str) -> int | None:
     """A number of bytes in a header; None for what is none, or more than there could be."""
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None
+
+
+def has_words(data: bytes) -> bool:
+    """Whether the body of an answer is that of an error of a registry, and not one of whoever stands before it."""
+    try:
+        return bool(msgspec.json.decode(data, type=_Problems).errors)
+    except NOT_JSON:
+        return False
 
 
 def _words(data: bytes) -> str:

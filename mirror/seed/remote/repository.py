@@ -5,6 +5,7 @@ Source: OCI distribution specification 1.1.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
@@ -36,7 +37,7 @@ from mirror.seed.remote.authorizing import pull, push
 from mirror.seed.remote.blob_upload import BlobUpload, Content
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.failures import RemoteError
-from mirror.seed.remote.registry import Access, Registry, header_number, read_bounded
+from mirror.seed.remote.registry import Access, Registry, has_words, header_number, read_bounded
 
 _ACCEPTED: Final = (
     OCI_INDEX,
@@ -54,6 +55,7 @@ _MAX_PAGE: Final = 64 << 20
 _PAGE: Final = 1000
 _MAX_PAGES: Final = 10_000
 MAX_REFERRERS: Final = 100_000
+_ENOUGH: Final = 2
 
 
 class Fetched(NamedTuple):
@@ -94,7 +96,8 @@ class Repository:
         self.login = login
         self._read = Access(pull(name), login)
         self._write = Access(push(name), login)
-        self._without_referrers = False
+        self._lists_referrers: bool | None = None
+        self._first_list = asyncio.Lock()
 
     def __str__(self) -> str:
         return f"{self.registry.host}/{self.name}"
@@ -174,20 +177,27 @@ class Repository:
     async def referrers(self, digest: str) -> list[Descriptor] | None:
         """The manifests that refer to another one; None if the registry does not keep lists of them.
 
+        A repository that has none is asked once, and a registry that does not know their paths for two repositories is
+        not asked for others: one that has such lists never answers that with 404 (OCI distribution specification 1.1,
+        "Listing Referrers").
+
         Raises:
             RemoteError: no answer.
         """
-        if self._without_referrers:
+        if self._lists_referrers is None:
+            async with self._first_list:  # whether there are such lists need not be asked by many at once
+                return await self._listed(digest)
+        return await self._listed(digest)
+
+    async def _listed(self, digest: str) -> list[Descriptor] | None:
+        if self._lists_referrers is False or len(self.registry.without_referrers) >= _ENOUGH:
             return None
         path: str = f"/v2/{self.name}/referrers/{digest}"
         found: list[Descriptor] = []
         for _ in range(_MAX_PAGES):
-            try:
-                page, following = await self.registry.patiently(lambda path=path: self._referrers(path))  # type: ignore[misc]
-            except RemoteError as error:
-                if error.status not in {400, 404, 405, 501}:
-                    raise
-                self._without_referrers = True
+            page, following = await self.registry.patiently(lambda path=path: self._referrers(path))  # type: ignore[misc]
+            self._lists_referrers = page is not None
+            if page is None:
                 return None
             found += page
             if len(found) > MAX_REFERRERS:
@@ -197,16 +207,22 @@ class Repository:
             path = following
         return found
 
-    async def _referrers(self, path: str) -> tuple[list[Descriptor], str]:
-        async with self.registry.exchange("GET", path, self._read, headers={"Accept": OCI_INDEX}) as response:
+    async def _referrers(self, path: str) -> tuple[list[Descriptor] | None, str]:
+        """A page of a list, or None where there are no lists, and where the next one is."""
+        ok = frozenset({200, 400, 404, 405, 501})
+        async with self.registry.exchange("GET", path, self._read, headers={"Accept": OCI_INDEX}, ok=ok) as response:
             data = await read_bounded(response, MAX_MANIFEST)
-            following, stated = _next_page(response), response.content_type
+            following, stated, status = _next_page(response), response.content_type, response.status
+        if status != 200:
+            if status == 404 and not has_words(data):
+                self.registry.without_referrers.add(self.name)
+            return None, ""
         try:
             manifests = msgspec.json.decode(data, type=Index).manifests
         except NOT_JSON:
-            damaged = stated == OCI_INDEX  # else something that answers everything, and knows no such lists
-            status = 0 if damaged else 404
-            raise RemoteError(f"{self}: the list of referrers is no index", status=status, passing=damaged) from None
+            if stated != OCI_INDEX:  # something that answers everything, and knows no such lists
+                return None, ""
+            raise RemoteError(f"{self}: the list of referrers is no index", passing=True) from None
         return [manifest for manifest in manifests if is_digest(manifest.digest)], following
 
     async def small_blob(self, digest: str, limit: int) -> bytes:

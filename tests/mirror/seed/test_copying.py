@@ -360,6 +360,40 @@ async def test_what_refers_to_platforms_comes_along(origin: Tree, tmp_path: Path
     assert problems(target) == []
 
 
+@pytest.mark.parametrize(
+    ("action", "expected"),
+    [
+        (FaultAction(status=404, body="404 page not found\n", content_type="text/plain"), ["a", "b"]),
+        (FaultAction(status=404), ["a", "b", "c"]),
+        (FaultAction(status=405), ["a", "b", "c"]),
+    ],
+    ids=["a path that nobody knows", "an error of the registry", "another error"],
+)
+async def test_a_registry_without_lists_of_referrers_is_not_asked_for_each_image(
+    origin: Tree, tmp_path: Path, action: FaultAction, expected: list[str]
+) -> None:
+    """One repository may lie elsewhere than the others, so that two have to say it, in words that are not theirs."""
+    names = ("a", "b", "c")
+    for name in names:
+        put_image(origin, name, "1", b'{"of":"%s"}' % name.encode(), [b"x"])
+        put_image(origin, name, "2", b'{"of":"%s, too"}' % name.encode(), [b"x"])
+    fault = Fault(match=FaultMatch(kind="referrers"), action=action)
+    specs = [f"{HOST}/{name}" for name in names]
+    async with upstream(origin, [fault]) as registry:
+        summary = await registry.copy(tmp_path / "target", *specs, concurrency=1)
+        asked = [entry.repository for entry in registry.journal if entry.kind == "referrers"]
+    assert (summary.copied, summary.failed) == (6, 0)
+    assert asked == expected
+
+
+async def test_many_images_at_once_ask_once_whether_there_are_lists_of_referrers(origin: Tree, tmp_path: Path) -> None:
+    action = FaultAction(status=404, body="404 page not found\n", content_type="text/plain")
+    async with upstream(origin, [Fault(match=FaultMatch(kind="referrers"), action=action)]) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app", concurrency=8)
+        assert len(registry.asked("referrers")) == 1
+    assert summary.copied == 3
+
+
 async def test_an_image_is_there_with_all_that_belongs_to_it_or_not_at_all(origin: Tree, tmp_path: Path) -> None:
     fault = Fault(match=FaultMatch(kind="referrers"), action=FaultAction(status=403), times=1)
     async with upstream(origin, [fault]) as registry:
