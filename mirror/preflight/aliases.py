@@ -9,6 +9,7 @@ import msgspec
 
 from mirror.api import history
 from mirror.preflight.causes import Cause
+from mirror.preflight.diagnosis import Refusal
 from mirror.preflight.report import Remark, TagResult
 from mirror.preflight.tag_remedies import alias_fails, alias_image_unknown, alias_loop, alias_unknown
 from mirror.preflight.trials import unique_tags
@@ -23,6 +24,7 @@ class _Alias(NamedTuple):
     namespace: str
     stream: str
     tag: TagReference
+    refused: Refusal | None
 
 
 class Aliases:
@@ -39,8 +41,8 @@ class Aliases:
         self._history: dict[Key, str] = {}
         self._images: set[Key] = set()
 
-    def add(self, found: Found, results: list[TagResult]) -> None:
-        """A stream and what became of those of its tags that follow images."""
+    def add(self, found: Found, results: list[TagResult], refused: Refusal | None) -> None:
+        """A stream, what became of those of its tags that follow images, and why it cannot be created, if so."""
         for result in results if self._wanted else ():
             key = (result.namespace, result.stream, result.tag)
             if key in self._wanted:
@@ -55,9 +57,9 @@ class Aliases:
             if tag.from_ is None:
                 continue
             if tag.from_.kind in ("ImageStreamTag", "ImageStreamImage"):
-                self._aliases[meta.namespace, meta.name, tag.name] = _Alias(meta.namespace, meta.name, tag)
+                self._aliases[meta.namespace, meta.name, tag.name] = _Alias(meta.namespace, meta.name, tag, refused)
             elif tag.from_.kind == "DockerImage" and tag.reference:
-                self._add_reference(meta.namespace, meta.name, tag)
+                self._add_reference(_Alias(meta.namespace, meta.name, tag, refused))
 
     def _remember(self, stream: ImageStream) -> None:
         """What the stream has already: pushed images, and those of earlier imports."""
@@ -73,8 +75,12 @@ class Aliases:
         if key in self._wanted:
             self._images.add(key)
 
-    def _add_reference(self, namespace: str, stream: str, tag: TagReference) -> None:
+    def _add_reference(self, one: _Alias) -> None:
+        namespace, stream, tag, refused = one
         assert tag.from_ is not None
+        if refused is not None:
+            self._keep_reference(msgspec.structs.replace(_refused(one, refused), kind="DockerImage"))
+            return
         remark = Remark(
             cause=Cause.REFERENCE_ONLY,
             explanation=f"Nothing is imported: pods pull {tag.from_.name} themselves.",
@@ -94,15 +100,32 @@ class Aliases:
             explanation=remark.explanation,
             remarks=(remark,),
         )
-        if (namespace, stream, tag.name) in self._wanted:
-            self._results.setdefault((namespace, stream, tag.name), result)
+        self._keep_reference(result)
+
+    def _keep_reference(self, result: TagResult) -> None:
+        key = (result.namespace, result.stream, result.tag)
+        if key in self._wanted:
+            self._results.setdefault(key, result)
         self._others.append(result)
 
     def results(self) -> Iterator[TagResult]:
         """What becomes of the tags that follow tags, and of those that are only references."""
         yield from self._others
         for key, alias in self._aliases.items():
-            yield self._result(key, alias)
+            yield self._with_refusals(key, alias)
+
+    def _with_refusals(self, key: Key, alias: _Alias) -> TagResult:
+        """What becomes of an alias; none imports that is, or leads to one that is, in a stream that is refused."""
+        result = self._result(key, alias)
+        here: _Alias | None = alias
+        while result.imports and here is not None:
+            if here.refused is not None:
+                kept = _refused(here, here.refused)
+                result = (
+                    kept if here is alias else self._like(alias, (here.namespace, here.stream, here.tag.name), kept)
+                )
+            here = self._aliases.get(followed(here.namespace, here.stream, here.tag))
+        return result
 
     def _result(self, key: Key, alias: _Alias) -> TagResult:
         chain = [key]
@@ -119,14 +142,14 @@ class Aliases:
             if target not in self._aliases:
                 break
         end = chain[-1]
-        result = self._results.get(end)
-        if result is None:
+        found = self._results.get(end)
+        if found is None:
             image = self._history.get(end)
             if image is not None:
                 return msgspec.structs.replace(_made(alias, end), digest=image)
             text, remedy = alias_unknown(_shown(end))
             return _made(alias, end, Cause.ALIAS_UNKNOWN, text, remedy)
-        return self._like(alias, end, result)
+        return self._like(alias, end, found)
 
     def _like(self, alias: _Alias, end: Key, result: TagResult) -> TagResult:
         made = msgspec.structs.replace(
@@ -178,6 +201,13 @@ def followed(namespace: str, stream: str, tag: TagReference) -> Key:
 
 def _shown(key: Key) -> str:
     return f"{key[0]}/{key[1]}:{key[2]}"
+
+
+def _refused(one: _Alias, refused: Refusal) -> TagResult:
+    """A tag of a stream that cannot be created."""
+    why = refused.own.get(one.tag.name, refused.why)
+    made = _made(one, None, why.cause, why.explanation, why.remedy)
+    return msgspec.structs.replace(made, status=refused.status)
 
 
 def _made(

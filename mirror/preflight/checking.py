@@ -6,12 +6,13 @@ import asyncio
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from mirror.api.app import ApiCore
 from mirror.preflight.aliases import Aliases
 from mirror.preflight.causes import Cause
 from mirror.preflight.cluster import TrialCluster
-from mirror.preflight.diagnosis import Diagnostician, host_of
+from mirror.preflight.diagnosis import Diagnostician, Refusal, host_of
 from mirror.preflight.report import Note, Report, TagResult
 from mirror.preflight.trials import TagTrial, Trial, TrialAnswer, answer_to, remainder, trial_of, unique_tags
 from mirror.streams import Found, FoundStream
@@ -28,6 +29,13 @@ class CheckOptions:
     fail_fast: bool = False
 
 
+class _Done(NamedTuple):
+    """What became of the tags of a stream that follow images, and whether it can be created at all."""
+
+    tags: list[TagResult]
+    refused: Refusal | None
+
+
 async def check(
     found: list[Found],
     cluster: TrialCluster,
@@ -40,7 +48,7 @@ async def check(
     `found` is let go of on the way: at the end there is only what aliases need.
     """
     api = ApiCore(cluster)
-    results: list[list[TagResult] | None] = [None] * len(found)
+    results: list[_Done | None] = [None] * len(found)
     pending = iter(enumerate(found))
     stopped = False
     done = 0
@@ -49,11 +57,12 @@ async def check(
         nonlocal stopped, done
         for place, one in pending:
             answer = await answer_to(trial_of(one), api, cluster)
-            results[place] = list(_results(answer, diagnostician))
+            own = list(_results(answer, diagnostician))
+            results[place] = _Done(own, diagnostician.refused_stream(answer))
             found[place] = remainder(one)
             done += 1
             progress(done, len(found))
-            if options.fail_fast and not all(tag.imports for tag in results[place] or ()):
+            if options.fail_fast and not all(tag.imports for tag in own):
                 stopped = True
             if stopped:
                 return
@@ -64,18 +73,19 @@ async def check(
     return _report(found, results, options)
 
 
-def _report(found: Sequence[Found], results: Sequence[list[TagResult] | None], options: CheckOptions) -> Report:
+def _report(found: Sequence[Found], results: Sequence[_Done | None], options: CheckOptions) -> Report:
     """Everything up to the first stream that fails, where that is the end; whatever else was under way is left out."""
     tags: list[TagResult] = []
     streams: dict[tuple[str, str], None] = {}
     aliases = Aliases(found)
     notes = []
-    for one, own in zip(found, results, strict=True):
-        if own is None:
+    for one, result in zip(found, results, strict=True):
+        if result is None:
             break
+        own = result.tags
         meta = one.stream.metadata if isinstance(one, FoundStream) else one.isi.metadata
         streams[meta.namespace, meta.name] = None
-        aliases.add(one, own)
+        aliases.add(one, own, result.refused)
         tags += own
         if isinstance(one, FoundStream) and not own and not unique_tags(one.stream):
             notes.append(_without_tags(one))

@@ -174,7 +174,10 @@ class TrialCluster(Cluster):
         cache: AnswerCache | None = None,
         again: Collection[tuple[str, str]] | None = None,
     ) -> None:
-        super().__init__(config, transport, clock, uids, NothingKept(), concurrency=min(concurrency, MAX_CONCURRENCY))
+        self._nothing_kept = NothingKept()
+        super().__init__(
+            config, transport, clock, uids, self._nothing_kept, concurrency=min(concurrency, MAX_CONCURRENCY)
+        )
         self._in_order = in_order
         self._conversions: dict[ConversionKey, Outcome] = {} if cache is None else cache.conversions
         self._remembered: Collection[str] = () if cache is None else cache.repositories
@@ -193,6 +196,13 @@ class TrialCluster(Cluster):
             yield
         finally:
             self._known.pop(key, None)
+
+    @contextmanager
+    def keeping(self, stream: ImageStream) -> Iterator[None]:
+        """Lets the stream of that name be there, once it is created, while the block runs."""
+        meta = stream.metadata
+        with self._nothing_kept.keeping(self.streams.resource, meta.namespace, meta.name):
+            yield
 
     def traces_of(self, uid: str) -> Traces | None:
         """What the import with that uid did, once."""

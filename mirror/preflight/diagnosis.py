@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 from mirror.importer.allowed import AllowedRegistries
 from mirror.importer.failures import ClientFailure, CodeFailure, CodesFailure, FailureKind, UnparsedFailure
@@ -17,8 +17,9 @@ from mirror.preflight.registry_remedies import repository_of
 from mirror.preflight.remedies import Diagnosis, Remedies
 from mirror.preflight.report import Copy, Remark, Try
 from mirror.preflight.tag_remedies import architecture_missing, other_architecture, scheduled_digest
-from mirror.preflight.trials import TagTrial, TrialAnswer
+from mirror.preflight.trials import TagTrial, TrialAnswer, reference_tags
 from mirror.reference import InvalidReference, Named, Reference, parse_normalized_named
+from mirror.v1.meta import Status
 
 _OF_KIND: Final[dict[FailureKind, Cause]] = {
     "no-host": Cause.HOST_UNKNOWN,
@@ -76,6 +77,14 @@ def cause_of(failure: ClientFailure) -> Cause:
     return Cause.OTHER
 
 
+class Refusal(NamedTuple):
+    """A stream that cannot be created: the Status, why, and the tags of it that each have a reason of their own."""
+
+    status: Status
+    why: Diagnosis
+    own: Mapping[str, Diagnosis]
+
+
 class Diagnostician:
     """Finds causes, under one policy. `architectures` are those of the nodes, as far as they are given."""
 
@@ -103,10 +112,25 @@ class Diagnostician:
         assert answer.refusal is not None
         if answer.refusal.code == 504:
             return self._say.too_slow(len(answer.tags))
-        guilty = [one for one in answer.tags if self.refused_alone(one) is not None]
-        if guilty:
-            return self._say.refused_along(guilty[0], self.refused_alone(guilty[0]))
-        return self._say.invalid_object(answer.refusal)
+        return self._refused_whole(answer, answer.refusal)
+
+    def refused_stream(self, answer: TrialAnswer) -> Refusal | None:
+        """Why tags that are not imported are not there: their stream cannot be created; None if it can."""
+        stream, status = answer.trial.stream, answer.invalid
+        if stream is None or status is None:
+            return None
+        alone = {one.tag: self.refused_alone(one) for one in reference_tags(stream)}
+        own = {tag: why for tag, why in alone.items() if why is not None}
+        return Refusal(status, self._refused_whole(answer, status), own)
+
+    def _refused_whole(self, answer: TrialAnswer, status: Status) -> Diagnosis:
+        """Why tags are refused that would not be by themselves: because of another one, or of the object."""
+        others = [] if answer.trial.stream is None else reference_tags(answer.trial.stream)
+        for one in (*answer.tags, *others):
+            why = self.refused_alone(one)
+            if why is not None:
+                return self._say.refused_along(one, why)
+        return self._say.invalid_object(status)
 
     def refused_alone(self, tag: TagTrial) -> Diagnosis | None:
         """Why the API server refuses a stream with that tag, whatever else is in it; None if it does not."""

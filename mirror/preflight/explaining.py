@@ -232,9 +232,9 @@ def _alone(found: Found, tag: TagReference) -> Found:
 
 
 def _other_trials(found: Found, tag: TagReference) -> Iterator[TagTrial]:
-    """The other tags of the stream that follow images, not tried yet."""
+    """The other tags of the stream that name images, not tried yet."""
     for one in tags_of(found):
-        if one.name != tag.name and one.from_ is not None and one.from_.kind == "DockerImage" and not one.reference:
+        if one.name != tag.name and one.from_ is not None and one.from_.kind == "DockerImage":
             yield TagTrial(one.name, one.from_.name, one.importPolicy.insecure, one.importPolicy.importMode, None)
 
 

@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from mirror.store import Missing, Page, Record, Watch
 from mirror.store.interface import FIRST_VERSION
 
 
 class NothingKept:
-    """A `mirror.store.Store` whose writes succeed and are forgotten."""
+    """A `mirror.store.Store` whose writes succeed and are forgotten, but for what it is told to keep."""
+
+    def __init__(self) -> None:
+        self._kept: dict[tuple[str, str, str], Record | None] = {}
+
+    @contextmanager
+    def keeping(self, resource: str, namespace: str, name: str) -> Iterator[None]:
+        """Keeps what is written of one object while the block runs."""
+        key = (resource, namespace, name)
+        self._kept[key] = None
+        try:
+            yield
+        finally:
+            del self._kept[key]
 
     async def version(self) -> int:
         return FIRST_VERSION
 
     async def get(self, resource: str, namespace: str, name: str) -> Record:
-        raise Missing(name)
+        found = self._kept.get((resource, namespace, name))
+        if found is None:
+            raise Missing(name)
+        return found
 
     async def page(
         self,
@@ -28,10 +45,17 @@ class NothingKept:
         return Page([], FIRST_VERSION, 0)
 
     async def create(self, resource: str, namespace: str, name: str, value: bytes) -> Record:
-        return Record(resource, namespace, name, FIRST_VERSION, value)
+        return self._written(Record(resource, namespace, name, FIRST_VERSION, value))
 
     async def update(self, resource: str, namespace: str, name: str, value: bytes, seen: int) -> Record:
-        raise Missing(name)
+        await self.get(resource, namespace, name)
+        return self._written(Record(resource, namespace, name, seen + 1, value))
+
+    def _written(self, record: Record) -> Record:
+        key = (record.resource, record.namespace, record.name)
+        if key in self._kept:
+            self._kept[key] = record
+        return record
 
     async def delete(self, resource: str, namespace: str, name: str, seen: int | None = None) -> Record:
         raise Missing(name)

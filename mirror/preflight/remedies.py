@@ -78,7 +78,10 @@ class Remedies:
 
     def invalid_object(self, status: Status) -> Diagnosis:
         causes = (status.details.causes if status.details is not None else None) or ()
-        fields = "; ".join(dict.fromkeys(f"{one.field}: {one.message}" for one in causes if one.field))
+        # What has no place of its own ("[]") says again what others say of theirs.
+        fields = "; ".join(
+            dict.fromkeys(f"{one.field}: {one.message}" for one in causes if one.field not in ("", "[]"))
+        )
         return _diagnosis(
             Cause.OBJECT_INVALID,
             f"The API server refuses the object: {status.message}",

@@ -17,15 +17,15 @@ from mirror.api.controllers.decisions import import_of
 from mirror.api.defaults import default_stream
 from mirror.api.importing import CHECK_ANNOTATION
 from mirror.api.messages import JSON, ApiRequest
-from mirror.api.validation import stream_errors
-from mirror.importer.allowed import AllowedRegistries
+from mirror.api.strategy import StreamStrategy
+from mirror.api.validation import is_insecure, stream_errors
 from mirror.importer.tracing import Trace
 from mirror.preflight.cluster import TrialCluster
 from mirror.reference import InvalidReference, Reference
 from mirror.streams import Found, FoundImport, FoundStream, name_of
 from mirror.v1.imagestream import ImageStream, ImageStreamStatus, TagReference
 from mirror.v1.imagestreamimport import ImageStreamImport, ImageStreamImportSpec
-from mirror.v1.meta import Status
+from mirror.v1.meta import ObjectMeta, Status
 
 _HEADERS: Final = {"content-type": JSON, "accept": JSON}
 
@@ -62,11 +62,16 @@ class TagTrial:
 
 @dataclass(slots=True)
 class TrialAnswer:
-    """The tags of a stream that follow images. `refusal` is the Status of an import that was refused as a whole."""
+    """The tags of a stream that follow images.
+
+    `refusal` is the Status of an import that was refused as a whole, `invalid` that of a stream which cannot even be
+    created: the refusal, if nothing else keeps the import out.
+    """
 
     trial: Trial
     tags: list[TagTrial] = field(default_factory=list)
     refusal: Status | None = None
+    invalid: Status | None = None
 
 
 def trial_of(found: Found) -> Trial:
@@ -200,7 +205,6 @@ class _Answer(msgspec.Struct):
 
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
 _REFUSAL: Final = msgspec.json.Decoder(Status)
-_EVERY_REGISTRY: Final = AllowedRegistries()
 SUCCESS: Final = Status(status="Success")
 _NOT_IMPORTED: Final = Status(status="Failure", message="unknown error prevented import")
 
@@ -211,10 +215,20 @@ async def answer_to(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialA
         return await _imported(trial, api, cluster)
     with cluster.expecting(trial.stream):
         answer = await _imported(trial, api, cluster)
-    invalid = None if answer.refusal is not None else _invalid(trial.stream, cluster)
-    if invalid is None:
+    answer.invalid = await _invalid(trial.stream, cluster)
+    if answer.refusal is not None and answer.invalid is None and is_insecure(trial.stream):
+        return await _imported_into(trial.stream, trial, api, cluster)
+    if answer.invalid is None or answer.refusal is not None:
         return answer
-    return TrialAnswer(trial, list(_tags_of(trial.stream, invalid)), invalid)
+    return TrialAnswer(trial, list(_tags_of(trial.stream, answer.invalid)), answer.invalid, answer.invalid)
+
+
+async def _imported_into(stream: ImageStream, trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialAnswer:
+    """The import into a stream that is there: its annotation may allow registries that are not allowed without it."""
+    with cluster.expecting(stream), cluster.keeping(stream):
+        path = f"{GROUP_PATH}/namespaces/{quote(trial.namespace, safe='')}/imagestreams"
+        await api.answer(ApiRequest("POST", path, "", _HEADERS, msgspec.json.encode(_as_new(stream))))
+        return await _imported(trial, api, cluster)
 
 
 async def _imported(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialAnswer:
@@ -236,15 +250,28 @@ async def _imported(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialA
     return TrialAnswer(trial, tags)
 
 
-def _invalid(stream: ImageStream, cluster: TrialCluster) -> Status | None:
-    """The Status of a stream that could not even be created, for another reason than its registries.
+async def _invalid(stream: ImageStream, cluster: TrialCluster) -> Status | None:
+    """The Status of a stream that cannot be created, among others for the registries of tags that are not imported.
 
-    What is not allowed to be imported from keeps the import out, too, and is said by the answer to that.
+    That another stream, which a tag follows, is not there yet is no reason: it may come before.
     """
     new = _as_new(stream)
     default_stream(new, cluster.mode)
-    errors = stream_errors(new, _EVERY_REGISTRY)
-    return failures.invalid("ImageStream", new.metadata.name, errors).status if errors else None
+    allowed = cluster.settings.allowed
+    if not stream_errors(new, allowed):
+        return None
+    # To the word, with what is wrong about the history that the tags of a new stream have at once.
+    config = cluster.config
+    strategy = StreamStrategy(
+        _any_stream, allowed, config.internalRegistryHostname, config.externalRegistryHostnames, cluster.now
+    )
+    errors = await strategy.create(new)
+    return failures.invalid("ImageStream", new.metadata.name, errors).status
+
+
+async def _any_stream(namespace: str, name: str) -> ImageStream:
+    """A stream without images."""
+    return ImageStream(metadata=ObjectMeta(name=name, namespace=namespace))
 
 
 def _tags_of(stream: ImageStream, status: Status) -> Iterator[TagTrial]:
@@ -253,6 +280,15 @@ def _tags_of(stream: ImageStream, status: Status) -> Iterator[TagTrial]:
         if tag.from_ is not None and tag.from_.kind not in ("ImageStreamTag", "ImageStreamImage") and not tag.reference:
             policy = tag.importPolicy
             yield TagTrial(tag.name, tag.from_.name, policy.insecure, policy.importMode, status)
+    if stream.spec.dockerImageRepository:
+        yield TagTrial("", stream.spec.dockerImageRepository, insecure=False, mode="", status=status)
+
+
+def reference_tags(stream: ImageStream) -> Iterator[TagTrial]:
+    """The tags of a stream that name an image, and are not imported."""
+    for tag in unique_tags(stream):
+        if tag.from_ is not None and tag.from_.kind == "DockerImage" and tag.reference:
+            yield TagTrial(tag.name, tag.from_.name, tag.importPolicy.insecure, tag.importPolicy.importMode, None)
 
 
 def _tag(spec: _Source, result: _Result, name: str, from_: str, trace: Trace | None) -> TagTrial:

@@ -23,7 +23,19 @@ from typer.testing import CliRunner
 from fake_registry import FakeRegistry
 from mirror.cli.main import app
 from mirror.preflight.explaining import explain
-from support.preflight_world import APP, BOTH, MIRROR, SECOND, Setup, image_config, mirrors, question_on, secret, tag
+from support.preflight_world import (
+    APP,
+    BOTH,
+    MIRROR,
+    SECOND,
+    Setup,
+    image_config,
+    mirrors,
+    question_on,
+    secret,
+    stream,
+    tag,
+)
 
 Change = Callable[[Setup, re.Match[str]], Setup]
 
@@ -302,14 +314,8 @@ def _follow_image(setup: Setup, found: re.Match[str]) -> Setup:
 
 
 def _give_stream(setup: Setup, found: re.Match[str]) -> Setup:
-    namespace, stream, name = found.groups()
-    other = {
-        "kind": "ImageStream",
-        "apiVersion": "image.openshift.io/v1",
-        "metadata": {"name": stream, "namespace": namespace},
-        "spec": {"tags": [tag(name)]},
-    }
-    return replace(setup, others=(other,))
+    namespace, wanted, name = found.groups()
+    return replace(setup, others=(stream(wanted, tag(name), namespace=namespace),))
 
 
 def _correct_names(setup: Setup, found: re.Match[str]) -> Setup:

@@ -243,6 +243,7 @@ STATUSES: Final = (200, 200, 200, 201, 204, 206, 300, 301, 302, 303, 304, 307, 3
 MORE_STATUSES: Final = (404, 405, 406, 416, 418, 429, 429, 431, 451, 500, 501, 502, 503, 504, 505, 520, 599)
 MODES: Final = ("Legacy", "PreserveOriginal", "", "Other", "legacy")
 NAMES: Final = ("app", "web", "app", "web", "app", "a.b", "App", "a/b", "", ".", "..", "a b", "x" * 254, "über", "%41")
+TAG_NAMES: Final = ("latest", "v1", "v2", "v3", "1.0", "old")
 TO_NAMES: Final = ("latest", "v1", "1.0", "stable", "bad/tag", "*", "", "a b", "ü", "x" * 200, "a:b")
 
 
@@ -347,6 +348,11 @@ def _route_headers(rng: random.Random, body: str) -> dict[str, str]:
 def draw_scenario(rng: random.Random, hosts: dict[str, Host], existing: Sequence[Place]) -> Scenario:
     """A cluster and some requests to it, many of which are about what is `existing`."""
     return Scenario(cluster=_cluster(rng), hosts=hosts, steps=_Steps(rng, existing).draw())
+
+
+def draw_stream(rng: random.Random, name: str, existing: Sequence[Place]) -> dict[str, Any]:
+    """An image stream: tags that follow images, with policies and annotations, or each other; and a repository."""
+    return _Steps(rng, existing).stream(name)
 
 
 def _cluster(rng: random.Random) -> ClusterConfig:
@@ -643,6 +649,35 @@ class _Steps:
             "spec": {"tags": tags},
         }
         return Step(method="POST", path=f"{GROUP}/demo/imagestreams", body=stream)
+
+    def stream(self, name: str) -> dict[str, Any]:
+        """One with everything that imports look at."""
+        rng = self._rng
+        spec: dict[str, Any] = {"tags": [self._tag(name, tag) for tag in rng.sample(TAG_NAMES, k=rng.randint(1, 5))]}
+        metadata: dict[str, Any] = {"name": name, "namespace": "demo"}
+        if rng.random() < 0.2:
+            spec["dockerImageRepository"] = self._repository_name()
+            for tag in spec["tags"]:
+                tag.pop("reference", None)  # the repository may have a tag of that name
+        if rng.random() < 0.2:
+            metadata["annotations"] = {"openshift.io/image.insecureRepository": rng.choice(("true", "false"))}
+        return {"kind": "ImageStream", "apiVersion": "image.openshift.io/v1", "metadata": metadata, "spec": spec}
+
+    def _tag(self, stream: str, name: str) -> dict[str, Any]:
+        rng = self._rng
+        tag: dict[str, Any] = {"name": name, "from": {"kind": "DockerImage", "name": self._pull_spec()}}
+        if rng.random() < 0.15:
+            tag["from"] = {"kind": "ImageStreamTag", "name": rng.choice(("", f"{stream}:")) + rng.choice(TAG_NAMES)}
+        elif rng.random() < 0.1:
+            tag["reference"] = True
+        self._policies(tag)
+        tag.pop("includeManifest", None)
+        if rng.random() < 0.3:
+            tag["annotations"] = {
+                "importer.image.openshift.io/prefer-arch": rng.choice(("arm64", "amd64", "odd", "")),
+                "importer.image.openshift.io/prefer-os": rng.choice(("linux", "windows", "")),
+            }
+        return tag
 
     def _read(self) -> Step:
         rng = self._rng

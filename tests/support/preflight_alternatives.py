@@ -18,6 +18,7 @@ from support.preflight_world import (
     image_config,
     mirrors,
     secret,
+    stream,
     tag,
 )
 
@@ -73,6 +74,24 @@ ALTERNATIVES: list[tuple[Cause, Setup, Action, str]] = [
         ),
         do.CORRECT_NAMES,
         "because of its tag 2",
+    ),
+    *(
+        # A reference is not imported, and its registry has to be allowed all the same.
+        (
+            cause,
+            Setup(
+                tags=(one, tag("real"), tag("2", f"{MIRROR}/team/app:1", reference=True)),
+                policy=(image_config(allowedRegistriesForImport=[{"domainName": "quay.io"}]),),
+                others=(stream("other", tag("real")),),
+            ),
+            do.ALLOW,
+            "because of its tag 2",
+        )
+        for cause, one in (
+            (Cause.STREAM_REFUSED, tag()),
+            (Cause.STREAM_REFUSED, tag(kind="ImageStreamTag", source="other:real")),
+            (Cause.ALIAS_FAILS, tag(kind="ImageStreamTag", source="real")),
+        )
     ),
     (Cause.INVALID_PULL_SPEC, Setup(tags=(tag(source="quay.io/te am/app:1"),)), do.WRITE_PULL_SPEC, "invalid"),
     (

@@ -78,6 +78,15 @@ def tag(name: str = "1", source: str = APP, kind: str = "DockerImage", **more: A
     return {"name": name, "from": {"kind": kind, "name": source}, **more}
 
 
+def stream(name: str, *tags: dict[str, Any], namespace: str = "demo", **spec: Any) -> dict[str, Any]:
+    return {
+        "kind": "ImageStream",
+        "apiVersion": "image.openshift.io/v1",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"tags": list(tags), **spec},
+    }
+
+
 @dataclass(frozen=True)
 class Setup:
     """A world: `hosts` that can be reached and what they are, their `images`, and what the cluster has.
@@ -185,12 +194,7 @@ def content_of(setup: Setup, folder: Path, places: dict[str, Endpoint], rules: P
 def streams_of(setup: Setup) -> list[dict[str, Any]]:
     """The image streams: demo/app, and app-1, app-2… where the tags are spread."""
     return [
-        {
-            "kind": "ImageStream",
-            "apiVersion": "image.openshift.io/v1",
-            "metadata": {"name": f"app-{number}" if number else "app", "namespace": "demo"},
-            "spec": {"tags": list(setup.tags[number :: setup.spread]), **setup.spec},
-        }
+        stream(f"app-{number}" if number else "app", *setup.tags[number :: setup.spread], **setup.spec)
         for number in range(setup.spread)
     ]
 

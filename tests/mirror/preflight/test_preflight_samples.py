@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.command import NOW, ismirror
+from support.preflight_world import BOTH
 from support.sample_streams import STREAMS, followed_tags, import_of, needed
 from support.serving import served_api
 
@@ -74,9 +76,9 @@ def moved_streams() -> list[dict[str, Any]]:
     for number, path in enumerate(sorted(STREAMS.glob("*.json"))):
         stream = json.loads(path.read_text())
         stream["metadata"]["namespace"] = "openshift"
-        for tag in stream["spec"]["tags"]:
-            if tag["from"]["kind"] == "DockerImage":
-                tag["from"]["name"] = moved(tag["from"]["name"], number)
+        for tag, mode in zip(followed_tags(stream), cycle(("Legacy", "PreserveOriginal"))):
+            tag["from"]["name"] = moved(tag["from"]["name"], number)
+            tag["importPolicy"] = {**tag.get("importPolicy", {}), "importMode": mode}
         found.append(stream)
     return found
 
@@ -124,7 +126,7 @@ def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
     removed = next(name for name in names if name.startswith("registry.redhat.io/")).partition(":")[0]
     planted = [name for name in names if name.partition(":")[0] != removed]
     assert len(planted) < len(names)
-    assert plant_pull_specs(Tree.open(folder / "tree", create=True), planted, platforms=["linux/amd64"]) == []
+    assert plant_pull_specs(Tree.open(folder / "tree", create=True), planted, platforms=BOTH) == []
     return folder
 
 
@@ -162,6 +164,12 @@ def test_each_verdict_is_what_the_server_answers(odd: Path) -> None:
     assert {key: one["verdict"] == "imports" for key, one in own.items()} == {
         key: status["status"] == "Success" for key, status in answered.items()
     }
+    modes = {
+        (stream["metadata"]["name"], tag["name"]): tag["importPolicy"]["importMode"]
+        for stream in moved_streams()
+        for tag in followed_tags(stream)
+    }
+    assert {modes[key] for key, one in own.items() if one["verdict"] == "imports"} == {"Legacy", "PreserveOriginal"}
     causes = {HOSTS[number % len(HOSTS)]: set() for number in range(len(HOSTS))}
     numbers = {stream["metadata"]["name"]: number for number, stream in enumerate(moved_streams())}
     for one in own.values():
