@@ -21,6 +21,7 @@ from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.registries import Registries
 from mirror.seed.remote.repository import Repository
 from mirror.seed.targets import Shipment, Target
+from mirror.seed.upload_sessions import UploadSession
 from mirror.seed.uploads import Upload
 
 _DEEPEST: Final = 8
@@ -257,8 +258,12 @@ class _Pusher:
             mounted = bool(holder)
             if not self._dry_run:
                 described = msgspec.structs.replace(blob, size=file.size)
-                with Upload(file, blob.digest, self._progress) as upload:
-                    mounted = await repository.push_blob(described, upload.pieces, holder)
+                store = job.shipment.snapshot.store
+                with (
+                    Upload(file, blob.digest, self._progress) as upload,
+                    UploadSession(store, repository.registry.host, repository.name, blob.digest) as session,
+                ):
+                    mounted = await repository.push_blob(described, upload.pieces, holder, session)
             if mounted:
                 account.mounted += 1
             else:

@@ -8,8 +8,9 @@ import random
 import shutil
 import socket
 import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -17,10 +18,18 @@ from typing import NamedTuple
 import pytest
 from support.command import ismirror
 from support.registry import HOST, image, index, put_image
+from support.seeding import Silent
 
 from fake_registry import FakeRegistry
+from fake_registry.errors import TreeError
 from fake_registry.fixtures import Tree, verify
 from fake_registry.oci import OCI_INDEX, compute_digest, manifest_digest, manifest_links
+from mirror.seed.pushing import push_images
+from mirror.seed.remote.credentials import Logins
+from mirror.seed.remote.network import Network
+from mirror.seed.remote.registries import Registries
+from mirror.seed.targets import parse_target, shipments
+from mirror.seed.uploads import Upload
 
 PROGRAMS = ("docker-registry", "skopeo", "buildah")
 MISSING = [program for program in PROGRAMS if shutil.which(program) is None]
@@ -295,6 +304,51 @@ def test_the_same_as_skopeo_syncs_with_fewer_requests(tmp_path: Path) -> None:
     snapshot = Tree.open(tree).snapshot(host, name.partition(":")[0])
     assert snapshot is not None
     assert {one.digest for one in snapshot.manifests()} == manifests
+
+
+async def test_a_push_that_stops_between_chunks_goes_on_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = Tree.open(tmp_path / "tree", create=True)
+    put_image(tree, "large", "1", b"{}", [random.Random(1).randbytes(80 << 20)])
+    pieces = Upload.pieces
+
+    def stopping(upload: Upload, start: int, stop: int) -> AsyncIterator[bytes]:
+        if start >= 64 << 20:
+            raise TreeError("stopped")
+        return pieces(upload, start, stop)
+
+    with docker_registry(tmp_path / "peer") as peer:
+        target = parse_target(peer.address)
+        monkeypatch.setattr(Upload, "pieces", stopping)
+        async with Network() as network:
+            registries = Registries(network, Logins([], {}), insecure=True)
+            first = await push_images(shipments(tree, target, ()), target, registries, Silent())
+        assert [one.reason for one in first.images] == ["stopped"]
+        done = ismirror("seed", "push", str(tmp_path / "tree"), peer.address, "--insecure")
+        assert done.exit_code == 0, done.stderr
+        assert patches(tmp_path / "peer" / "log") == 3
+        assert digests(peer, "large") == tags_of(tmp_path / "tree", HOST, "large")
+
+
+def patches(log: Path) -> int:
+    """How many chunks a registry was sent, by its access log."""
+    return log.read_text().count('"PATCH /v2/')
+
+
+def test_a_push_that_is_killed_ends_complete(tmp_path: Path) -> None:
+    """Within a chunk docker-registry does not know how far it got: it is sent the blob anew."""
+    tree = Tree.open(tmp_path / "tree", create=True)
+    put_image(tree, "large", "1", b"{}", [random.Random(1).randbytes(80 << 20)])
+    with docker_registry(tmp_path / "peer") as peer:
+        push = ("seed", "push", str(tmp_path / "tree"), peer.address, "--insecure")
+        with subprocess.Popen((sys.executable, "-m", "mirror.cli.main", *push), stderr=subprocess.DEVNULL) as process:
+            while sum(path.stat().st_size for path in peer.storage.glob("**/_uploads/*/data")) < 40 << 20:
+                assert process.poll() is None
+                time.sleep(0.001)  # another program: nothing of ours tells how far it is
+            process.kill()
+        done = ismirror(*push)
+        assert done.exit_code == 0, done.stderr
+        assert digests(peer, "large") == tags_of(tmp_path / "tree", HOST, "large")
+        assert list((tmp_path / "tree").glob("blobs/.uploads/push.*")) == []
 
 
 def test_a_large_layer_is_pushed_in_chunks(tmp_path: Path) -> None:

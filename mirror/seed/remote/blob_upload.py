@@ -6,7 +6,7 @@ Source: OCI distribution specification 1.1, "Pushing blobs", "Mounting a blob fr
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, Callable
-from typing import Final
+from typing import Final, NoReturn, Protocol
 from urllib.parse import quote
 
 from aiohttp import ClientResponse
@@ -26,7 +26,33 @@ Content = Callable[[int, int], AsyncIterable[bytes]]
 
 _LARGEST_CHUNK: Final = 1 << 30
 _REFUSES_CHUNKS: Final = frozenset({400, 405, 411, 415, 416, 501})
+_NOT_THE_BLOB: Final = frozenset({400, 404, 416})
 _OCTETS: Final = {"Content-Type": "application/octet-stream"}
+
+
+class Session(Protocol):
+    """What is known of an upload beyond this run."""
+
+    async def location(self) -> str:
+        """Where an upload of an earlier run goes on; empty if there is none."""
+        ...
+
+    async def keep(self, location: str) -> None:
+        """Takes note of where the upload goes on from now on; empty: there is nothing to go on with any more."""
+        ...
+
+
+class _NoSession:
+    """Of an upload that no other run goes on with."""
+
+    async def location(self) -> str:
+        return ""
+
+    async def keep(self, location: str) -> None:
+        del location
+
+
+NO_SESSION: Final[Session] = _NoSession()
 
 
 class _ChunksRefused(RemoteError):
@@ -34,7 +60,10 @@ class _ChunksRefused(RemoteError):
 
 
 class BlobUpload:
-    """The upload of a blob to a repository; `source` is another one of the registry that it may be mounted from."""
+    """The upload of a blob to a repository; `source` is another one of the registry that it may be mounted from.
+
+    If the `session` knows of an earlier try, the upload goes on from there; it is told how this one goes on.
+    """
 
     def __init__(
         self,
@@ -44,6 +73,7 @@ class BlobUpload:
         descriptor: Descriptor,
         content: Content,
         source: str = "",
+        session: Session = NO_SESSION,
     ) -> None:
         self._registry = registry
         self._name = name
@@ -52,10 +82,12 @@ class BlobUpload:
         self._descriptor = descriptor
         self._content = content
         self._source = source
+        self._session = session
         self._url = ""
         self._sent = 0
         self._least = 0
-        self._sure = True
+        self._sure = self._whole = True
+        self._spoiled = 0
 
     async def run(self) -> bool:
         """Uploads the blob; returns whether it only had to be mounted.
@@ -66,6 +98,9 @@ class BlobUpload:
         if self._descriptor.size <= CHUNK or not self._registry.takes_chunks:
             return await self._registry.patiently(self._at_once)
         failures = 0
+        if not self._source:
+            self._url = _url_or_nothing(await self._session.location())
+            self._sure = not self._url
         while True:
             before = self._sent
             self._registry.require_hope()
@@ -73,6 +108,7 @@ class BlobUpload:
                 return await self._in_chunks()
             except _ChunksRefused:
                 self._registry.takes_chunks = False
+                await self._session.keep("")
                 return await self._registry.patiently(self._at_once)
             except RemoteError as found:
                 error = found
@@ -96,16 +132,39 @@ class BlobUpload:
     async def _in_chunks(self) -> bool:
         """Goes on with an upload, or begins one."""
         if self._url and not self._sure and await self._look():
+            await self._session.keep("")
             return False
         self._sure = True
-        if not self._url and await self._begin():
-            return True
+        if not self._url:
+            if await self._begin():
+                return True
+            await self._session.keep(self._url)
         while self._sent < self._descriptor.size:
             await self._chunk()
+            await self._session.keep(self._url)
+        await self._close()
+        await self._session.keep("")
+        return False
+
+    async def _close(self) -> None:
+        """Says that this was all."""
         headers = {"Content-Length": "0", **_OCTETS}
         ok = frozenset({201, 204})
-        async with self._registry.exchange("PUT", self._closing(), self._access, headers=headers, body=b"", ok=ok):
-            return False
+        try:
+            async with self._registry.exchange("PUT", self._closing(), self._access, headers=headers, body=b"", ok=ok):
+                pass
+        except RemoteError as error:
+            if not self._whole and error.status in _NOT_THE_BLOB:
+                await self._start_over(error)
+            raise
+
+    async def _start_over(self, error: RemoteError) -> NoReturn:
+        """Something else is there than was thought: the blob is sent again, from its beginning."""
+        self._url, self._sent, self._whole = "", 0, True
+        await self._session.keep("")
+        self._spoiled += 1
+        # Counted apart: chunks that are taken set back the other count.
+        raise RemoteError(str(error), status=error.status, passing=self._spoiled < self._registry.attempts) from None
 
     async def _begin(self) -> bool:
         """Asks for an upload; returns whether the blob was mounted, so that there is nothing left to do."""
@@ -126,13 +185,17 @@ class BlobUpload:
 
     async def _look(self) -> bool:
         """Finds out how far an upload got; returns whether it is complete. One that is gone begins again."""
-        ok = frozenset({202, 204, 404})
-        async with self._registry.exchange("GET", self._url, self._access, ok=ok) as response:
-            if response.status != 404:
+        ok = frozenset({202, 204})
+        self._whole = False
+        try:
+            async with self._registry.exchange("GET", self._url, self._access, ok=ok) as response:
                 self._sent = min(_end(response), self._descriptor.size)
                 self._go_on_at(response)
                 return False
-        self._url, self._sent = "", 0
+        except RemoteError as error:
+            if error.passing:
+                raise
+        self._url, self._sent, self._whole = "", 0, True
         path = f"/v2/{self._name}/blobs/{self._descriptor.digest}"
         async with self._registry.exchange("HEAD", path, self._access, ok=frozenset({200, 404})) as response:
             return response.status == 200
@@ -154,22 +217,31 @@ class BlobUpload:
         except RemoteError as error:
             if error.status in _REFUSES_CHUNKS and self._sure and not start:
                 raise _ChunksRefused(str(error)) from None
-            if error.status == 416:  # something else is there than was thought
-                self._url, self._sent = "", 0
-                raise RemoteError(str(error), status=416, passing=True) from None
+            if error.status == 416 or (not self._whole and error.status in _NOT_THE_BLOB):
+                await self._start_over(error)
             raise
 
     def _go_on_at(self, response: ClientResponse) -> None:
         location = response.headers.get("Location", "")
         if location:
             try:
-                self._url = str(response.url.join(URL(location, encoded=True)))
+                self._url = _url_or_nothing(str(response.url.join(URL(location, encoded=True))))
             except ValueError:
                 self._url = ""
 
     def _closing(self) -> str:
         digest = quote(self._descriptor.digest, safe=":")
         return f"{self._url}{'&' if '?' in self._url else '?'}digest={digest}"
+
+
+def _url_or_nothing(text: str) -> str:
+    """A URL with which an upload can go on; what is none is as good as nothing."""
+    try:
+        url = URL(text, encoded=True)
+        usable = url.scheme in {"http", "https"} and bool(url.host)
+    except ValueError:
+        usable = False
+    return text if usable else ""
 
 
 def _end(response: ClientResponse) -> int:

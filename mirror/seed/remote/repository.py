@@ -34,7 +34,7 @@ from fake_registry.oci import (
 )
 from fake_registry.simple_signing import Signature, decode_signatures
 from mirror.seed.remote.authorizing import pull, push
-from mirror.seed.remote.blob_upload import BlobUpload, Content
+from mirror.seed.remote.blob_upload import NO_SESSION, BlobUpload, Content, Session
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.registry import Access, Registry, has_words, header_number, read_bounded
@@ -350,13 +350,17 @@ class Repository:
 
         return await self.registry.patiently(work)
 
-    async def push_blob(self, descriptor: Descriptor, content: Content, source: str = "") -> bool:
+    async def push_blob(
+        self, descriptor: Descriptor, content: Content, source: str = "", session: Session = NO_SESSION
+    ) -> bool:
         """Uploads a blob, or mounts it from another repository if that works; returns whether it was mounted.
+
+        A `session` that knows of an earlier try goes on with it.
 
         Raises:
             RemoteError: the registry does not take it.
         """
-        return await BlobUpload(self.registry, self.name, self.login, descriptor, content, source).run()
+        return await BlobUpload(self.registry, self.name, self.login, descriptor, content, source, session).run()
 
     async def push_manifest(self, reference: str, descriptor: Descriptor, data: bytes) -> bool:
         """Puts a manifest under a tag or its digest; returns whether the registry lists it with what it refers to.
