@@ -21,6 +21,7 @@ from fake_registry.fixtures import BlobStore
 from fake_registry.fixtures.disk import is_same_file, sync_directory, try_lock
 from fake_registry.fixtures.incoming import make_inside
 from fake_registry.fixtures.layout import UPLOADS
+from fake_registry.oci import NOT_JSON
 
 _MAX_FILE: Final = 256 * 1024
 
@@ -90,7 +91,7 @@ class UploadSession:
         """What the file says. One that was not written to its end, or is of something else, says nothing."""
         try:
             found = msgspec.json.decode(os.pread(self._handle, _MAX_FILE, 0), type=_Record)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        except NOT_JSON:
             return ""
         return found.location if msgspec.structs.replace(found, location="") == self._record else ""
 
