@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror.cli.notes import note
+from mirror.cli.option_groups import grouped
 from mirror.cli.options import ConcurrencyOption, NowOption, PolicyOption, TransportOption, transport_kind
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 
@@ -19,10 +21,92 @@ if TYPE_CHECKING:
     from mirror.clock import Clock, Uids
     from mirror.config import Config
     from mirror.importer.transport import Transport
-    from mirror.session import TransportKind
     from mirror.specs import Answer, Spec
 
 
+@dataclass(frozen=True, kw_only=True)
+class RegistriesOptions:
+    """Where the images come from."""
+
+    data: Annotated[
+        str | None, typer.Option("--data", metavar="TREE", help="Import from this fixture tree, without a server.")
+    ] = None
+    transport: TransportOption = "embedded"
+    connect: Annotated[
+        str | None,
+        typer.Option(metavar="ADDR", help="Send every host's requests to this host:port, under their real names."),
+    ] = None
+    ca: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The CA that the registries' certificates are checked by.")
+    ] = None
+
+    def check(self) -> None:
+        """Raises `InputError` if they name no registries, or two kinds of them."""
+        from mirror.errors import InputError
+
+        if (self.data is None) == (self.connect is None):
+            raise InputError("give either --data TREE or --connect ADDR: where the images come from")
+
+    @property
+    def sockets(self) -> bool:
+        """Whether there are sockets between importer and registries."""
+        return self.connect is not None or self.transport == "http"
+
+    def open(
+        self, config: Config, clock: Clock, concurrency: int
+    ) -> tuple[AbstractAsyncContextManager[Transport], RegistryCore | None]:
+        """The way to the registries; and the registries themselves where they are ours."""
+        from mirror.errors import InputError
+        from mirror.session import connected_transport, open_transport
+
+        kind = transport_kind(self.transport)
+        if self.connect is not None:
+            from mirror.addresses import parse_address
+            from mirror.config import read_file
+
+            address = parse_address("--connect", self.connect)
+            trusted = None if self.ca is None else read_file(self.ca)
+            try:
+                return connected_transport(address, config.hosts, trusted, concurrency=concurrency), None
+            except InputError as error:
+                raise InputError(f"--ca: {self.ca}: {error}") from None
+        from fake_registry.core.registry import RegistryCore
+        from fake_registry.fixtures import Tree
+
+        assert self.data is not None
+        core = RegistryCore(Tree.open(self.data), config.hosts, clock=lambda: clock.now().timestamp())
+        return open_transport(core, config.hosts, kind, concurrency=concurrency), core
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageOptions:
+    """An image that is imported without a file."""
+
+    from_: Annotated[
+        str | None,
+        typer.Option("--from", metavar="IMAGE", help="Import this image, without a file."),
+    ] = None
+    everything: Annotated[bool, typer.Option("--all", help="With --from: all tags of its repository.")] = False
+    insecure: Annotated[bool, typer.Option("--insecure", help="With --from: allow bad certificates and HTTP.")] = False
+    import_mode: Annotated[
+        str, typer.Option(metavar="Legacy|PreserveOriginal", help="With --from: what becomes of multi-arch images.")
+    ] = "Legacy"
+
+    def spec(self, namespace: str) -> Spec | None:
+        """The import of this image, or None if none is named (raises `InputError`)."""
+        from mirror.errors import InputError
+        from mirror.specs import spec_of_image
+
+        if self.import_mode not in ("Legacy", "PreserveOriginal"):
+            raise InputError(f"--import-mode: {self.import_mode!r} is not one of Legacy, PreserveOriginal")
+        if self.from_ is None:
+            return None
+        return spec_of_image(
+            self.from_, namespace, everything=self.everything, insecure=self.insecure, mode=self.import_mode
+        )
+
+
+@grouped
 def import_(
     specs: Annotated[
         list[str] | None,
@@ -30,29 +114,13 @@ def import_(
             metavar="[SPEC]...", help="Files and directories of ImageStreamImports, YAML or JSON; - is standard input."
         ),
     ] = None,
-    data: Annotated[
-        str | None, typer.Option("--data", metavar="TREE", help="Import from this fixture tree, without a server.")
-    ] = None,
-    transport: TransportOption = "embedded",
-    connect: Annotated[
-        str | None,
-        typer.Option(metavar="ADDR", help="Send every host's requests to this host:port, under their real names."),
-    ] = None,
-    ca: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="The CA that the registries' certificates are checked by.")
-    ] = None,
+    *,
+    registries: RegistriesOptions,
     policy: PolicyOption = None,
     namespace: Annotated[
         str, typer.Option("--namespace", "-n", metavar="NAMESPACE", help="For objects that name none.")
     ] = "default",
-    from_: Annotated[
-        str | None, typer.Option("--from", metavar="IMAGE", help="Import this image, without a file.")
-    ] = None,
-    everything: Annotated[bool, typer.Option("--all", help="With --from: all tags of its repository.")] = False,
-    insecure: Annotated[bool, typer.Option("--insecure", help="With --from: allow bad certificates and HTTP.")] = False,
-    import_mode: Annotated[
-        str, typer.Option(metavar="Legacy|PreserveOriginal", help="With --from: what becomes of multi-arch images.")
-    ] = "Legacy",
+    image: ImageOptions,
     now: NowOption = None,
     concurrency: ConcurrencyOption = 8,
     output: OutputOption = Format.TABLE,
@@ -64,25 +132,23 @@ def import_(
     """
     from mirror.errors import InputError
     from mirror.session import clock_of, fixed_time
-    from mirror.specs import read_specs, spec_of_image
+    from mirror.specs import read_specs
 
-    if (data is None) == (connect is None):
-        raise InputError("give either --data TREE or --connect ADDR: where the images come from")
-    if not specs and from_ is None:
+    registries.check()
+    if not specs and image.from_ is None:
         raise InputError("nothing to import: give files of ImageStreamImports, or --from IMAGE")
-    if import_mode not in ("Legacy", "PreserveOriginal"):
-        raise InputError(f"--import-mode: {import_mode!r} is not one of Legacy, PreserveOriginal")
+    named = image.spec(namespace)
     wanted = read_specs(specs or [], sys.stdin.buffer, namespace)
-    if from_ is not None:
-        wanted.append(spec_of_image(from_, namespace, everything=everything, insecure=insecure, mode=import_mode))
-    clock, uids = clock_of(fixed_time(now), live=connect is not None)
+    if named is not None:
+        wanted.append(named)
+    clock, uids = clock_of(fixed_time(now), live=registries.connect is not None)
     config = _config(policy)
-    opened, core = _open(data, connect, ca, transport_kind(transport), config, clock, concurrency)
-    answers = _run(opened, policy, config, clock, uids, wanted, sockets=connect is not None or transport == "http")
+    opened, core = registries.open(config, clock, concurrency)
+    answers = _run(opened, policy, config, clock, uids, wanted, sockets=registries.sockets)
     failed = _show(answers, output)
     for entry in () if core is None else core.journal:
         if entry.status >= 500 and entry.note:
-            raise InputError(f"{data}: {entry.note}")
+            raise InputError(f"{registries.data}: {entry.note}")
     if failed:
         raise typer.Exit(1)
 
@@ -91,37 +157,6 @@ def _config(policy: Path | None) -> Config:
     from mirror.config import Config, load_config
 
     return Config() if policy is None else load_config(policy)
-
-
-def _open(
-    data: str | None,
-    connect: str | None,
-    ca: Path | None,
-    kind: TransportKind,
-    config: Config,
-    clock: Clock,
-    concurrency: int,
-) -> tuple[AbstractAsyncContextManager[Transport], RegistryCore | None]:
-    """The way to the registries; and the registries themselves where they are ours."""
-    from mirror.errors import InputError
-    from mirror.session import connected_transport, open_transport
-
-    if connect is not None:
-        from mirror.addresses import parse_address
-        from mirror.config import read_file
-
-        address = parse_address("--connect", connect)
-        trusted = None if ca is None else read_file(ca)
-        try:
-            return connected_transport(address, config.hosts, trusted, concurrency=concurrency), None
-        except InputError as error:
-            raise InputError(f"--ca: {ca}: {error}") from None
-    from fake_registry.core.registry import RegistryCore
-    from fake_registry.fixtures import Tree
-
-    assert data is not None
-    core = RegistryCore(Tree.open(data), config.hosts, clock=lambda: clock.now().timestamp())
-    return open_transport(core, config.hosts, kind, concurrency=concurrency), core
 
 
 def _run(

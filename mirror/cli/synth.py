@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror.cli.notes import note
+from mirror.cli.option_groups import grouped
 from mirror.cli.options import DataOption
 from mirror.cli.progress import progress
 from mirror.cli.sizes import counted
@@ -16,6 +18,52 @@ if TYPE_CHECKING:
     from fake_registry.images import Template
 
 
+@dataclass(frozen=True, kw_only=True)
+class TemplateOptions:
+    """What the images are like."""
+
+    layers: Annotated[int, typer.Option(min=0, max=127, metavar="N", help="Layers of each image.")] = 3
+    layer_size: Annotated[
+        int, typer.Option(min=64, metavar="BYTES", help="Mean size that manifests say layers have.")
+    ] = 20_000_000
+    real_layers: Annotated[
+        bool, typer.Option("--real-layers", help="Makes the layers, too; they are a few thousand bytes each.")
+    ] = False
+    kind: Annotated[str, typer.Option(metavar="oci|docker", help="Whose media types the images have.")] = "oci"
+    label: Annotated[
+        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the images; may be repeated.")
+    ] = None
+    created: Annotated[str, typer.Option(metavar="TIME", help="When the images say they were made (RFC 3339).")] = ""
+
+    def template(self) -> Template:
+        """The template that these are (raises `InputError`)."""
+        import msgspec
+
+        from fake_registry.images import RunConfig, Template
+        from mirror.errors import InputError
+
+        labels = {}
+        for label in self.label or ():
+            name, equals, value = label.partition("=")
+            if not name or not equals:
+                raise InputError(f"--label: {label!r}: expected NAME=VALUE")
+            labels[name] = value
+        fields: dict[str, object] = {
+            "kind": self.kind,
+            "layers": self.layers,
+            "layer_size": self.layer_size,
+            "real_layers": self.real_layers,
+        }
+        if self.created:
+            fields["created"] = self.created
+        try:
+            template = msgspec.convert(fields, Template)
+        except msgspec.ValidationError as error:
+            raise InputError(f"--kind, --created: {str(error).replace('`', '')}") from None
+        return msgspec.structs.replace(template, config=RunConfig(labels=labels))
+
+
+@grouped
 def synth(
     data: DataOption,
     recipe: Annotated[
@@ -38,18 +86,8 @@ def synth(
             "--platform", metavar="OS/ARCH", help="Platforms of the images but the recipe's; four by default."
         ),
     ] = None,
-    layers: Annotated[int, typer.Option(min=0, max=127, metavar="N", help="Layers of each image.")] = 3,
-    layer_size: Annotated[
-        int, typer.Option(min=64, metavar="BYTES", help="Mean size that manifests say layers have.")
-    ] = 20_000_000,
-    real_layers: Annotated[
-        bool, typer.Option("--real-layers", help="Makes the layers, too; they are a few thousand bytes each.")
-    ] = False,
-    kind: Annotated[str, typer.Option(metavar="oci|docker", help="Whose media types the images have.")] = "oci",
-    label: Annotated[
-        list[str] | None, typer.Option(metavar="NAME=VALUE", help="A label of the images; may be repeated.")
-    ] = None,
-    created: Annotated[str, typer.Option(metavar="TIME", help="When the images say they were made (RFC 3339).")] = "",
+    *,
+    likeness: TemplateOptions,
     count: Annotated[
         int, typer.Option(min=0, max=1_000_000, metavar="N", help="N images for each pull spec, with numbers as tags.")
     ] = 0,
@@ -72,7 +110,7 @@ def synth(
         raise InputError("nothing to make: name a recipe file, pull specs with --image, or files with --streams")
     if count and "{}" not in count_tag:
         raise InputError(f"--count-tag: {count_tag!r}: expected {{}} in it, for the number")
-    template = _template(layers, layer_size, kind, label or [], created, real_layers=real_layers)
+    template = likeness.template()
     wanted = None if recipe is None else load_recipe(recipe)
     named = [*(image or []), *(spec.text for spec in pull_specs_of(streams or [], passed_over=note))]
     tree = Tree.open(data, create=True)
@@ -91,27 +129,3 @@ def synth(
         typer.echo(f"{one.pull_spec}: {one.reason}", err=True)
     if refused:
         raise typer.Exit(1)
-
-
-def _template(
-    layers: int, layer_size: int, kind: str, labels: list[str], created: str, *, real_layers: bool
-) -> Template:
-    import msgspec
-
-    from fake_registry.images import RunConfig, Template
-    from mirror.errors import InputError
-
-    pairs = [label.partition("=") for label in labels]
-    wrong = next(
-        (label for label, (name, equals, _) in zip(labels, pairs, strict=True) if not name or not equals), None
-    )
-    if wrong is not None:
-        raise InputError(f"--label: {wrong!r}: expected NAME=VALUE")
-    fields: dict[str, object] = {"kind": kind, "layers": layers, "layer_size": layer_size, "real_layers": real_layers}
-    if created:
-        fields["created"] = created
-    try:
-        template = msgspec.convert(fields, Template)
-    except msgspec.ValidationError as error:
-        raise InputError(f"--kind, --created: {str(error).replace('`', '')}") from None
-    return msgspec.structs.replace(template, config=RunConfig(labels={name: value for name, _, value in pairs}))
