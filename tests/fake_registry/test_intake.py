@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -137,3 +138,12 @@ def test_a_link_out_of_the_tree_is_refused(tree: Tree, tmp_path: Path) -> None:
         batch.put_blob(b"x")
     assert batch.take_over() == 0
     batch.drop()
+
+
+def test_a_directory_that_cannot_be_opened_ends_the_batch(tree: Tree, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(directory: Path) -> int:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE), str(directory))
+
+    monkeypatch.setattr("fake_registry.fixtures.intake._open", refuse)
+    with pytest.raises(TreeError, match="Too many open files"):
+        Batch(tree).put_blob(b"one")
