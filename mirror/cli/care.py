@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
-from mirror.cli.options import DataOption, DryRunOption
+from mirror.cli.options import DataOption, DryRunOption, NowOption
 from mirror.cli.output import Format, OutputOption, print_document, print_table, printable
 from mirror.cli.progress import progress
 from mirror.cli.remote_options import RemoteOptions, network, registries
@@ -157,6 +158,65 @@ def rm(
         print_document(removed, output)
     else:
         print_table(("REMOVED", "NAME", "DIGEST"), ((one.what, one.name, one.digest or "-") for one in removed))
+
+
+def prune(
+    data: DataOption,
+    repositories: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[REPOSITORY]...", help="HOST/REPOSITORY; patterns, whose * stands for slashes, too."),
+    ] = None,
+    newest: Annotated[
+        int | None, typer.Option(min=0, metavar="N", help="The so many newest images of each repository stay.")
+    ] = None,
+    within: Annotated[str, typer.Option(metavar="AGE", help="Images stay that are not older: 12h, 30d, 8w.")] = "",
+    tags: Annotated[
+        list[str] | None,
+        typer.Option("--tags", metavar="PATTERN", help="Images stay that have such a tag. Repeatable."),
+    ] = None,
+    rules: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Other rules for other repositories; see the documentation.")
+    ] = None,
+    now: NowOption = None,
+    dry_run: DryRunOption = False,
+    output: OutputOption = Format.TABLE,
+) -> None:
+    """Takes old images out of a tree. What any of the options is true of stays; so does what does not say its age.
+
+    What refers to an image, signatures and the like, goes with it. Content goes with the next data gc.
+    """
+    from datetime import UTC, datetime
+
+    from fake_registry.fixtures import Tree
+    from mirror.errors import InputError
+    from mirror.seed.retention import Retention, read_retentions
+    from mirror.seed.retention import prune as prune_tree
+    from mirror.session import fixed_time
+
+    if (rules is None) == (not repositories):
+        raise InputError("name repositories, such as 'quay.io/team/*', or a file with --rules; not both")
+    if rules is None:
+        try:
+            wanted = [
+                Retention(repositories=one, newest=newest, within=within, tags=tags or []) for one in repositories or ()
+            ]
+        except ValueError as error:
+            text = str(error).replace("Expected", "expected").replace("`", "")
+            raise InputError(f"--newest, --within, --tags: {text}") from None
+    elif newest is not None or within or tags:
+        raise InputError("--rules: the file says what stays; leave --newest, --within and --tags out")
+    else:
+        wanted = read_retentions(rules)
+    removed = prune_tree(Tree.open(data), wanted, fixed_time(now) or datetime.now(UTC), dry_run=dry_run)
+    if output is not Format.TABLE:
+        print_document(removed, output)
+    elif removed:
+        print_table(("REMOVED", "NAME", "DIGEST"), ((one.what, one.name, one.digest or "-") for one in removed))
+    counts = [sum(one.what == what for one in removed) for what in ("tag", "manifest")]
+    words = " and ".join(
+        f"{count} {what}{'' if count == 1 else 's'}" for count, what in zip(counts, ("tag", "manifest"), strict=True)
+    )
+    note(f"{data}: {words} {'would be ' if dry_run else ''}removed")
 
 
 def tag(

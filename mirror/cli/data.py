@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mirror.cli.archives import export
-from mirror.cli.care import gc, rm, tag, tree_to_look_at, verify
+from mirror.cli.care import gc, prune, rm, tag, tree_to_look_at, verify
 from mirror.cli.notes import note
 from mirror.cli.options import DataOption
 from mirror.cli.output import Format, OutputOption, print_document, print_facts, print_table
@@ -141,6 +141,7 @@ def diff(
 
 app.command(epilog="Example: ismirror data verify --data data/tree")(verify)
 app.command(epilog="Example: ismirror data gc --dry-run --data data/tree")(gc)
+app.command(epilog="Example: ismirror data prune 'quay.io/example/*' --newest 3 --dry-run --data data/tree")(prune)
 app.command(epilog="Example: ismirror data rm quay.io/example/web:1.0 --dry-run --data data/tree")(rm)
 app.command(epilog="Example: ismirror data tag quay.io/example/web:2.3 newest --data tree")(tag)
 app.command(
