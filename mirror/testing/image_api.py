@@ -87,12 +87,13 @@ class ImageApi:
 
     async def __aenter__(self) -> Self:
         self._require_end()
+        entered = not self.registry.running
         async with AsyncExitStack() as stack:
-            if not self.registry.running:
+            if entered:
                 await stack.enter_async_context(self.registry)
-                self._leaves_registry = True
             await self._elsewhere(self._start())
             stack.pop_all()
+        self._leaves_registry = entered
         return self
 
     async def __aexit__(

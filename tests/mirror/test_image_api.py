@@ -298,6 +298,19 @@ async def test_a_start_that_fails_in_a_loop_leaves_nothing() -> None:
     assert asyncio.all_tasks() == tasks
 
 
+async def test_a_start_that_failed_does_not_take_the_registry_with_it_later(tmp_path: Path) -> None:
+    objects = tmp_path / "objects.yaml"
+    api = ImageApi(load=[objects])
+    with pytest.raises(InputError, match=r"objects\.yaml"):
+        async with api:
+            pass
+    objects.write_text("{kind: ImageStream, apiVersion: image.openshift.io/v1, metadata: {name: app}}")
+    async with api.registry:
+        async with api:
+            assert api.registry.running
+        assert api.registry.running
+
+
 def test_use_at_the_wrong_time(api: ImageApi) -> None:
     with pytest.raises(UsageError, match="runs already"), api:
         pass
