@@ -149,6 +149,7 @@ def _write(directory: Path, setup: ClientSetup, *, force: bool) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.suffix == ".key":
             path.touch(0o600)
+            path.chmod(0o600)  # one that was there may have been for everybody
         path.write_text(text)
 
 

@@ -207,6 +207,11 @@ def test_client_certificates(tmp_path: Path) -> None:
         assert (place / "client.key").stat().st_mode & 0o077 == 0
         certificate = x509.load_pem_x509_certificate((place / "client.cert").read_bytes())
         assert certificate.subject.rfc4514_string() == "CN=robot"
+    key = out / "docker/certs.d/mtls.example.com/client.key"
+    key.write_text("for everybody")
+    key.chmod(0o644)
+    assert env(tmp_path, *options, "--client-name", "robot", "--write", str(out), "--force").exit_code == 0
+    assert key.stat().st_mode & 0o077 == 0
     toml = tomllib.loads((out / "containerd/certs.d/mtls.example.com/hosts.toml").read_text())
     client = out / "docker/certs.d/127.0.0.1:5001"
     assert toml["host"]["https://127.0.0.1:5001"]["client"] == [[f"{client}/client.cert", f"{client}/client.key"]]
