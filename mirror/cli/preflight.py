@@ -18,6 +18,7 @@ from mirror.cli.preflight_reports import ReportFiles, ReportFormat, ReportFormat
 from mirror.cli.sizes import counted
 
 if TYPE_CHECKING:
+    from mirror.preflight.causes import Cause
     from mirror.preflight.comparing import Changes
     from mirror.preflight.explaining import Explanation
     from mirror.preflight.report import Report, TagResult
@@ -161,18 +162,13 @@ def _show(report: Report, output: ReportFormat) -> None:
 
 def _show_table(report: Report) -> None:
     """The tags that fail, by cause, the worst first; what is to be known of others; and where all others come from."""
-    sections: dict[str, list[TagResult]] = {}
+    sections: dict[tuple[bool, Cause], list[TagResult]] = {}
     for one in sorted(report.tags, key=lambda one: (one.imports, _rank(one))):
         if one.cause is not None:
-            verdict = "import" if one.imports else "fail"
-            sections.setdefault(f"{verdict} {one.cause}", []).append(one)
-    for tags in sections.values():
-        cause = tags[0].cause
-        assert cause is not None
-        verdict = (
-            ("imports" if len(tags) == 1 else "import") if tags[0].imports else "fails" if len(tags) == 1 else "fail"
-        )
-        typer.echo(f"{len(tags)} {'tag' if len(tags) == 1 else 'tags'} {verdict}: {cause.heading} ({cause})")
+            sections.setdefault((one.imports, one.cause), []).append(one)
+    for (imports, cause), tags in sections.items():
+        verb = f"{'import' if imports else 'fail'}{'s' if len(tags) == 1 else ''}"
+        typer.echo(f"{counted(len(tags), 'tag')} {verb}: {cause.heading} ({cause})")
         for one in tags:
             typer.echo(printable(f"  {one.name}  {one.from_}"))
             typer.echo(printable(f"    {one.explanation}"))
@@ -183,14 +179,14 @@ def _show_table(report: Report) -> None:
 
 def _show_sources(report: Report) -> None:
     """How many tags import from where."""
-    counted = Counter(
+    sources = Counter(
         (one.registry or "-", one.tried[-1].host if one.tried else one.registry or "-")
         for one in report.tags
         if one.imports
     )
     rows = [
         (named, host if host != named else "itself", str(count))
-        for (named, host), count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+        for (named, host), count in sorted(sources.items(), key=lambda item: (-item[1], item[0]))
     ]
     if rows:
         print_table(("REGISTRY", "IMPORTS FROM", "TAGS"), rows)
