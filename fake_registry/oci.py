@@ -98,6 +98,18 @@ def matches_digest(data: bytes, digest: str) -> bool:
     return compute_digest(data, parse_digest(digest)[0]) == digest
 
 
+def checked_digest(data: bytes, digest: str | None, algorithm: str = "sha256") -> str:
+    """The digest of some bytes: the given one, or that of an algorithm.
+
+    Raises:
+        DigestError: they have another one than the given, or that is none.
+    """
+    found = compute_digest(data, algorithm if digest is None else parse_digest(digest)[0])
+    if digest is not None and digest != found:
+        raise DigestError(f"content has the digest {found}; expected {digest}")
+    return found
+
+
 class Platform(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What an image in an index runs on."""
 
