@@ -4,32 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import os
 import socket
 import tempfile
-import threading
 from pathlib import Path
 
 import pytest
+from support.leaks import held
 from support.raw import connected
 
 from fake_registry import FakeRegistry
 from mirror import ImageApi
 
 GET = b"GET /v2/ HTTP/1.1\r\nHost: quay.io\r\nConnection: close\r\n\r\n"
-
-
-def held() -> tuple[list[str], list[threading.Thread]]:
-    """What this process holds: open files, sockets among them, and threads."""
-    gc.collect()
-    names = []
-    for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, no paths
-        try:
-            names.append(f"{descriptor} {os.readlink(f'/proc/self/fd/{descriptor}')}")  # noqa: PTH115
-        except FileNotFoundError:  # the one that lists them
-            continue
-    return sorted(names), threading.enumerate()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import json
 import os
 import ssl
@@ -18,6 +17,7 @@ from typing import Any
 import aiohttp
 import pytest
 import yaml
+from support.leaks import held
 
 from fake_registry import FakeRegistry, TreeError, UsageError
 from mirror import ImageApi, InputError
@@ -318,18 +318,6 @@ def test_use_at_the_wrong_time(api: ImageApi) -> None:
     for use in (lambda: other.url, lambda: other.kubeconfig, other.reset):
         with pytest.raises(UsageError, match="has to be entered first"):
             use()
-
-
-def held() -> tuple[list[str], list[threading.Thread]]:
-    """What this process holds: open files, sockets among them, and threads."""
-    gc.collect()
-    found = []
-    for descriptor in os.listdir("/proc/self/fd"):  # noqa: PTH208 - numbers, no paths
-        try:
-            found.append(f"{descriptor} {os.readlink(f'/proc/self/fd/{descriptor}')}")  # noqa: PTH115
-        except FileNotFoundError:  # the one that lists them
-            continue
-    return sorted(found), threading.enumerate()
 
 
 def use(api: ImageApi) -> None:
