@@ -56,6 +56,9 @@ class Lines:
     def done(self, result: ImageResult) -> None:
         note(line_of(result))
 
+    def waits(self, reason: str) -> None:
+        note(printable(reason))
+
 
 class Shown:
     """Bars: one for the images, one for all large blobs together, and one for each of them."""
@@ -91,7 +94,13 @@ class Shown:
     def done(self, result: ImageResult) -> None:
         self._bars.advance(self._images)
         if result.status == "failed":
-            self._bars.console.print(line_of(result), markup=False, highlight=False)
+            self._print(line_of(result))
+
+    def waits(self, reason: str) -> None:
+        self._print(printable(reason))
+
+    def _print(self, line: str) -> None:
+        self._bars.console.print(line, markup=False, highlight=False)
 
 
 @contextmanager

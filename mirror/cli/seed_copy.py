@@ -181,7 +181,7 @@ def _show(summary: CopySummary, data: str, output: Format, *, dry_run: bool) -> 
     note(
         f"{data}: {counted(done, 'image')} {'to copy' if dry_run else 'copied'}, "
         f"{summary.unchanged} unchanged, {summary.failed} failed; "
-        f"{summary.blobs} blobs, {size_text(summary.bytes)}, {summary.requests} requests"
+        f"{counted(summary.blobs, 'blob')}, {size_text(summary.bytes)}, {counted(summary.requests, 'request')}"
     )
     if failed:
         for one in failed:

@@ -99,8 +99,8 @@ def _show(summary: PushSummary, registry: str, output: Format, *, dry_run: bool,
     done = summary.planned if dry_run else summary.pushed
     note(
         f"{registry}: {counted(done, 'image')} {'to push' if dry_run else 'pushed'}, "
-        f"{summary.unchanged} unchanged, {summary.failed} failed; {summary.blobs} blobs, {size_text(summary.bytes)}, "
-        f"{summary.mounted} mounted, {summary.requests} requests"
+        f"{summary.unchanged} unchanged, {summary.failed} failed; {counted(summary.blobs, 'blob')}, "
+        f"{size_text(summary.bytes)}, {summary.mounted} mounted, {counted(summary.requests, 'request')}"
     )
     failed = [one for one in summary.images if one.status == "failed"]
     for one in failed:

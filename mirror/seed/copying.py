@@ -74,6 +74,7 @@ async def copy_images(
         TreeError: the tree cannot be written.
     """
     copier = _Copier(tree, registries, options, progress, tags or TagFilter())
+    registries.tell(progress.waits)
     for result in refused:
         copier.refuse(result)
     try:

@@ -55,6 +55,10 @@ class Progress(Protocol):
         """An image is done."""
         ...
 
+    def waits(self, reason: str) -> None:
+        """Nothing happens for a while."""
+        ...
+
 
 class Account:
     """What one image took."""

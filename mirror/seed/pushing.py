@@ -75,6 +75,7 @@ async def push_images(
     pusher = _Pusher(target, registries, progress, dry_run=dry_run)
     jobs = [_Job(shipment, tag, descriptor) for shipment in found for tag, descriptor in shipment.images]
     progress.found(len(jobs))
+    registries.tell(progress.waits)
     later = [job for job in jobs if _refers(job)]
     waiting = set(map(id, later))
     for group in ([job for job in jobs if id(job) not in waiting], later):

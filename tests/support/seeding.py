@@ -39,6 +39,7 @@ class Silent:
         self.bytes = 0
         self.under_way: set[str] = set()
         self.results: list[ImageResult] = []
+        self.reasons: list[str] = []
 
     def found(self, images: int) -> None:
         self.images += images
@@ -56,6 +57,9 @@ class Silent:
     def done(self, result: ImageResult) -> None:
         self.results.append(result)
 
+    def waits(self, reason: str) -> None:
+        self.reasons.append(reason)
+
 
 class Upstream:
     """A registry that plays many hosts, on a clock that moves only when somebody waits."""
@@ -64,6 +68,8 @@ class Upstream:
         self.core = core
         self.address = address
         self.clock = clock
+        self.told: list[str] = []
+        """What the last copy or push was told about waits."""
 
     @property
     def journal(self) -> list[Entry]:
@@ -98,6 +104,7 @@ class Upstream:
             )
         assert progress.images == len(progress.results) == len(summary.images)
         assert not progress.under_way
+        self.told = progress.reasons
         return summary
 
     async def push(
@@ -112,6 +119,7 @@ class Upstream:
             summary = await push_images(found, place, registries, progress, **options)
         assert progress.images == len(progress.results) == len(summary.images)
         assert not progress.under_way
+        self.told = progress.reasons
         return summary
 
 

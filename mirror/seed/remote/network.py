@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import ipaddress
+import os
 import socket
 import ssl
 from collections.abc import AsyncIterable, Callable, Mapping
@@ -38,6 +39,9 @@ MAX_REDIRECTS: Final = 10
 
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 _TIMEOUT: Final = ClientTimeout(total=None, connect=None, sock_connect=30.0, sock_read=60.0)
+_UNKNOWN_HOST: Final = frozenset(
+    number for name in ("EAI_NONAME", "EAI_NODATA") if (number := getattr(socket, name, None)) is not None
+)
 _MAX_LINE: Final = 64 * 1024
 
 Body = bytes | Callable[[], AsyncIterable[bytes]] | None
@@ -238,8 +242,13 @@ def no_answer(method: str, url: URL, error: Exception) -> RemoteError:
     if isinstance(error, ClientSSLError):
         return RemoteError(f"{where}: TLS: {error.os_error.strerror or error.os_error}", passing=True)
     if isinstance(error, ClientConnectorError):
-        unknown = isinstance(error.os_error, socket.gaierror)
-        text = "no such host" if unknown else (error.os_error.strerror or str(error.os_error))
+        # asyncio has texts of its own in place of the system's, with addresses in the way of Python
+        cause = error.os_error
+        if isinstance(cause, socket.gaierror):
+            unknown = cause.errno in _UNKNOWN_HOST
+            text = "no such host" if unknown else cause.strerror or str(cause)
+            return RemoteError(f"{where}: {text.lower()}", passing=not unknown)
+        text = os.strerror(cause.errno) if cause.errno else str(cause)
         return RemoteError(f"{where}: {text.lower()}", passing=True)
     if isinstance(error, ServerDisconnectedError):
         return RemoteError(f"{where}: hung up without an answer", passing=True, hung_up=True)

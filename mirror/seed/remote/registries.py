@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mirror.clock import Clock
 from mirror.seed.pull_sources import Place, PullSources
 from mirror.seed.remote.credentials import Logins
@@ -33,7 +35,15 @@ class Registries:
         self._clock = clock
         self._patience = patience
         self._registries: dict[tuple[str, bool], Registry] = {}
+        self._waits: Callable[[str], None] = lambda text: None
         self._repositories: dict[Place, Repository] = {}
+
+    def tell(self, waits: Callable[[str], None]) -> None:
+        """From now on `waits` is told why nothing happens for a while."""
+        self._waits = waits
+
+    def _tell(self, reason: str) -> None:
+        self._waits(reason)
 
     async def places(self, host: str, repository: str, *, by_digest: bool) -> list[Repository]:
         """Where something can be pulled from, the mirrors first (raises `RemoteError`)."""
@@ -53,6 +63,12 @@ class Registries:
         key = (host, insecure)
         if key not in self._registries:
             self._registries[key] = Registry(
-                self.network, host, insecure=insecure, limit=self._limit, clock=self._clock, patience=self._patience
+                self.network,
+                host,
+                insecure=insecure,
+                limit=self._limit,
+                clock=self._clock,
+                patience=self._patience,
+                waits=self._tell,
             )
         return self._registries[key]

@@ -31,6 +31,7 @@ _MAX_ERROR: Final = 64 * 1024
 _MAX_TOKEN: Final = 1 << 20
 _LONGEST_TEXT: Final = 300
 _HOPELESS: Final = 3
+_WORTH_SAYING: Final = 2.0
 
 
 class Access(NamedTuple):
@@ -64,7 +65,9 @@ class Registry:
         limit: int = 8,
         clock: Clock | None = None,
         patience: Patience | None = None,
+        waits: Callable[[str], None] | None = None,
     ) -> None:
+        """`waits` is told why nothing happens for a while, once for all who wait."""
         self.host = host
         self.offers_signatures = False
         """Whether an answer said that it has the signatures extension."""
@@ -80,6 +83,8 @@ class Registry:
         self._turns = asyncio.Semaphore(limit)
         self._authorizer = Authorizer(host, self._ask_for_token, self._clock, secure=not insecure)
         self._not_before: datetime | None = None
+        self._waits = waits or (lambda text: None)
+        self._told_until: datetime | None = None
         self._scheme = "" if insecure else "https"
         self._finding = asyncio.Lock()
         self._lost = 0
@@ -145,11 +150,19 @@ class Registry:
             if error.wait > LONGEST_PAUSE:
                 raise RemoteError(f"{error}; it asks to wait for {error.wait:.0f} seconds", status=error.status)
             delay = error.wait + (delay if error.wait else 0.0) * 0.1
+        self._tell(error, delay)
         if error.wait is not None or error.status == 429:
             until = self._clock.now() + timedelta(seconds=delay)
             self._not_before = max(self._not_before, until) if self._not_before else until
         else:
             await self._clock.sleep(delay)
+
+    def _tell(self, error: RemoteError, delay: float) -> None:
+        """Says that nothing happens for a while, unless that was said already."""
+        now = self._clock.now()
+        if delay >= _WORTH_SAYING and (self._told_until is None or self._told_until <= now):
+            self._told_until = now + timedelta(seconds=delay)
+            self._waits(f"{error}; tried again in {delay:.0f} seconds")
 
     @property
     def attempts(self) -> int:
