@@ -19,8 +19,11 @@ LONG_HEAD: Final = 64 * 1024
 
 _STATUS: Final = re.compile(rb"[0-9]{3}|\+[0-9]{2}|-00")
 _VERSION: Final = re.compile(rb"HTTP/[0-9]\.[0-9]")
-_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z -]*")
+_NAME: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z -]+")
 _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
+# An interim answer (100 Continue, 103 Early Hints), up to the blank line behind it.
+_INTERIM: Final = re.compile(rb"HTTP/1\.[0-9] +1(?!01)[0-9]{2}[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
+_BLANK: Final = re.compile(rb"\n\r?\n")
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 
 
@@ -29,10 +32,21 @@ def head_failure(data: bytes) -> str | None:
 
     None if Go finds nothing wrong with status and headers.
     """
-    line, ended, rest = data.partition(b"\n")
+    while found := _INTERIM.match(data):
+        data = data[found.end() :]
+    blank = _BLANK.search(data)
+    line, ended, rest = (data[: blank.end()] if blank else data).partition(b"\n")
     if ended:
         line = line.removesuffix(b"\r")
-    return _status_line_failure(line) or (_headers_failure(rest) if ended else UNEXPECTED_EOF)
+    return _status_line_failure(line) or (_headers_failure(rest, line[:8]) if ended else UNEXPECTED_EOF)
+
+
+def accepted_head_failure(data: bytes) -> str | None:
+    """What Go says of the beginning of an answer that our reader has taken; it is less strict here and there.
+
+    A head of more than `LONG_HEAD` bytes is not there as a whole, and not judged.
+    """
+    return None if len(data) >= LONG_HEAD else head_failure(data)
 
 
 def chunk_failure(message: str) -> str | None:
@@ -54,45 +68,43 @@ def _status_line_failure(line: bytes) -> str | None:
     return None
 
 
-def _headers_failure(data: bytes) -> str | None:
+def _headers_failure(data: bytes, version: bytes) -> str | None:
     headers: dict[bytes, list[bytes]] = {}
-    name = b""
-    first = True
-    while True:
-        line, ended, data = data.partition(b"\n")
-        if not ended:
-            return UNEXPECTED_EOF
-        line = line.removesuffix(b"\r").rstrip(b" \t")
+    lines = data.split(b"\n")
+    while lines:
+        ended = len(lines) > 1  # a line that breaks off is judged all the same
+        line = lines.pop(0)
+        line = line.removesuffix(b"\r") if ended else line
         if not line:
-            return _framing_failure(headers)
-        if line[:1] in {b" ", b"\t"}:
-            if first:
-                return f"malformed MIME header initial line: {_text(line)}"
-            headers[name][-1] += b" " + line.strip(b" \t")
-            continue
-        first = False
-        name, colon, value = line.partition(b":")
-        if not colon:
+            return _framing_failure(headers, version) if ended else UNEXPECTED_EOF
+        line = line.rstrip(b" \t")
+        if line[:1] in {b"", b" ", b"\t"}:
+            return f"malformed MIME header initial line: {_text(line)}"
+        if b":" not in line:
             return f"malformed MIME header: missing colon: {quote(line)}"
+        while lines and lines[0][:1] in {b" ", b"\t"}:
+            line += b" " + lines.pop(0).removesuffix(b"\r").strip(b" \t")
+        name, _, value = line.partition(b":")
         if _NAME.fullmatch(name) is None or _VALUE.fullmatch(value) is None:
             return f"malformed MIME header line: {_text(line)}"
-        name = name.lower()
-        headers.setdefault(name, []).append(value.strip(b" \t"))
+        headers.setdefault(name.lower(), []).append(value.strip(b" \t"))
+    return UNEXPECTED_EOF
 
 
-def _framing_failure(headers: dict[bytes, list[bytes]]) -> str | None:
-    """What is wrong with how the body is delimited."""
-    codings = headers.get(b"transfer-encoding", [])
+def _framing_failure(headers: dict[bytes, list[bytes]], version: bytes) -> str | None:
+    """What is wrong with how the body is delimited; HTTP/1.0 knows no transfer encodings."""
+    codings = [] if version == b"HTTP/1.0" else headers.get(b"transfer-encoding", [])
     if len(codings) > 1:
         return f"too many transfer encodings: [{' '.join(quote(coding) for coding in codings)}]"
-    if codings:
-        if codings[0].lower() != b"chunked":
-            return f"unsupported transfer encoding: {quote(codings[0])}"
-    elif lengths := headers.get(b"content-length"):
+    if codings and codings[0].lower() != b"chunked":
+        return f"unsupported transfer encoding: {quote(codings[0])}"
+    if lengths := headers.get(b"content-length"):
         if len(set(lengths)) > 1:
             shown = " ".join(quote(length) for length in lengths)
             return f"http: message cannot contain multiple Content-Length headers; got [{shown}]"
-        if _LENGTH.fullmatch(lengths[0]) is None:
+        if not lengths[0]:
+            return 'invalid empty Content-Length ""'
+        if _LENGTH.fullmatch(lengths[0]) is None or int(lengths[0]) >= 2**63:
             return f"bad Content-Length {quote(lengths[0])}"
     return None
 

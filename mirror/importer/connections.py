@@ -24,7 +24,15 @@ from aiohttp import (
 from aiohttp.client_proto import ResponseHandler
 
 from mirror.clock import Clock
-from mirror.importer.answer_failures import BROKEN, LONG_HEAD, TOO_LONG, UNEXPECTED_EOF, chunk_failure, head_failure
+from mirror.importer.answer_failures import (
+    BROKEN,
+    LONG_HEAD,
+    TOO_LONG,
+    UNEXPECTED_EOF,
+    accepted_head_failure,
+    chunk_failure,
+    head_failure,
+)
 from mirror.importer.dial import Dialer, Target, errno_text
 from mirror.importer.tls_failures import certificate_failure, handshake_kind, openssl_alert, record_failure
 from mirror.importer.tls_probe import probe
@@ -159,6 +167,16 @@ class AnswerStream(ResponseHandler):
             self._over.set_result(None)
         super().connection_lost(exc)
 
+    def check_head(self) -> None:
+        """Looks at the beginning of an answer that aiohttp has taken.
+
+        Raises:
+            TransportError: Go would not take it.
+        """
+        text = accepted_head_failure(self._head)
+        if text is not None:
+            raise TransportError(BROKEN + text)
+
     async def head_failure(self, error: BaseException) -> TransportError:
         """Why there are no status and headers. `error` is what aiohttp made of it."""
         if self._ended is None and not self.is_connected():
@@ -208,6 +226,7 @@ class Response(ClientResponse):
             started = await super().start(connection)
         except (ClientError, OSError) as error:
             raise await stream.head_failure(error) from None
+        stream.check_head()
         stream.set_content(self.content)
         return started
 
