@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from support.command import ROOT
 from support.preflight_cases import CASES
 from support.preflight_world import image_config, mirrors, tag
 
-from fake_registry.config import Auth, Host, Route
+from fake_registry.config import Auth, Host, RateLimit, RequestMatch, Route
 from fake_registry.fixtures import Tree
 from fake_registry.testing.options import fault_of
 from mirror.clock import ManualClock
@@ -52,6 +53,7 @@ async def report(
     host: Host | None = None,
     architectures: tuple[str, ...] = (),
     content: Content | None = None,
+    clock: ManualClock | None = None,
 ) -> Report:
     """What preflight says of one stream against the tree."""
     stream = {
@@ -61,7 +63,7 @@ async def report(
         "spec": {"tags": tags},
     }
     paths = [write(tree.parent / f"policy-{number}.json", one) for number, one in enumerate(objects)]
-    clock = ManualClock(START)
+    clock = clock or ManualClock(START)
     found = read_streams([write(tree.parent / "stream.json", stream)], io.BytesIO(), "default")
     asked = content or of_tree(str(tree), None if host is None else {"quay.io": host}, (), clock)
     question = Question(found, read_policy(paths), asked, clock, architectures=architectures)
@@ -78,6 +80,28 @@ async def test_a_registry_that_does_not_answer_in_time(tree: Path) -> None:
     )
     (quick,) = (await report(tree, [tag()], host=Host())).tags
     assert quick.imports
+
+
+async def test_a_rate_limit_is_over_when_its_window_is(tree: Path) -> None:
+    """What the remedy says, to import again later, helps then and not before; the registry's clock says when."""
+    limited = Host(rate_limits=[RateLimit(requests=2, window="1h", match=RequestMatch(kind="manifest"))])
+    clock = ManualClock(START)
+    content = of_tree(str(tree), {"quay.io": limited}, (), clock)
+
+    async def import_it() -> tuple[str, Cause | None, str | None]:
+        (one,) = (await report(tree, [tag()], content=content, clock=clock)).tags
+        return one.verdict, one.cause, one.remedy
+
+    assert (await import_it())[:2] == ("imports", None)  # an index and the image in it: the window is used up
+    verdict, cause, remedy = await import_it()
+    assert (verdict, cause) == ("fails", Cause.RATE_LIMITED)
+    assert remedy is not None
+    assert remedy.startswith("Import again later, ")
+    window = timedelta(hours=1)
+    clock.advance((START + window - clock.now()).total_seconds() - 60)
+    assert (await import_it())[:2] == ("fails", Cause.RATE_LIMITED)
+    clock.advance((START + window - clock.now()).total_seconds())
+    assert (await import_it())[:2] == ("imports", None)
 
 
 async def test_an_import_that_takes_too_long(tree: Path) -> None:
