@@ -69,6 +69,9 @@ def preflight(
         raise InputError("give either --data TREE or --against HOST=URL: what the registries hold")
     if not streams and not cluster.is_wanted:
         raise InputError("nothing to check: name image streams, or a cluster with --live or --kubeconfig")
+    if output is ReportFormat.PULLSPECS and (compare is not None or explain is not None):
+        option = "--explain" if explain is not None else "--compare"
+        raise InputError(f"-o pullspecs: is for a whole report, not for {option}; take table, json or yaml")
     earlier = _earlier(compare)
     found = _found(streams or [], namespace)
     if cluster.is_wanted:
@@ -202,18 +205,23 @@ def _show_changes(changes: Changes, output: ReportFormat) -> None:
         print_document(changes, Format(output))
     elif changes.changes:
         print_table(
-            ("CHANGE", "TAG", "BEFORE", "AFTER", "REMEDY"),
+            ("CHANGE", "TAG", "BEFORE", "AFTER"),
             (
                 (
                     one.change,
                     f"{one.namespace}/{one.stream}:{one.tag}",
                     "-" if one.before is None else one.before.source or one.before.cause or one.before.verdict,
                     "-" if one.after is None else one.after.source or one.after.cause or one.after.verdict,
-                    one.remedy or "-",
                 )
                 for one in changes.changes
             ),
         )
+        # Remedies are long: a column of them would not fit on a screen.
+        for one in changes.changes:
+            if one.remedy:
+                typer.echo()
+                typer.echo(printable(f"{one.namespace}/{one.stream}:{one.tag}"))
+                typer.echo(printable(f"    -> {one.remedy}"))
     counts = ", ".join(f"{count} {kind}" for kind, count in changes.summary.items() if count)
     note(counts or "nothing changes")
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -14,6 +15,9 @@ from mirror.cli.options import NowOption
 if TYPE_CHECKING:
     from mirror.preflight.running import Question
     from mirror.streams import Found
+
+
+_ARCHITECTURE: Final = re.compile(r"[a-z0-9]+", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,12 +70,18 @@ class QuestionOptions:
             InputError: an option or a file cannot be used.
         """
         from mirror.clock import SystemClock
+        from mirror.errors import InputError
         from mirror.preflight.cache import AnswerCache
         from mirror.preflight.content import of_registries, of_tree, parse_against
         from mirror.preflight.policy import read_policy
         from mirror.preflight.running import Question
         from mirror.session import clock_of, fixed_time
 
+        wrong = next((one for one in self.node_arch or () if not _ARCHITECTURE.fullmatch(one)), None)
+        if wrong is not None:
+            raise InputError(
+                f"--node-arch: {wrong!r} is not an architecture such as amd64 or arm64; give one each time"
+            )
         rules = read_policy(self.policy or [], self.add_policy or [])
         gone = self.without_source or []
         clock = SystemClock() if self.data is None else clock_of(fixed_time(self.now), live=False)[0]

@@ -126,10 +126,11 @@ def test_comparing_says_what_gets_worse_and_what_better(streams: str, tree: Path
     better = check(streams, tree, *more)
     assert better.exit_code == 0
     assert better.stderr.splitlines()[-1] == "1 better, 1 changed"
-    assert [line.split()[:2] for line in better.stdout.splitlines()[1:]] == [
-        ["better", "demo/app:1"],
-        ["changed", "demo/app:2"],
-    ]
+    rows, _, remedies = better.stdout.partition("\n\n")
+    assert [line.split()[:2] for line in rows.splitlines()[1:]] == [["better", "demo/app:1"], ["changed", "demo/app:2"]]
+    tag_name, remedy = remedies.splitlines()
+    assert tag_name == "demo/app:2"
+    assert remedy.startswith("    -> Mirror quay.io/team/app:2 to mirror.example.com/team/app:2: ismirror seed copy ")
     assert check(streams, tree, "--compare", str(before)).stderr.splitlines()[-1] == "nothing changes"
 
 
@@ -384,6 +385,9 @@ def test_a_damaged_tree_is_named(streams: str, tree: Path) -> None:
             "--without-source: 'https://quay.io' is not a host",
         ),
         (("--data", "TREE", "--compare", "FILE"), "no report of preflight"),
+        (("--data", "TREE", "--compare", "FILE", "-o", "pullspecs"), "-o pullspecs: is for a whole report, not for"),
+        (("--data", "TREE", "--explain", "app:1", "-o", "pullspecs"), "not for --explain; take table, json or yaml"),
+        (("--data", "TREE", "--node-arch", "amd64,arm64"), "--node-arch: 'amd64,arm64' is not an architecture such"),
         (("--data", "TREE", "--cache", "FILE"), "no cache of preflight"),
     ],
 )
