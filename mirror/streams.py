@@ -49,7 +49,8 @@ def read_streams(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[
     """The image streams and ImageStreamImports of files and directories, in their order; ``-`` is standard input.
 
     Lists and templates are looked into; directories are walked in byte order for ``.json``, ``.yaml`` and ``.yml``, and
-    what is something else there is passed over. `namespace` is for objects that name none.
+    what is something else there is passed over. `namespace` is for objects that name none. An image stream that is
+    found again, the same in everything, is not another one.
 
     Raises:
         InputError: a file cannot be read, or there is no image stream in it; names file, document and problem.
@@ -62,7 +63,18 @@ def read_streams(paths: Iterable[str], stdin: BinaryIO, namespace: str) -> list[
         if not here:
             raise InputError(f"{name_of_input(path)}: no ImageStream and no ImageStreamImport in it")
         found += here
-    return found
+    return list(_distinct(found))
+
+
+def _distinct(found: Iterable[Found]) -> Iterator[Found]:
+    known: dict[tuple[str, str], list[ImageStream]] = {}
+    for one in found:
+        if isinstance(one, FoundStream):
+            same = known.setdefault(name_of(one), [])
+            if one.stream in same:
+                continue
+            same.append(one.stream)
+        yield one
 
 
 def read_objects(content: bytes, name: str, namespace: str, *, alone: bool = True) -> Iterator[Found]:

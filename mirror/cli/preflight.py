@@ -14,7 +14,7 @@ from mirror.cli.notes import note
 from mirror.cli.option_groups import grouped
 from mirror.cli.output import Format, print_document, print_table, printable
 from mirror.cli.preflight_question import QuestionOptions
-from mirror.cli.preflight_reports import ReportFiles, ReportFormat, ReportFormatOption, write_reports
+from mirror.cli.preflight_reports import ReportFiles, ReportFormat, ReportFormatOption, require_places, write_reports
 from mirror.cli.sizes import counted
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ def preflight(
     if output is ReportFormat.PULLSPECS and (compare is not None or explain is not None):
         option = "--explain" if explain is not None else "--compare"
         raise InputError(f"-o pullspecs: is for a whole report, not for {option}; take table, json or yaml")
+    require_places(files, asked.cache)
     earlier = _earlier(compare)
     found = _found(streams or [], namespace)
     if cluster.is_wanted:

@@ -45,6 +45,24 @@ class ReportFiles:
     ] = None
 
 
+def require_places(wanted: ReportFiles, cache: Path | None) -> None:
+    """Refuses files that cannot be written there, before anything is done for them (raises `InputError`)."""
+    from mirror.errors import InputError
+
+    places = {
+        "--html": wanted.html,
+        "--junit": wanted.junit,
+        "--sarif": wanted.sarif,
+        "--image-set": wanted.image_set,
+        "--cache": cache,
+    }
+    for option, path in places.items():
+        if path is not None and path.is_dir():
+            raise InputError(f"{option}: {path}: is a directory; expected a file")
+        if path is not None and not path.parent.is_dir():
+            raise InputError(f"{option}: {path}: there is no directory {path.parent}")
+
+
 def write_reports(report: Report, wanted: ReportFiles) -> None:
     """Writes the files that are wanted.
 

@@ -17,9 +17,9 @@ FAILS: Final = "does not import"
 _COLUMNS: Final = ("Image streams", "Registries that they name", "Served by")
 _MOST: Final = (18, 12, 12)
 """How many places of a column are shown by name; the rest is one place."""
-_WIDTH: Final = 9600
+_WIDTH: Final = 10240
 _BAR: Final = 120
-_LEFT: Final = (2640, 4900, 7080)
+_LEFT: Final = (2640, 4860, 7520)
 """Left edges of the bars."""
 _TOP: Final = 320
 _HEIGHT: Final = 4800

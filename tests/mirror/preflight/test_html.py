@@ -151,5 +151,17 @@ def test_one_more_than_are_shown_is_shown_by_name() -> None:
     assert "others" not in picture(ways)
 
 
+def test_the_longest_label_ends_before_the_next_bars() -> None:
+    """At 13 pixels a character is less than seven wide, as they come in names."""
+    svg = picture([Way("a/one", "registry.access.of.example.com:5000", "mirror.of.the.cluster.example.com:5000")] * 105)
+    labels = re.findall(r'<text x="(\d+)"[^>]*>(r[^<]+|m[^<]+)<title>', svg)
+    (middle, name), (last, server) = ((int(left), text) for left, text in labels)
+    bars = sorted({int(left) for left in re.findall(r'<rect class="bar" x="(\d+)"', svg)})
+    (width,) = re.findall(r'viewBox="0 0 (\d+)', svg)
+    assert bars[1] < middle
+    assert middle + 6.8 * len(name) < bars[2] < last
+    assert last + 6.8 * len(server) < int(width)
+
+
 def test_no_tags_no_picture() -> None:
     assert picture([]) == ""

@@ -355,6 +355,12 @@ def test_a_stream_without_tags_among_others_is_noted(streams: str, tree: Path, t
     assert f"note: {path}: the image stream empty has no tags" in outcome.stderr
 
 
+def test_a_stream_that_is_given_twice_is_one(streams: str, tree: Path, tmp_path: Path) -> None:
+    again = write(tmp_path / "again.json", stream(follows("2", "quay.io/team/app:2")))
+    outcome = ismirror("preflight", streams, streams, again, "--data", str(tree), "--now", NOW, "-o", "json")
+    assert outcome.json["summary"]["tags"] == 3  # what differs stays what it is
+
+
 def test_a_tree_that_lacks_everything(streams: str, tmp_path: Path) -> None:
     empty = tmp_path / "empty"
     Tree.open(empty, create=True)
@@ -389,6 +395,9 @@ def test_a_damaged_tree_is_named(streams: str, tree: Path) -> None:
         (("--data", "TREE", "--explain", "app:1", "-o", "pullspecs"), "not for --explain; take table, json or yaml"),
         (("--data", "TREE", "--node-arch", "amd64,arm64"), "--node-arch: 'amd64,arm64' is not an architecture such"),
         (("--data", "TREE", "--cache", "FILE"), "no cache of preflight"),
+        (("--data", "TREE", "--cache", "TREE"), "is a directory; expected a file"),
+        (("--data", "TREE", "--cache", "nowhere/c.json"), "--cache: nowhere/c.json: there is no directory nowhere"),
+        (("--data", "TREE", "--html", "nowhere/r.html"), "--html: nowhere/r.html: there is no directory nowhere"),
     ],
 )
 def test_wrong_use(streams: str, tree: Path, tmp_path: Path, arguments: tuple[str, ...], problem: str) -> None:
