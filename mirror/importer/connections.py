@@ -8,7 +8,10 @@ Source: net/http ``transport.go`` (dialConn, readLoop, mapRoundTripError).
 from __future__ import annotations
 
 import asyncio
+import base64
+import contextlib
 import errno
+import re
 import socket
 import ssl
 from typing import TYPE_CHECKING, Any, Final
@@ -45,6 +48,7 @@ if TYPE_CHECKING:
     from aiohttp.tracing import Trace
 
 _IDLE: Final = 90.0
+_PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPIPE})
 
 
@@ -59,10 +63,12 @@ class Connector(BaseConnector):
         *,
         handshake_timeout: float,
         limit_per_host: int,
+        ca: bytes = b"",
     ) -> None:
         super().__init__(limit=0, limit_per_host=limit_per_host, keepalive_timeout=_IDLE)
         self._dialer = dialer
         self._verifying = verifying
+        self._ca = ca
         self._clock = clock
         self._handshake_timeout = handshake_timeout
 
@@ -119,7 +125,8 @@ class Connector(BaseConnector):
             return str(error)
         text = record_failure(findings.first_bytes)
         if text is None and findings.certificates:
-            roots = self._verifying.get_ca_certs(binary_form=True)
+            # OpenSSL lists only what may sign; Go trusts whatever is there.
+            roots = list(dict.fromkeys([*_certificates(self._ca), *self._verifying.get_ca_certs(binary_form=True)]))
             text = certificate_failure(findings.certificates, roots, target.host, self._clock.now())
         return text or "remote error: tls: handshake failure"
 
@@ -229,6 +236,15 @@ class Response(ClientResponse):
         stream.check_head()
         stream.set_content(self.content)
         return started
+
+
+def _certificates(pem: bytes) -> list[bytes]:
+    """The certificates (DER) of a bundle in PEM format."""
+    found = []
+    for block in _PEM.findall(pem):
+        with contextlib.suppress(ValueError):
+            found.append(base64.b64decode(block))
+    return found
 
 
 def _end_text(error: BaseException) -> str | None:

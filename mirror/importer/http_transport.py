@@ -78,6 +78,7 @@ class HttpTransport:
         hosts = None if resolve is None else HostList(resolve)
         self._dialer = Dialer(hosts=hosts, via=connect, addresses=addresses, timeout=dial_timeout, lookup=lookup)
         self._verifying = _client_context(ca, system=system)
+        self._ca = ca or b""
         self._trusting: ssl.SSLContext | None = None
         self._clock = clock or SystemClock()
         self._handshake_timeout = handshake_timeout
@@ -173,6 +174,7 @@ class HttpTransport:
                 self._clock,
                 handshake_timeout=self._handshake_timeout,
                 limit_per_host=self.concurrency,
+                ca=self._ca,
             )
             self._session = ClientSession(
                 connector=connector,

@@ -20,11 +20,11 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.utils import CryptographyDeprecationWarning
-from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from mirror.gotext import quote, rfc3339
 from mirror.importer.dial import is_ip
 from mirror.importer.failures import FailureKind
+from mirror.importer.tls_chains import issuer_failure, serves, unhandled_extension
 
 _ALERT: Final = 21
 _HANDSHAKE: Final = 22
@@ -171,18 +171,24 @@ class CertificateCheck:
     host: str
     now: datetime
     _signatures: int = field(default=0, init=False)
+    _chains: list[list[x509.Certificate]] = field(default_factory=list, init=False)
 
     def failure(self) -> str | None:
         """What Go says is wrong; None if it finds nothing."""
         leaf = self.sent[0]
         text = self._not_valid(leaf) or self._wrong_host(leaf)
-        if text is None and leaf not in self.roots:
+        if text is None and leaf in self.roots:
+            self._chains.append([leaf])
+        elif text is None:
             text = self._no_chain(leaf, [leaf])
-        if text is None and not _serves(leaf):
+        if text is None and not any(map(serves, self._chains)):
             text = "x509: certificate specifies an incompatible key usage"
         return None if text is None else _VERIFY + text
 
     def _not_valid(self, certificate: x509.Certificate) -> str | None:
+        unhandled = unhandled_extension(certificate)
+        if unhandled is not None:
+            return unhandled
         start, end = certificate.not_valid_before_utc, certificate.not_valid_after_utc
         prefix = f"{_EXPIRED}: current time {rfc3339(self.now)} is"
         if self.now < start:
@@ -216,15 +222,17 @@ class CertificateCheck:
         return f"x509: certificate is valid for {', '.join(valid)}, not {host}"
 
     def _no_chain(self, certificate: x509.Certificate, chain: list[x509.Certificate]) -> str | None:
-        """Why no chain of issuers leads from the last of `chain` to a root; None if one does."""
+        """Why no chain of issuers leads from the last of `chain` to a root; None if one does, which is kept."""
         failure: str | None = None
+        found = len(self._chains)
         hint = ""
         for candidate, is_root in [(root, True) for root in self.roots] + [(sent, False) for sent in self.sent[1:]]:
             if candidate.subject != certificate.issuer or candidate in chain:
                 continue
             self._signatures += 1
             if self._signatures > _MAX_SIGNATURES:
-                return "x509: signature check attempts limit reached while verifying certificate chain"
+                failure = "x509: signature check attempts limit reached while verifying certificate chain"
+                break
             wrong = _signature_failure(certificate, candidate)
             if wrong is not None:
                 hint = hint or (
@@ -232,11 +240,13 @@ class CertificateCheck:
                     f"{quote(_display_name(candidate))})"
                 )
                 continue
-            failure = self._not_valid(candidate)
-            if failure is None and not is_root:
+            failure = self._not_valid(candidate) or issuer_failure(candidate, chain)
+            if failure is None and is_root:
+                self._chains.append([*chain, candidate])
+            elif failure is None:
                 failure = self._no_chain(candidate, [*chain, candidate])
-            if failure is None:
-                return None
+        if len(self._chains) > found:
+            return None
         return failure or f"x509: certificate signed by unknown authority{hint}"
 
 
@@ -330,12 +340,3 @@ def _may_sign(issuer: x509.Certificate) -> bool:
         return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
     except x509.ExtensionNotFound:
         return True
-
-
-def _serves(leaf: x509.Certificate) -> bool:
-    """Whether a certificate may be used by a server."""
-    try:
-        usages = leaf.extensions.get_extension_for_class(x509.ExtendedKeyUsage).value
-    except x509.ExtensionNotFound:
-        return True
-    return ExtendedKeyUsageOID.SERVER_AUTH in usages or ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE in usages

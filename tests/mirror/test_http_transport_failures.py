@@ -294,6 +294,22 @@ def test_client_certificates_are_demanded(
     assert TEXTS["server requires a client certificate"].endswith(": remote error: tls: certificate required")
 
 
+def test_authorities_that_may_not_sign_are_named(run: Callable[[Any], Any], tmp_path: Path) -> None:
+    """They are trusted as far as they are in the file, whether OpenSSL counts them in or not."""
+    powerless = Authority("No CA", ca=False)
+    context = powerless.server_context(tmp_path, "127.0.0.1")
+
+    async def exchange() -> str:
+        async with listening(says(b""), context) as port:
+            return str(await outcome(HttpTransport(ca=powerless.pem), f"https://127.0.0.1:{port}/v2/"))
+
+    assert run(exchange()) == (
+        "tls: failed to verify certificate: x509: certificate signed by unknown authority (possibly because of "
+        '"x509: invalid signature: parent certificate cannot sign this kind of certificate" while trying to verify '
+        'candidate authority certificate "No CA")'
+    )
+
+
 BODY_ROWS = [
     (b"Content-Length: 10\r\n\r\nshort", "unexpected EOF"),
     (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", "unexpected EOF"),

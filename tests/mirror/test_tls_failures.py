@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ipaddress
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID
 from support.certificates import Authority
 
 from mirror.importer.tls_failures import ALERTS, alert_text, certificate_failure, record_failure
@@ -119,6 +121,62 @@ def test_authorities_that_sign_each_other() -> None:
     loop = [Authority("Loop") for _ in range(30)]
     text = failure([leaf(loop[0], "quay.io"), *(one.der for one in loop)], "quay.io", CA)
     assert text.startswith((UNKNOWN, "x509: signature check attempts limit reached"))
+
+
+NAME = "x509: a root or intermediate certificate is not authorized to sign for this name: "
+NET_10 = x509.IPAddress(ipaddress.ip_network("10.0.0.0/8"))
+DOMAIN = x509.DNSName("example.com")
+UNKNOWN_EXTENSION = (x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4.5"), b"\x05\x00"), True)
+
+
+def constrained(permitted: x509.GeneralName | None, excluded: x509.GeneralName | None) -> x509.NameConstraints:
+    return x509.NameConstraints(permitted and [permitted], excluded and [excluded])
+
+
+@pytest.mark.parametrize(
+    ("constraints", "host", "text"),
+    [
+        (constrained(DOMAIN, None), "a.example.com", UNKNOWN),
+        (constrained(DOMAIN, None), "example.org", 'DNS name "example.org" is not permitted by any constraint'),
+        (constrained(DOMAIN, None), "anexample.com", 'DNS name "anexample.com" is not permitted by any constraint'),
+        (constrained(DOMAIN, None), "10.1.2.3", UNKNOWN),
+        (
+            constrained(None, DOMAIN),
+            "quay.example.com",
+            'DNS name "quay.example.com" is excluded by constraint "example.com"',
+        ),
+        (constrained(NET_10, None), "127.0.0.1", 'IP address "127.0.0.1" is not permitted by any constraint'),
+        (constrained(None, NET_10), "10.0.0.1", 'IP address "10.0.0.1" is excluded by constraint "10.0.0.0/8"'),
+    ],
+)
+def test_names_that_an_authority_may_sign(constraints: x509.NameConstraints, host: str, text: str) -> None:
+    """Where nothing is wrong the text of last resort is left."""
+    middle = Authority("Middle", parent=CA, extensions=[(constraints, True)])
+    assert failure([leaf(middle, host), middle.der], host, CA) == (text if text == UNKNOWN else NAME + text)
+
+
+def test_chains_that_are_too_long() -> None:
+    first = Authority("First", parent=CA, path_length=0)
+    second = Authority("Second", parent=first)
+    sent = [leaf(second, "quay.io"), second.der, first.der]
+    assert failure(sent, "quay.io", CA) == "x509: too many intermediates for path length constraint"
+    assert failure([leaf(first, "quay.io"), first.der], "quay.io", CA) == UNKNOWN  # nothing wrong
+
+
+def test_extensions_that_nobody_knows() -> None:
+    """They come before everything else."""
+    middle = Authority("Middle", parent=CA, extensions=[UNKNOWN_EXTENSION])
+    unhandled = "x509: unhandled critical extension"
+    assert failure([leaf(middle, "quay.io"), middle.der], "quay.io", CA) == unhandled
+    assert failure([middle.der], "quay.io", CA) == unhandled
+
+
+def test_usages_count_in_the_whole_chain() -> None:
+    clients = x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH])
+    middle = Authority("Middle", parent=CA, extensions=[(clients, False)])
+    assert failure([leaf(middle, "quay.io"), middle.der], "quay.io", CA) == (
+        "x509: certificate specifies an incompatible key usage"
+    )
 
 
 def test_a_clock_that_stands_still_does_not_excuse() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import ssl
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,15 +32,18 @@ class Authority:
         not_before: datetime = LONG_AGO,
         not_after: datetime = FAR_AHEAD,
         ca: bool = True,
+        path_length: int | None = None,
+        extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     ) -> None:
         self.key = ec.generate_private_key(ec.SECP256R1())
         signer = parent or self
         self.subject = _name(common_name)
-        self.certificate = (
-            _certificate(self.subject, signer.subject, self.key, not_before, not_after)
-            .add_extension(x509.BasicConstraints(ca=ca, path_length=None), critical=True)
-            .sign(signer.key, hashes.SHA256())
+        builder = _certificate(self.subject, signer.subject, self.key, not_before, not_after).add_extension(
+            x509.BasicConstraints(ca=ca, path_length=path_length), critical=True
         )
+        for extension, critical in extensions:
+            builder = builder.add_extension(extension, critical=critical)
+        self.certificate = builder.sign(signer.key, hashes.SHA256())
         self.pem = self.certificate.public_bytes(serialization.Encoding.PEM)
         self.der = self.certificate.public_bytes(serialization.Encoding.DER)
 
