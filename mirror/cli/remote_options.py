@@ -10,8 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mirror.cli.options import ConcurrencyOption
-
 if TYPE_CHECKING:
     from mirror.seed.remote.network import Network
     from mirror.seed.remote.registries import Registries
@@ -47,7 +45,9 @@ class TransferOptions(RemoteOptions):
         str | None,
         typer.Option("--creds", metavar="USER:PASSWORD", help="The login for the registry that is named."),
     ] = None
-    concurrency: ConcurrencyOption = 8
+    concurrency: Annotated[
+        int, typer.Option("--concurrency", min=1, max=1024, metavar="N", help="Images under way at once.")
+    ] = 8
     per_host: Annotated[
         int, typer.Option("--per-host", min=1, max=256, metavar="N", help="Requests to one registry at once.")
     ] = 8

@@ -114,7 +114,7 @@ class Registry:
             self._lost = 0
             try:
                 if response.status not in ok:
-                    raise await self._refusal(method, url, response)
+                    raise await self._refusal(method, url, response, self._is_anonymous(url, access))
                 yield response
             except (ClientError, OSError) as error:
                 raise no_answer(method, url, error) from None
@@ -217,8 +217,7 @@ class Registry:
         self, method: str, url: URL, access: Access, headers: dict[str, str], body: Body
     ) -> ClientResponse:
         """The answer to a request, after the challenges that it met."""
-        own = URL(f"{self._scheme}://{self._authority}")
-        ours = (url.host, url.port) == (own.host, own.port)
+        ours = self._is_own(url)
         sent = ""
         for _ in range(3):
             await self._wait()
@@ -234,7 +233,7 @@ class Registry:
             challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
             if not self._authorizer.challenged(challenges, access.scopes, access.login, sent):
                 return response
-            refusal = await self._refusal(method, url, response)
+            refusal = await self._refusal(method, url, response, self._is_anonymous(url, access))
             response.release()
         raise refusal
 
@@ -250,14 +249,29 @@ class Registry:
         response = await self._network.send(method, url, headers, body=form, insecure=self.insecure)
         try:
             if response.status != 200:
-                raise await self._refusal(method, url, response)
+                anonymous = form is None and "Authorization" not in headers
+                raise await self._refusal(method, url, response, anonymous)
             return await read_bounded(response, _MAX_TOKEN)
         except (ClientError, OSError) as error:
             raise no_answer(method, url, error) from None
         finally:
             response.release()
 
-    async def _refusal(self, method: str, url: URL, response: ClientResponse) -> RemoteError:
+    def _is_own(self, url: URL) -> bool:
+        """Whether a URL is one of this registry, and not of a place where it sends its clients to."""
+        own = URL(f"{self._scheme}://{self._authority}")
+        return (url.host, url.port) == (own.host, own.port)
+
+    def _is_anonymous(self, url: URL, access: Access) -> bool:
+        return access.login is None and self._is_own(url)
+
+    async def _refusal(
+        self,
+        method: str,
+        url: URL,
+        response: ClientResponse,
+        anonymous: bool = False,
+    ) -> RemoteError:
         """The failure that an answer stands for: the registry's own words where it has some."""
         try:
             data = b"" if method == "HEAD" else await response.content.read(_MAX_ERROR)
@@ -268,7 +282,10 @@ class Registry:
         wait = None
         if status in {429, 503}:
             wait = retry_after(response.headers.get("Retry-After", ""), self._clock.now())
-        return RemoteError(text[: 3 * _LONGEST_TEXT], status=status, passing=status in PASSING_STATUSES, wait=wait)
+        text = text[: 3 * _LONGEST_TEXT]
+        if anonymous and status in {401, 403}:
+            text += f"; no login for {self.host} is known: podman login keeps one, --authfile says where"
+        return RemoteError(text, status=status, passing=status in PASSING_STATUSES, wait=wait)
 
 
 async def read_bounded(response: ClientResponse, limit: int) -> bytes:

@@ -252,7 +252,8 @@ async def test_who_may_not_push_is_told_so(origin: Tree, tmp_path: Path) -> None
     async with upstream(target, hosts={TARGET: Host(auth=auth)}) as registry:
         none = await registry.push(origin, TARGET, f"{HOST}/team/app:1.0")
         good = await registry.push(origin, TARGET, logins={TARGET: Login("me", "secret")})
-    assert "401 UNAUTHORIZED: authentication required" in none.images[0].reason
+    hint = f"; no login for {TARGET} is known: podman login keeps one, --authfile says where"
+    assert none.images[0].reason.endswith(f"401 UNAUTHORIZED: authentication required{hint}")
     assert (good.pushed, good.mounted) == (4, 2)
 
 
