@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import errno
 import json
+import os
 import time
 from pathlib import Path
 
@@ -172,3 +174,26 @@ def test_an_index_becomes_another_byte_for_byte() -> None:
     assert not same.changed
     with pytest.raises(TreeError):
         same.become(b"[]")
+
+
+@pytest.mark.parametrize("count", [3, 30], ids=["few", "many"])
+def test_a_file_that_the_disk_does_not_take_is_reported(
+    tree: Tree, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whichever of them it is, and whoever waits for it: nothing is put in place then."""
+    last = compute_digest(b"%d" % (count - 1)).replace(":", ".")
+    sync = os.fsync
+
+    def failing(handle: int) -> None:
+        if Path(f"/proc/self/fd/{handle}").readlink().name == last:
+            raise OSError(errno.EIO, "Input/output error")
+        sync(handle)
+
+    batch = Batch(tree)
+    for number in range(count):
+        batch.put_blob(b"%d" % number)
+    monkeypatch.setattr(os, "fsync", failing)
+    with pytest.raises(TreeError, match="Input/output error; expected to be able to write there"):
+        batch.flush()
+    batch.drop()
+    assert files(tree) == {}

@@ -7,6 +7,7 @@ long names), every length is bounded, and names cannot lead out of the archive. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final, Literal, NamedTuple, Protocol
 
@@ -22,6 +23,7 @@ _MOST_MEMBERS: Final = 4_000_000
 _LARGEST: Final = 1 << 50
 _SKIP: Final = 1 << 20
 _OCTAL_LIMIT: Final = 8**11
+_CONTROL: Final = re.compile(r"[\x00-\x1f]")
 
 _KINDS: Final[dict[bytes, Kind]] = {
     b"0": "file",
@@ -172,7 +174,7 @@ class TarReader:
         parts = name.split("/")
         if name.startswith("/") or ".." in parts:
             raise self.refusal(f"{what} {name[:200]!r} leads out of the archive")
-        if not name or len(name) > _LONGEST_NAME or any(ord(char) < 32 for char in name):
+        if not name or len(name) > _LONGEST_NAME or _CONTROL.search(name):
             raise self.refusal(f"{what} {name[:200]!r}: expected a file name of at most {_LONGEST_NAME} characters")
         return "/".join(part for part in parts if part not in {"", "."}) or "."
 

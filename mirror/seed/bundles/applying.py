@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import tempfile
 import time
@@ -36,6 +37,7 @@ Progress = Callable[[str, int, int], None]
 
 _SPARE: Final = 64 << 20
 _FRESH: Final = GRACE / 2
+_CONFIRMED_AT_ONCE: Final = 1000
 
 
 class Applied(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
@@ -80,7 +82,7 @@ def apply_bundle(
     tree = Tree.open(data)
     with BundleReader(parts, key=key, progress=_told(progress, "Checking")) as reader:
         check_contents(reader)
-    with BundleReader(parts, key=key, progress=_told(progress, "Writing")) as reader:
+    with BundleReader(parts, key=key, progress=_told(progress, "Writing"), again=True) as reader:
         new, present = _compare(tree, reader)
         if not any_base:
             _require_base(tree, reader)
@@ -222,8 +224,8 @@ class _Writer:
             raise InputError(f"{entry.path}: {error}") from None
 
     def _small(self, entry: Entry, data: bytes) -> None:
-        if entry.digest == f"sha256:{entry.sha256}":
-            self._batch.put_blob(data, entry.digest)
+        if entry.digest == f"sha256:{entry.sha256}":  # with which the content was compared as it came
+            self._batch.put_known(data, entry.digest)
         else:  # another algorithm, or a signed manifest, which is named by its payload
             self._batch.put_manifest_content(data, DOCKER_SCHEMA1_SIGNED, entry.digest)
 
@@ -234,7 +236,7 @@ class _Writer:
     def _large(self, entry: Entry, content: Content) -> None:
         algorithm = entry.digest.partition(":")[0]
         with BlobWriter(self._tree.store, algorithm, beside=self._journal.directory) as writer:
-            for piece in content.pieces():
+            for piece in content.pieces(checked=False):  # the writer does that
                 writer.write(piece)
             writer.commit(entry.digest)
 
@@ -245,13 +247,18 @@ def _confirm(tree: Tree, reader: BundleReader) -> None:
     Raises:
         TreeError: something went away.
     """
-    for entry in reader.entries():
-        if not entry.is_blob:
-            continue
-        directory = blob_directory(tree.store, entry.digest.partition(":")[0])
-        with reported(tree.root), locked(directory, shared=True):
-            found = tree.store.find(entry.digest)
-            if found is None or found.size != entry.size:
-                raise TreeError(f"{entry.path}: went away while the bundle was applied; apply it again")
-            if time.time() - found.stamp[0] / 1e9 > _FRESH:
-                os.utime(found.path)
+    blobs = (entry for entry in reader.entries() if entry.is_blob)
+    for algorithm, entries in itertools.groupby(blobs, key=lambda entry: entry.digest.partition(":")[0]):
+        directory = blob_directory(tree.store, algorithm)
+        while some := list(itertools.islice(entries, _CONFIRMED_AT_ONCE)):
+            with reported(tree.root), locked(directory, shared=True):
+                for entry in some:
+                    _confirm_one(tree, entry)
+
+
+def _confirm_one(tree: Tree, entry: Entry) -> None:
+    found = tree.store.find(entry.digest)
+    if found is None or found.size != entry.size:
+        raise TreeError(f"{entry.path}: went away while the bundle was applied; apply it again")
+    if time.time() - found.stamp[0] / 1e9 > _FRESH:
+        os.utime(found.path)

@@ -27,11 +27,12 @@ from fake_registry.fixtures import Tree, collect_garbage, push_manifest, verify
 from fake_registry.oci import DOCKER_SCHEMA1_SIGNED, OCI_INDEX, OCI_MANIFEST, compute_digest
 from mirror.errors import InputError
 from mirror.seed.bundles import applying, journal
-from mirror.seed.bundles.checking import problems
+from mirror.seed.bundles.checking import check_contents, problems
 from mirror.seed.bundles.inspecting import inspected, listed
 from mirror.seed.bundles.journal import recover
 from mirror.seed.bundles.merging import switch_repository
 from mirror.seed.bundles.parts import PartsReader, complete_parts, read_part
+from mirror.seed.bundles.reading import BundleReader
 from mirror.seed.bundles.records import identity
 from mirror.seed.comparing import differences
 
@@ -160,6 +161,30 @@ def test_damage_in_any_part_is_named_and_changes_nothing(tmp_path: Path) -> None
     assert list(problems(files, None)) == []
     apply(files, target)
     assert Tree.open(target).snapshot(HOST, "app0").tag_names == ["1.0", "mine"]  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_a_part_that_changes_after_it_was_checked(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second reading computes no digests of parts until something proves to be wrong."""
+    files = create(bulky_tree(tmp_path / "origin"), tmp_path / "b", part_size=100_000)
+    assert len(files) == 3
+
+    def check_and_damage(reader: BundleReader) -> None:
+        check_contents(reader)
+        damage(files[number - 1], 30_000)
+
+    monkeypatch.setattr("mirror.seed.bundles.applying.check_contents", check_and_damage)
+    target = tmp_path / "target"
+    with pytest.raises(InputError, match=rf"b\.00{number}: damaged: "):
+        apply(files, target)
+    assert Tree.open(target).hosts() == []
+
+
+def test_a_part_of_very_many(tmp_path: Path) -> None:
+    data = b"\x28\xb5\x2f\xfd" + bytes(100)
+    path = write_part(tmp_path / "b.001", data, f"sha256:{'0' * 64}", part=2, parts=10**15)
+    with pytest.raises(InputError, match=r"^parts 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, \.\.\. are missing"):
+        apply(path, tmp_path / "target")
 
 
 def test_all_damaged_parts_are_listed(tmp_path: Path) -> None:
