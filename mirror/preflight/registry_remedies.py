@@ -1,15 +1,18 @@
 """What is wrong at one registry, in plain words, and what to do about it: a pair of sentences for each cause.
 
-In the sentences `host` is the registry and `key` its name as a key of a ConfigMap, `where` the pull spec as it is asked
-for there and `path` its repository without the registry, `repository` that which the tag names, with the registry,
-`rule` the kind of mirror set that is for it and `scope` its source there; `said` is the end of the cluster's message.
+In the sentences `host` is the registry, or the host to which it leads, and `key` its name as a key of a ConfigMap,
+`where` the pull spec as it is asked for there and `path` its repository without the registry, `repository` that which
+the tag names, with the registry, `rule` the kind of mirror set that is for it and `scope` its source there; `said` is
+the end of the cluster's message.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
+from fake_registry.fixtures import canonical_host
 from mirror.preflight.causes import Cause
 from mirror.reference import InvalidReference, Reference
 
@@ -19,6 +22,8 @@ INSECURE: Final = f"registrySources.insecureRegistries of {CONFIG}"
 
 _OR_MIRROR: Final = "or mirror {repository} elsewhere and add an {rule} with source {scope}."
 _AGAIN: Final = "Import again, for it may have passed; if it has not, look at the log of {host}"
+
+_REQUEST: Final = re.compile(r'\b(?:Get|Head|Post) \\?"https?://([^/"]+)/')
 
 _WORDS: Final[dict[Cause, tuple[str, str]]] = {
     Cause.CERTIFICATE_UNTRUSTED: (
@@ -102,7 +107,10 @@ def registry_words(
     words = _WORDS.get(cause)
     if words is None:
         return None
-    host = host_of_spec(where)
+    registry = host_of_spec(where)
+    host = _asked(message) or registry
+    if canonical_host(host) == canonical_host(registry):
+        host = registry
     facts = {
         "host": host,
         "named": host_of_spec(named),
@@ -116,7 +124,16 @@ def registry_words(
         "said": message.rpartition('": ')[2],
         "message": message,
     }
-    return words[0].format_map(facts), words[1].format_map(facts)
+    explanation = words[0].format_map(facts)
+    if host != registry:
+        explanation += f" {registry} leads there, by a redirect or for a token."
+    return explanation, words[1].format_map(facts)
+
+
+def _asked(message: str) -> str:
+    """The host that the last request in the importer's words went to, as it stands in its URL."""
+    found = _REQUEST.findall(message)
+    return found[-1] if found else ""
 
 
 def or_mirror(named: str, scope: str) -> str:

@@ -281,6 +281,21 @@ NAME_KNOWN_COPIED = Action(
     NAME_KNOWN.pattern,
     lambda setup, found: replace(_put()(setup, found), images=(f"{found[1]}/team/app:1",)),
 )
+LET_REACH = Action(
+    NAME_KNOWN.pattern,
+    lambda setup, found: replace(
+        setup,
+        hosts={
+            **setup.hosts,
+            found[1]: {
+                "routes": [
+                    {"path": "/token?scope=repository%3Ateam%2Fapp%3Apull&service=quay.io", "body": '{"token": "x"}'},
+                    {"path": "/v2/"},
+                ]
+            },
+        },
+    ),
+)
 WAY = Action(r"Let the control plane reach (\S+?),", _put())
 START_IT = Action(r"Start the registry at (\S+?),", _put())
 FIREWALL = Action(r"Open the way to (\S+) in the firewall", _put())

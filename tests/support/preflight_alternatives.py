@@ -8,7 +8,7 @@ from typing import Any
 from mirror.preflight.causes import Cause
 from support import administrator as do
 from support.administrator import Action
-from support.preflight_cases import MIRRORED, OTHER_ALLOWED, PRIVATE, elsewhere, fault
+from support.preflight_cases import MIRRORED, OTHER_ALLOWED, PRIVATE, elsewhere, fault, host
 from support.preflight_world import (
     AUTH,
     MIRROR,
@@ -23,6 +23,9 @@ from support.preflight_world import (
 )
 
 OTHER = "quay.io/team/app:2"
+PING = {"path": "/v2/"}
+TOKENS = {"WWW-Authenticate": 'Bearer realm="https://auth.example.com/token",service="quay.io"'}
+MOVED = {"Location": "https://auth.example.com/v2/"}
 DENIED = {"host": "quay.io", "kind": "manifest", "repository": "team/app", "status": 403, "code": "DENIED"}
 BLOCKED = image_config(registrySources={"blockedRegistries": ["quay.io"]})
 ALL_DOWN = Setup(
@@ -182,6 +185,9 @@ ALTERNATIVES: list[tuple[Cause, Setup, Action, str]] = [
     ),
     (Cause.HOST_UNKNOWN, replace(MIRRORED, hosts={"docker.io": {}}, images=()), do.NAME_KNOWN_COPIED, MIRROR),
     (Cause.HOST_UNKNOWN, replace(MIRRORED, hosts={"docker.io": {}}, images=()), do.MIRROR_IT, MIRROR),
+    # Where a registry sends whoever wants a token, or asks at all, has to be within reach, too.
+    (Cause.HOST_UNKNOWN, host(routes=[{**PING, "status": 401, "headers": TOKENS}]), do.LET_REACH, "no host auth.exam"),
+    (Cause.HOST_UNKNOWN, host(routes=[{**PING, "status": 301, "headers": MOVED}]), do.LET_REACH, "no host auth.exam"),
     (Cause.HOST_UNREACHABLE, replace(MIRRORED, far=(MIRROR,)), do.MIRROR_IT, f"No way leads to {MIRROR}"),
     (Cause.TIMEOUT, Setup(impostor=SILENT, virtual=True), do.MIRROR_IT, "does not answer in time"),
     (Cause.CONNECTION_REFUSED, ALL_DOWN, do.START_IT, f"{SECOND}/team/app:1: wants a login"),
