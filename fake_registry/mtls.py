@@ -10,6 +10,7 @@ import ssl
 from typing import Any, Final
 
 from fake_registry.config import Mtls
+from fake_registry.handshakes import CURRENT, problem_of
 
 _COMMON_NAME: Final = "commonName"
 
@@ -48,8 +49,11 @@ class _Handshake(ssl.SSLObject):
                 super().do_handshake()
             except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
                 raise
-            except ssl.SSLError:
+            except ssl.SSLError as error:
                 self._refused = True
+                handshake = CURRENT.get(None)
+                if handshake is not None:
+                    handshake.failed(problem_of(error))
             else:
                 return
         if self.incoming is not None:

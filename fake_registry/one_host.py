@@ -42,5 +42,9 @@ class OneHost:
         """How the next TLS handshake is to fail, if it is."""
         return self._registries.handshake(name)
 
+    def handshake_failed(self, name: str, remote: str, problem: str) -> None:
+        """A client has not come through the handshake with a host."""
+        self._registries.handshake_failed(name, remote, problem)
+
     def _reachable(self, challenge: str, address: str) -> str:
         return challenge.replace(f'://{self._name}/token"', f'://{address}/token"')

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import importlib
 import logging
 import math
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
 from fake_registry.config import Host, Mtls, ServerCertificate, TlsFailure
 from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime
+from fake_registry.handshakes import CURRENT, Handshake, problem_of
 from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
 from fake_registry.tls import CertificateAuthority, ServerContexts
@@ -58,6 +60,10 @@ class Registries(Core, Protocol):
 
     def handshake(self, name: str) -> TlsFailure | None:
         """How the next TLS handshake with the host of that name is to fail, if it is."""
+        ...
+
+    def handshake_failed(self, name: str, remote: str, problem: str) -> None:
+        """A client, by its address, has not come through the handshake with a host (empty: it named none)."""
         ...
 
 
@@ -177,6 +183,7 @@ class RegistryServer:
     async def _greet(self, client: socket.socket, serving: str | None) -> None:
         """Finds out what a client wants and hands its connection on; closes it if that takes too long."""
         handed_on = False
+        shaking: Handshake | None = None
         try:
             async with asyncio.timeout(self._greeting):
                 hello = await first_bytes(client)
@@ -192,11 +199,16 @@ class RegistryServer:
                     return
                 name = hello.server_name
                 chosen = self._certificates.context(name or tunnelled, serving, client.getsockname()[0])
+                handshake = self._handshake(client, serving or name or "")
                 if chosen is None:
+                    handshake.failed("the host speaks clear text only")
                     await refuse_tls(client)
                     return
                 failure = self._core.handshake(serving or name or "")
                 if failure is None:
+                    shaking = handshake
+                    if chosen.mtls is not None:
+                        CURRENT.set(handshake)
                     await self._hand_on(client, chosen, name)
                     handed_on = True
                 elif failure != "stall":
@@ -204,10 +216,19 @@ class RegistryServer:
             if not handed_on and failure == "stall":
                 await self._stall(client)
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            if shaking is not None:
+                shaking.failed(problem_of(error))
             log.debug("connection given up: %s", error)
         finally:
             if not handed_on:
                 client.close()
+
+    def _handshake(self, client: socket.socket, host: str) -> Handshake:
+        """What tells the core if the handshake with a client comes to nothing."""
+        remote = ""
+        with contextlib.suppress(OSError):  # it has gone already
+            remote = str(Address(*client.getpeername()[:2]))
+        return Handshake(functools.partial(self._core.handshake_failed, host, remote))
 
     async def _stall(self, client: socket.socket) -> None:
         """Says nothing more to a client, until it goes away or the pacing says that it has."""

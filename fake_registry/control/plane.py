@@ -114,6 +114,10 @@ class ControlPlane:
         """No TLS, no faults."""
         del name
 
+    def handshake_failed(self, name: str, remote: str, problem: str) -> None:
+        """No TLS: a client that begins with it is told so."""
+        del name, remote, problem
+
     async def handle(self, request: Request) -> Response:
         """Answers one request."""
         try:

@@ -14,6 +14,9 @@ _MAX_TEXT: Final = 2048
 """Characters of the longest target or header that is kept whole."""
 
 
+HANDSHAKE: Final = "handshake"
+
+
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
     """One request and its answer.
 
@@ -22,6 +25,9 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel")
     manifest, blob, tags, upload, referrers, catalog, other), ``user`` who it proved to come from, ``authorization``
     only the scheme ("Bearer"); credentials are never kept. ``note`` says what went wrong, ``fault`` names the fault
     rule that the request met.
+
+    A TLS handshake that came to nothing is an entry of the kind ``handshake``, without method and target; ``remote`` is
+    the client's address then.
     """
 
     time: float
@@ -37,6 +43,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel")
     accept: str = ""
     authorization: str = ""
     user_agent: str = ""
+    remote: str = ""
 
     @property
     def accepts(self) -> list[str]:
@@ -45,10 +52,15 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel")
 
 
 class Journal:
-    """The last `limit` entries. ``total`` counts all that there ever were."""
+    """The last `limit` requests. ``total`` counts all that there ever were.
+
+    TLS handshakes that came to nothing stand apart: no request was made, and when a server notices that a client has
+    hung up is left to chance.
+    """
 
     def __init__(self, limit: int = 10_000) -> None:
         self._entries: deque[Entry] = deque(maxlen=limit)
+        self._handshakes: deque[Entry] = deque(maxlen=limit)
         self.total = 0
 
     def __len__(self) -> int:
@@ -96,6 +108,18 @@ class Journal:
         self.total += 1
         self._entries.append(entry)
 
+    def add_handshake(self, time: float, host: str, remote: str, note: str) -> None:
+        """Keeps a handshake that came to nothing."""
+        entry = Entry(
+            time=time, host=host, method="", target="", status=0, kind=HANDSHAKE, note=note[:_MAX_TEXT], remote=remote
+        )
+        self._handshakes.append(entry)
+
+    @property
+    def handshakes(self) -> list[Entry]:
+        """The last handshakes that came to nothing, in order."""
+        return list(self._handshakes)
+
     def entries(
         self,
         *,
@@ -109,10 +133,13 @@ class Journal:
         user: str | None = None,
         fault: str | None = None,
     ) -> list[Entry]:
-        """The entries that have all the given values (``target`` occurs in theirs; at or after ``since``), in order."""
+        """The entries that have all the given values (``target`` occurs in theirs; at or after ``since``), in order.
+
+        Handshakes are among them only if they are what is asked for, by their `kind`.
+        """
         return [
             entry
-            for entry in tuple(self._entries)
+            for entry in tuple(self._handshakes if kind == HANDSHAKE else self._entries)
             if (host is None or entry.host == host)
             and (method is None or entry.method == method)
             and (status is None or entry.status == status)
@@ -127,6 +154,7 @@ class Journal:
     def clear(self) -> None:
         """Forgets all entries; ``total`` goes on."""
         self._entries.clear()
+        self._handshakes.clear()
 
 
 def _scheme(authorization: str) -> str:

@@ -26,7 +26,7 @@ from fake_registry.core.rates import Client, RateLimits
 from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.errors import ContentError, TreeError
-from fake_registry.fixtures import Tree, is_repository_name
+from fake_registry.fixtures import Tree, canonical_host, is_repository_name
 from fake_registry.simple_signing import OFFERED
 
 Permission = Literal["open", "enter", "pull", "catalog", "push", "delete"]
@@ -171,6 +171,11 @@ class RegistryCore:
     def handshake(self, name: str) -> TlsFailure | None:
         """How the next TLS handshake with a host is to fail, if it is; asking counts it."""
         return self.faults.handshake(name) if self.faults else None
+
+    def handshake_failed(self, name: str, remote: str, problem: str) -> None:
+        """Has the journal say that a client has not come through the TLS handshake with a host (empty: it named
+        none)."""
+        self.journal.add_handshake(self._clock(), canonical_host(name), remote, f"TLS handshake: {problem}")
 
     def certificate(self, name: str) -> ServerCertificate | None:
         """The certificate that was given for a host, by the name that a TLS handshake says (empty: none)."""

@@ -11,18 +11,22 @@ from fake_registry.core.journal import Entry
 _SHOWN: Final = 200
 
 
-def listing(entries: Sequence[Entry], faults: Iterable[FaultAccount] = ()) -> str:
-    """A line for each request, the last ones if there are many, and one for each fault rule."""
-    return "\n".join(_lines(entries, faults))
+def listing(entries: Sequence[Entry], faults: Iterable[FaultAccount] = (), handshakes: Sequence[Entry] = ()) -> str:
+    """A line for each request, the last ones if there are many, one for each handshake that came to nothing, and one
+    for each fault rule."""
+    return "\n".join([*_lines(entries), *map(_handshake, handshakes[-_SHOWN:]), *map(str, faults)])
 
 
-def _lines(entries: Sequence[Entry], faults: Iterable[FaultAccount]) -> Iterator[str]:
+def _lines(entries: Sequence[Entry]) -> Iterator[str]:
     if not entries:
         yield "nothing was asked"
     if len(entries) > _SHOWN:
         yield f"({len(entries) - _SHOWN} earlier requests are left out)"
     yield from map(_line, entries[-_SHOWN:])
-    yield from map(str, faults)
+
+
+def _handshake(entry: Entry) -> str:
+    return f"refused {entry.host or 'no host'}  ({entry.note})"
 
 
 def _line(entry: Entry) -> str:

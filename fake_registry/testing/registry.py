@@ -255,10 +255,12 @@ class FakeRegistry:
         site.turns.take(work)
 
     def listing(self, *, since: int = 0) -> str:
-        """The journal as text, a line a request, and the accounts of the faults; without the first `since` requests."""
+        """The journal as text, a line a request, and the accounts of the faults; without the first `since` requests.
+        Without `since` also the TLS handshakes that came to nothing."""
         entries = list(self._journal)
         wanted = max(self._journal.total - since, 0)
-        return listing(entries[max(len(entries) - wanted, 0) :], self._faults or ())
+        handshakes = [] if since else self._journal.handshakes
+        return listing(entries[max(len(entries) - wanted, 0) :], self._faults or (), handshakes)
 
     def push_image(
         self,

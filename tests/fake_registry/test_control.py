@@ -123,6 +123,7 @@ class TestJournal:
             "accept": "",
             "authorization": "Bearer",
             "userAgent": "skopeo/1.9",
+            "remote": "",
         }
 
     @pytest.mark.parametrize(

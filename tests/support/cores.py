@@ -17,6 +17,7 @@ class TinyCore:
         self._answer = answer
         self._hosts = hosts or {}
         self.requests: list[Request] = []
+        self.failed: list[tuple[str, str]] = []
 
     def host(self, name: str) -> Host | None:
         """The configuration of a host."""
@@ -33,6 +34,11 @@ class TinyCore:
     def handshake(self, name: str) -> TlsFailure | None:
         """Every handshake is made."""
         del name
+
+    def handshake_failed(self, name: str, remote: str, problem: str) -> None:
+        """Remembers what went wrong, and with whom."""
+        del remote
+        self.failed.append((name, problem))
 
     async def handle(self, request: Request) -> Response:
         """One answer."""
