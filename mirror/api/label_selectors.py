@@ -15,10 +15,9 @@ Operator = Literal["in", "notin", "=", "==", "!=", "gt", "lt", "exists", "!"]
 _END: Final = ""
 _IDENTIFIER: Final = "identifier"
 _ERROR: Final = "error"
-_SPECIAL: Final = re.compile(r"[=!(),><]+")
 _WORD: Final = re.compile(r"[^=!(),>< \t\r\n\0]+")
 _BLANK: Final = re.compile(r"[ \t\r\n]*")
-_SYMBOLS: Final = frozenset((")", ",", "!", "==", "=", ">", "<", "!=", "("))
+_PAIRS: Final = frozenset(("==", "!="))
 _KEYWORDS: Final = frozenset(("in", "notin"))
 _OPERATORS: Final[Mapping[str, Operator]] = {
     "in": "in",
@@ -214,23 +213,13 @@ def _tokens(text: str) -> Sequence[tuple[str, str]]:
             found.append((word[0] if word[0] in _KEYWORDS else _IDENTIFIER, word[0]))
             at = word.end()
         else:
-            symbol = _symbol(text, at)
-            found.append(symbol)
-            at += len(symbol[1])
+            symbol = text[at : at + 2]
+            if symbol not in _PAIRS:
+                symbol = text[at]
+            found.append((symbol, symbol))
+            at += len(symbol)
         at = _end(_BLANK, text, at)
     return [*found, (_END, "")]
-
-
-def _symbol(text: str, at: int) -> tuple[str, str]:
-    run = _SPECIAL.match(text, at)
-    assert run is not None
-    known = ""
-    for length in range(1, len(run[0]) + 1):
-        if run[0][:length] in _SYMBOLS:
-            known = run[0][:length]
-        elif known:
-            break
-    return known, known
 
 
 def _end(pattern: re.Pattern[str], text: str, at: int) -> int:

@@ -183,6 +183,13 @@ def test_terms_are_in_the_order_of_their_texts() -> None:
     assert parse_fields(r"b!=2,a=\,") == (FieldTerm("a", ","), FieldTerm("b", "2", negated=True))
 
 
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("symbol", ["(", "!", "==", ","])
+def test_long_runs_of_symbols_take_no_longer_than_other_texts(symbol: str) -> None:
+    with pytest.raises(SelectorError):
+        parse_labels(f"a in {symbol * 100_000}")
+
+
 def test_of_no_labels_only_their_absence_is_true() -> None:
     for key, operator in product(("a", "b"), ("", "=x", " in (x)", ">1")):
         assert not parse_labels(f"{key}{operator}")[0].matches({})
