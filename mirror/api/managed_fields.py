@@ -171,7 +171,7 @@ class FieldManager(Generic[T]):
         """What is left of conflicts: kubectl may take what it has set by client-side apply before."""
         allowed: Fields = frozenset()
         if manager == _KUBECTL:
-            with contextlib.suppress(ValueError):  # an annotation that cannot be read allows nothing
+            with contextlib.suppress(ValueError, RecursionError):  # an annotation that cannot be read allows nothing
                 allowed = _last_applied(self._atom, live, self._version)
         left = {one: fields - allowed for one, fields in conflicts.items()}
         return {one: fields for one, fields in left.items() if fields}

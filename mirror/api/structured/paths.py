@@ -129,9 +129,9 @@ def decode(raw: msgspec.Raw) -> Fields:
     """
     try:
         tree = json.loads(bytes(raw)) or {} if bytes(raw) else {}
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"no JSON: {error}") from None
-    return frozenset(_decoded(tree, ()))
+        return frozenset(_decoded(tree, ()))
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _decoded(tree: Any, path: Path) -> Iterator[Path]:

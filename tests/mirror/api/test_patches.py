@@ -302,3 +302,25 @@ async def test_patched_tags(api: ApiCore) -> None:
         assert status == 200, found
     assert found["tag"]["annotations"] == {"a": "b", "c": "d"}
     assert found["tag"]["importPolicy"] == {"scheduled": True, "importMode": "Legacy"}
+
+
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+async def test_managed_fields_that_are_nested_too_deeply_are_nobodys(api: ApiCore) -> None:
+    entry = {"manager": "me", "operation": "Update", "apiVersion": "image.openshift.io/v1", "fieldsType": "FieldsV1"}
+    entries = [{**entry, "fieldsV1": {"f:metadata": {f"v:{DEEP}": {}}}}]
+    body = {"metadata": {"name": "t", "labels": {"a": "1"}, "managedFields": entries}}
+    status, found = await ask_json(api, "POST", STREAMS, body, user_agent="curl/8")
+    assert status == 201
+    assert [one["manager"] for one in found["metadata"]["managedFields"]] == ["curl"]
+
+
+async def test_a_last_apply_that_is_nested_too_deeply_allows_nothing(api: ApiCore) -> None:
+    annotations = {"kubectl.kubernetes.io/last-applied-configuration": DEEP}
+    body = {"metadata": {"name": "t", "labels": {"a": "1"}, "annotations": annotations}}
+    assert (await ask(api, "POST", STREAMS, body, user_agent="curl/8")).status == 201
+    patch = {"apiVersion": "image.openshift.io/v1", "kind": "ImageStream", "metadata": {"labels": {"a": "2"}}}
+    path = f"{STREAMS}/t?fieldManager=kubectl"
+    status, found = await ask_json(api, "PATCH", path, patch, content_type=APPLY)
+    assert (status, found["reason"]) == (409, "Conflict")
