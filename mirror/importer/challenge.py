@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-_SEPARATORS: Final = frozenset(' \t"(),/:;<=>?@[]\\{}')
+_TOKEN: Final = re.compile(r"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
+_PARAMETER: Final = re.compile(rf'[ \t]*({_TOKEN.pattern})=(?:"((?:[^"\\]|\\.)+)"|({_TOKEN.pattern}))[ \t]*', re.DOTALL)
+_ESCAPED: Final = re.compile(r"\\(.)", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,46 +32,12 @@ def parse_challenges(lines: Iterable[str]) -> list[Challenge]:
 
 def _value_and_parameters(header: str) -> tuple[str, dict[str, str]]:
     parameters: dict[str, str] = {}
-    value, rest = _token(header)
-    if not value:
+    scheme = _TOKEN.match(header)
+    if scheme is None:
         return "", parameters
-    value = value.lower()
-    rest = "," + rest.lstrip(" \t")
-    while rest.startswith(","):
-        key, rest = _token(rest[1:].lstrip(" \t"))
-        if not key or not rest.startswith("="):
-            break
-        text, rest = _token_or_quoted(rest[1:])
-        if not text:
-            break
-        parameters[key.lower()] = text
-        rest = rest.lstrip(" \t")
-    return value, parameters
-
-
-def _is_token(char: str) -> bool:
-    return " " < char < "\x7f" and char not in _SEPARATORS
-
-
-def _token(text: str) -> tuple[str, str]:
-    end = next((i for i, char in enumerate(text) if not _is_token(char)), len(text))
-    return text[:end], text[end:]
-
-
-def _token_or_quoted(text: str) -> tuple[str, str]:
-    if not text.startswith('"'):
-        return _token(text)
-    value: list[str] = []
-    i = 1
-    while i < len(text):
-        char = text[i]
-        if char == '"':
-            return "".join(value), text[i + 1 :]
-        if char == "\\":
-            i += 1
-            if i == len(text):
-                break
-            char = text[i]
-        value.append(char)
-        i += 1
-    return "", ""
+    found = _PARAMETER.match(header, scheme.end())
+    while found is not None:
+        key, quoted, token = found.groups()
+        parameters[key.lower()] = token or _ESCAPED.sub(r"\1", quoted)
+        found = _PARAMETER.match(header, found.end() + 1) if header.startswith(",", found.end()) else None
+    return scheme[0].lower(), parameters
