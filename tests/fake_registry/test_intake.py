@@ -59,6 +59,15 @@ def test_what_a_killed_batch_took_is_taken_over(tree: Tree) -> None:
     assert [Path(tree.store.path(compute_digest(blob))).read_bytes() for blob in BLOBS] == BLOBS
 
 
+def test_the_next_batch_begins_with_what_was_left(tree: Tree) -> None:
+    left = killed(tree, *BLOBS)
+    with Batch(tree) as batch:
+        assert in_place(tree) == names(*BLOBS)
+        batch.put_blob(b"x")
+    assert in_place(tree) == names(*BLOBS, b"x")
+    assert not left.exists()
+
+
 def test_what_was_not_written_to_its_end_is_not(tree: Tree) -> None:
     left = killed(tree, *BLOBS)
     files = sorted(left.iterdir())
