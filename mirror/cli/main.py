@@ -60,13 +60,21 @@ def main() -> None:
     except (IsmirrorError, FakeRegistryError) as error:
         _stop(str(error))
     except BrokenPipeError:
-        # whoever read our output has gone; nothing more is to be said, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(141)
+        _unread()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):  # of which click makes a 1, which is the answer "no"
+            _unread()
+        raise
     except OSError as error:
         _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     else:
         sys.exit(code if isinstance(code, int) else 0)
+
+
+def _unread() -> None:
+    """Ends, since whoever read our output has gone. Nothing more is to be said, not even at exit."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    sys.exit(141)
 
 
 def _wrong_use(error: Any) -> str:

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple
 
 import pytest
 import yaml
 from support.command import ismirror
+from support.forked import server
+from support.forking import begin, line
 from typer.testing import CliRunner
 
 from fake_registry.errors import TreeError
@@ -206,3 +210,21 @@ def test_a_tree_that_is_not_there_is_said_to_be_none(tmp_path: Path) -> None:
         done = ismirror("data", command, "--data", tree)
         assert done.exit_code == 0
         assert done.stderr.startswith(f"{tree}: no such directory, which is a tree with nothing in it\n")
+
+
+@pytest.mark.parametrize("arguments", [("ls",), ("ls", "-o", "json"), ("show", "quay.io/example/web:2.3")])
+def test_nobody_who_has_gone_is_told_the_answer_no(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    """As of a program that SIGPIPE ends, with nothing said about it."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    with TemporaryFile() as said, Path(os.devnull).open() as nothing:
+        try:
+            streams = (nothing.fileno(), writing, said.fileno())
+            words = ("data", *arguments, "--data", SAMPLE)
+            connection, _ = begin(server(), words, os.environ, str(tmp_path), streams)
+            with connection:
+                assert int(line(connection)) == 141
+        finally:
+            os.close(writing)
+        said.seek(0)
+        assert said.read() == b""
