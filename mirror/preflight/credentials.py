@@ -38,6 +38,7 @@ class Logins:
     def __init__(self, secrets: Sequence[Secret], node_secrets: Sequence[Secret]) -> None:
         self._secrets = secrets
         self._of_nodes = _keyring(node_secrets)
+        self._damage = _damage(node_secrets)
         self._read: dict[str, Keyring] = {}
 
     def chosen(self, namespace: str, pull_spec: str) -> Credential | None:
@@ -60,12 +61,15 @@ class Logins:
         return ""
 
     def near_misses(self, namespace: str, pull_spec: str) -> list[NearMiss]:
-        """Logins for the same registry that are not used for a pull spec, the nearest first."""
+        """Logins for the same registry that are not used for a pull spec, the nearest first.
+
+        A cluster's own pull secret that cannot be read is none: imports go on without it.
+        """
         text = image_text(pull_spec)
         image = None if text is None else parse_location(text)
         if text is None or image is None:
             return []
-        found = []
+        found = [] if self._damage is None else [self._damage]
         for keyring in self._keyrings(namespace):
             for one in keyring.credentials:
                 reason = _difference(one.location, image)
@@ -106,6 +110,15 @@ def _keyring(secrets: Sequence[Secret]) -> Keyring:
         return Keyring.from_secrets(secrets)
     except InvalidPullSecret:
         return Keyring()
+
+
+def _damage(node_secrets: Sequence[Secret]) -> NearMiss | None:
+    """What is wrong with the cluster's own pull secret."""
+    try:
+        Keyring.from_secrets(node_secrets)
+    except InvalidPullSecret as error:
+        return NearMiss(called(NODE_SECRET), "", f"cannot be read: {error}")
+    return None
 
 
 def image_text(pull_spec: str) -> str | None:

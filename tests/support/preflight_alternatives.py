@@ -138,6 +138,12 @@ ALTERNATIVES: list[tuple[Cause, Setup, Action, str]] = [
         f"{MIRROR} lacks it",
     ),
     (Cause.NO_PULL_SECRET, PRIVATE, do.GLOBAL_SECRET, "wants a login"),
+    (
+        Cause.NO_PULL_SECRET,
+        replace(PRIVATE, policy=({"auths": {"quay.io": {"auth": "!!!"}}},)),
+        do.CREATE_SECRET,
+        "Nearly: the global pull secret cannot be read: ",
+    ),
     (Cause.NO_PULL_SECRET, mirror(auth=AUTH), do.CREATE_SECRET, f"{MIRROR} wants a login"),
     (Cause.NO_PULL_SECRET, mirror(auth=AUTH), do.GLOBAL_SECRET, f"{MIRROR} wants a login"),
     (
