@@ -463,7 +463,7 @@ def test_a_layer_that_the_disk_has_no_room_for(tree: Tree, tmp_path: Path) -> No
 def test_an_archive_from_a_pipe(tree: Tree, tmp_path: Path) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    writing = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(tar_of(layout())),))
+    writing = threading.Thread(target=pipe.write_bytes, args=(gzip.compress(tar_of(layout())),), daemon=True)
     writing.start()
     take(pipe, tree)
     writing.join()
