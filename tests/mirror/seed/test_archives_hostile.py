@@ -352,6 +352,7 @@ def take(path: Path, tree: Tree, name: str = "") -> None:
 
 def refused(path: Path, tree: Tree, said: str) -> None:
     """Has an archive refused for this reason: in one line, with the tree as it was."""
+    (tree.root / "blobs" / ".uploads").mkdir(exist_ok=True)  # where content that comes lies first
     before = files_of(tree.root)
     with pytest.raises((InputError, TreeError)) as caught:
         take(path, tree)
