@@ -26,6 +26,9 @@ _LABEL: Final = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?"
 _LABEL_PATTERN: Final = re.compile(_LABEL)
 _ANNOTATIONS_SIZE: Final = 256 * 1024
 _MAX_SUBRESOURCE: Final = 256
+_LONGEST_KEPT: Final = 1024
+"""Characters of the longest names whose errors are kept: longer ones are none, and may be there to fill the memory."""
+
 MAX_MANAGER: Final = 128
 _IMMUTABLE: Final = (
     "name",
@@ -132,9 +135,12 @@ def own_update_errors(new: ObjectMeta, old: ObjectMeta) -> list[FieldError]:
     return [*update_errors(new, old), *_finalizer_errors(new.finalizers or [], "metadata.finalizers")]
 
 
-@lru_cache(maxsize=1024)
 def dns_label_errors(name: str) -> Sequence[str]:
     """What keeps a name from being a DNS label, as names of namespaces have to be."""
+    return _kept_label_errors(name) if len(name) <= _LONGEST_KEPT else _label_name_errors(name)
+
+
+def _label_name_errors(name: str) -> Sequence[str]:
     errors = ["must be no more than 63 characters"] if len(name.encode()) > 63 else []
     if _SUBDOMAIN_PATTERN.fullmatch(name) and "." in name:
         errors.append("must not contain dots")
@@ -145,6 +151,9 @@ def dns_label_errors(name: str) -> Sequence[str]:
             f"(e.g. 'my-name',  or '123-abc', regex used for validation is '{_LABEL}')"
         )
     return tuple(errors)
+
+
+_kept_label_errors = lru_cache(maxsize=1024)(_label_name_errors)
 
 
 def _map_errors(meta: ObjectMeta, field: str) -> list[FieldError]:
@@ -238,9 +247,13 @@ def _finalizer_errors(finalizers: list[str], field: str) -> Iterator[FieldError]
             yield invalid(f"{field}[{index}]", name, text)
 
 
-@lru_cache(maxsize=1024)
 def qualified_name_errors(text: str) -> tuple[str, ...]:
     """What keeps a text from being the key of a label (apimachinery ``IsQualifiedName``)."""
+    return _kept_name_errors(text) if len(text) <= _LONGEST_KEPT else tuple(_qualified_name_errors(text))
+
+
+@lru_cache(maxsize=1024)
+def _kept_name_errors(text: str) -> tuple[str, ...]:
     return tuple(_qualified_name_errors(text))
 
 
