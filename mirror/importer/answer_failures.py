@@ -24,6 +24,12 @@ _VALUE: Final = re.compile(rb"[\t\x20-\x7e\x80-\xff]*")
 # An interim answer (100 Continue, 103 Early Hints), up to the blank line behind it.
 _INTERIM: Final = re.compile(rb"HTTP/1\.[0-9] +1(?!01)[0-9]{2}[^\n]*\n(?:[^\r\n][^\n]*\n)*\r?\n")
 _BLANK: Final = re.compile(rb"\n\r?\n")
+# The fast path: a head with nothing odd about its form, whose body is delimited by a length of usual size or the end.
+_PLAIN_HEAD: Final = re.compile(
+    rb"HTTP/1\.1 [2-5][0-9]{2} [^\r\n]*\r\n(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+\r\n"
+)
+_ODD_FRAMING: Final = re.compile(rb"\n(?:transfer-encoding:|content-length:(?! ?[0-9]{1,18}\r))", re.IGNORECASE)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 _LENGTH: Final = re.compile(rb"[0-9]{1,19}")
 
 
@@ -46,7 +52,15 @@ def accepted_head_failure(data: bytes) -> str | None:
 
     A head of more than `LONG_HEAD` bytes is not there as a whole, and not judged.
     """
-    return None if len(data) >= LONG_HEAD else head_failure(data)
+    plain = _PLAIN_HEAD.match(data)
+    if len(data) >= LONG_HEAD or (plain is not None and _ODD_FRAMING.search(plain[0]) is None):
+        return None
+    return head_failure(data)
+
+
+def value_failure(name: str, value: str) -> str:
+    """What Go says of an answer with such a header line, which our server would send; empty if it takes it."""
+    return f"{BROKEN}malformed MIME header line: {name}: {value}" if _CONTROL.search(value) is not None else ""
 
 
 def chunk_failure(message: str) -> str | None:

@@ -21,6 +21,7 @@ from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, PartsBody,
 from fake_registry.core.reasons import reason_phrase
 from fake_registry.core.registry import RegistryCore
 from mirror.hostport import join_host_port
+from mirror.importer.answer_failures import value_failure
 from mirror.importer.dial import DEFAULT_PORTS, HostList, Target, fixed_read, parse_target, refused, unlisted
 from mirror.importer.transport import Answer, TransportError, first_values
 from mirror.importer.waiting import Waits
@@ -213,7 +214,8 @@ def received(method: str, response: Response, timeout: float | None, target: Tar
     status, body = response.status, response.body
     has_body = status >= 200 and status not in _NO_BODY
     head = _arriving(tuple(response.headers), response.length if has_body else None)
-    if response.delivery is None and isinstance(body, bytes) and head.announced in {None, len(body)}:
+    simple = response.delivery is None and not head.refused
+    if simple and isinstance(body, bytes) and head.announced in {None, len(body)}:
         content = body if has_body and method != "HEAD" else b""
         return Answer(status, reason_phrase(status), head.lines, content, values=head.values), head.is_last
     delivery, waits = response.delivery or FAITHFUL, Waits(timeout)
@@ -223,6 +225,8 @@ def received(method: str, response: Response, timeout: float | None, target: Tar
         raise _lost(delivery, waits, target)
     if waits.gave_up is not None:
         raise waits.failure()
+    if head.refused:
+        raise TransportError(head.refused, took=waits.head)
     content, broken = b"", None
     if has_body and method != "HEAD":
         content, broken = _body(response, head.announced, waits, target)
@@ -231,13 +235,14 @@ def received(method: str, response: Response, timeout: float | None, target: Tar
 
 
 class Head(msgspec.Struct, frozen=True):
-    """The header lines that come through, the first value of each, the length that they announce, and whether they end
-    the connection."""
+    """The header lines that come through, the first value of each, the length that they announce, whether they end the
+    connection, and what keeps a client from taking them."""
 
     lines: Sequence[tuple[str, str]]
     values: dict[str, str]
     announced: int | None
     is_last: bool
+    refused: str
 
 
 @lru_cache(maxsize=1024)
@@ -247,6 +252,7 @@ def _arriving(headers: tuple[tuple[str, str], ...], length: int | None) -> Head:
     lines: list[tuple[str, str]] = []
     announced: int | None = None
     last = False
+    wrong = ""
     for name, value in headers:
         field = _field_name(name)
         if field == "content-length":
@@ -254,10 +260,12 @@ def _arriving(headers: tuple[tuple[str, str], ...], length: int | None) -> Head:
         elif field == "connection":
             last = last or value.lower() == "close"
         elif field:
-            lines.append((field, (value if value.isprintable() else _LINE_END.sub(" ", value)).strip(" \t")))
+            shown = (value if value.isprintable() else _LINE_END.sub(" ", value)).rstrip(" \t")
+            lines.append((field, shown.lstrip(" \t")))
+            wrong = wrong or value_failure(name, shown)
     if length is not None:
         lines.append(("content-length", str(length if announced is None else announced)))
-    return Head(lines, first_values(lines), announced, last)
+    return Head(lines, first_values(lines), announced, last, wrong)
 
 
 @lru_cache(maxsize=256)
