@@ -35,11 +35,9 @@ from mirror.importer.dial import (
     parse_target,
     system_lookup,
 )
+from mirror.importer.inflating import MAX_BODY
 from mirror.importer.transport import Answer, TransportError
 from mirror.importer.waiting import BODY_LATE, HANDSHAKE_TIMEOUT, HEADERS_LATE, Waits
-
-MAX_BODY: Final = 64 * 1024 * 1024
-"""Bytes of the longest body that is read."""
 
 _MAX_LINE: Final = 1024 * 1024
 _NO_DEFAULTS: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")

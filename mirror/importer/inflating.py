@@ -16,7 +16,7 @@ from typing import Final
 from mirror.importer.failures import ClientFailure
 
 MAX_BODY: Final = 64 * 1024 * 1024
-"""Bytes of the longest content."""
+"""Bytes of the longest body that is read, packed or unpacked."""
 
 _FIRST_STEP: Final = 1024  # data may have many small members: what is behind one is copied each time
 _LONGEST_WALK: Final = 32 * 1024  # no failure is worth more time; of longer data the offset is its length
