@@ -197,6 +197,52 @@ async def test_what_is_odd_about_a_policy(tree: Path, objects: list[dict[str, An
     assert word in notes[0].explanation
 
 
+PEM_MAP = {"kind": "ConfigMap", "metadata": {"name": "mine"}, "data": {"quay.io": Authority().pem.decode()}}
+
+
+@pytest.mark.parametrize(
+    ("objects", "remedy", "corrected"),
+    [
+        (
+            [image_config(registrySources={"allowedRegistries": ["quay.io"]})],
+            "allowedRegistriesForImport is the list for imports.",
+            [image_config(allowedRegistriesForImport=[{"domainName": "quay.io"}])],
+        ),
+        (
+            [image_config(additionalTrustedCA={"name": "mine"})],
+            "oc get configmap mine -n openshift-config -o yaml, and give the file as a policy, too.",
+            [image_config(additionalTrustedCA={"name": "mine"}), PEM_MAP],
+        ),
+        (
+            [mirrors("ImageTagMirrorSet", source="*.io")],
+            "Name the registries one by one.",
+            [mirrors("ImageTagMirrorSet", source="quay.io/team")],
+        ),
+        (
+            [
+                image_config(
+                    allowedRegistriesForImport=[{"domainName": "quay.io"}],
+                    registrySources={"blockedRegistries": ["quay.io"]},
+                )
+            ],
+            "Take it out of one of the two.",
+            [image_config(allowedRegistriesForImport=[{"domainName": "quay.io"}])],
+        ),
+        (
+            [image_config(registrySources={"blockedRegistries": ["quay.io"]}), mirrors("ImageTagMirrorSet", "quay.io")],
+            "Take the mirrors away if nothing is to come from there.",
+            [image_config(registrySources={"blockedRegistries": ["quay.io"]})],
+        ),
+    ],
+)
+async def test_what_is_odd_about_a_policy_can_be_corrected(
+    tree: Path, objects: list[dict[str, Any]], remedy: str, corrected: list[dict[str, Any]]
+) -> None:
+    (note,) = (await report(tree, [tag()], *objects)).notes
+    assert note.remedy == remedy
+    assert (await report(tree, [tag()], *corrected)).notes == []
+
+
 @pytest.mark.parametrize(
     ("pull_spec", "target", "command"),
     [
