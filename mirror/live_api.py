@@ -21,6 +21,7 @@ import msgspec
 from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
+from mirror.client_tls import trusting_context, verifying_context
 from mirror.config import MAX_FILE, read_file
 from mirror.errors import InputError, IsmirrorError
 from mirror.exec_credentials import exec_credential
@@ -209,17 +210,11 @@ def _read(path: Path) -> _File:
 
 
 def _trust(path: Path, cluster: dict[str, Any], authority: bytes | None) -> ssl.SSLContext:
-    tls = ssl.create_default_context()
-    if authority is not None:
-        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # only this one, as clients of Kubernetes do
-        try:
-            tls.load_verify_locations(cadata=authority.decode("ascii", "ignore"))
-        except (ssl.SSLError, ValueError):
-            raise InputError(f"{path}: certificate-authority-data: no certificates in PEM format") from None
-    if cluster.get("insecure-skip-tls-verify"):
-        tls.check_hostname = False
-        tls.verify_mode = ssl.CERT_NONE
-    return tls
+    try:
+        verifying = verifying_context(authority)  # only this one, as clients of Kubernetes do
+    except ValueError as error:
+        raise InputError(f"{path}: certificate-authority-data: {error}") from None
+    return trusting_context() if cluster.get("insecure-skip-tls-verify") else verifying
 
 
 def _who(path: Path, name: str, user: dict[str, Any]) -> dict[str, str]:

@@ -31,7 +31,7 @@ LAYERS = {
         {"pytest_plugin"},
     ),
     "mirror": (
-        {"clock", "collector", "errors", "gotext", "hostport", "source_lines"},
+        {"client_tls", "clock", "collector", "errors", "gotext", "hostport", "source_lines"},
         {"addresses", "gojson", "junit", "reference"},
         {"kubejson"},
         {"v1"},

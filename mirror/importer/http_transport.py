@@ -22,6 +22,7 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
+from mirror.client_tls import trusting_context, verifying_context
 from mirror.clock import Clock, SystemClock
 from mirror.errors import InputError
 from mirror.importer.connections import Connector, Request, Response
@@ -75,7 +76,10 @@ class HttpTransport:
         self.concurrency = concurrency
         hosts = None if resolve is None else HostList(resolve)
         self._dialer = Dialer(hosts=hosts, via=connect, addresses=addresses, timeout=dial_timeout, lookup=lookup)
-        self._verifying = _client_context(ca, system=system)
+        try:
+            self._verifying = verifying_context(ca, system=system)
+        except ValueError as error:
+            raise InputError(f"the trusted authorities: {error}") from None
         self._ca = ca or b""
         self._trusting: ssl.SSLContext | None = None
         self._clock = clock or SystemClock()
@@ -194,30 +198,8 @@ class HttpTransport:
         if not insecure:
             return self._verifying
         if self._trusting is None:
-            self._trusting = _client_context(None, verify=False)
+            self._trusting = trusting_context()
         return self._trusting
-
-
-def _client_context(ca: bytes | None, *, system: bool = False, verify: bool = True) -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    context.set_alpn_protocols(["http/1.1"])
-    if not verify:
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return context
-    context.hostname_checks_common_name = False
-    # In Go whatever is in the pool of roots is trusted, self-signed or not.
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    if ca is None or system:
-        context.load_default_certs()
-    if ca is None:
-        return context
-    try:
-        context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))  # bundles have comments in all languages
-    except (ssl.SSLError, ValueError):
-        raise InputError("the trusted authorities are no certificates in PEM format") from None
-    return context
 
 
 async def _read(response: ClientResponse, pieces: list[bytes]) -> None:

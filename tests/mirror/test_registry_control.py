@@ -16,6 +16,8 @@ from support.command import ismirror
 from support.running import ask, serving
 from support.vectors import VECTORS
 
+from mirror.client_tls import verifying_context
+
 TREE = str(VECTORS / "tree")
 ROUTE = "hosts: {quay.io: {scheme: http, routes: [{path: /v2/odd, status: 418, body: %s}]}}\n"
 
@@ -98,7 +100,7 @@ def test_certificates_are_read_again(tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text(f"server: {{certificates: {{quay.io: {{cert: {file}}}}}}}\n")
 
     def issuer(port: int) -> str:
-        context = ssl.create_default_context(cadata=(first.pem + second.pem).decode())
+        context = verifying_context(first.pem + second.pem)
         with (
             socket.create_connection(("127.0.0.1", port)) as plain,
             context.wrap_socket(plain, server_hostname="quay.io") as tls,

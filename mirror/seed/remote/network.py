@@ -11,7 +11,6 @@ import errno
 import ipaddress
 import os
 import socket
-import ssl
 from collections.abc import AsyncIterable, Callable, Mapping
 from typing import Final, Self
 
@@ -32,6 +31,7 @@ from aiohttp import (
 from aiohttp.abc import AbstractResolver, ResolveResult
 from yarl import URL
 
+from mirror.client_tls import trusting_context, verifying_context
 from mirror.errors import InputError
 from mirror.seed.remote.failures import RemoteError
 
@@ -149,10 +149,11 @@ class Network:
         proxies: Proxies | None = None,
         limit: int = 8,
     ) -> None:
-        self._verifying = _context(ca)
-        self._trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # loads no authorities, which takes its time
-        self._trusting.check_hostname = False
-        self._trusting.verify_mode = ssl.CERT_NONE
+        try:
+            self._verifying = verifying_context(ca, system=True)
+        except ValueError as error:
+            raise InputError(f"--ca: {error}") from None
+        self._trusting = trusting_context()
         self._connect = connect
         self._proxies = proxies if proxies is not None and connect is None else Proxies({})
         self._limit = limit
@@ -262,17 +263,6 @@ def no_answer(method: str, url: URL, error: Exception) -> RemoteError:
 def _certificate_problem(error: ClientConnectorCertificateError) -> str:
     cause = error.certificate_error
     return str(getattr(cause, "verify_message", "") or cause).rstrip(".")
-
-
-def _context(ca: bytes | None) -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    if ca is not None:
-        try:
-            context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))
-        except (ssl.SSLError, ValueError):
-            raise InputError("--ca: no certificates in PEM format") from None
-    return context
 
 
 class _OneAddress(AbstractResolver):

@@ -1,0 +1,44 @@
+"""TLS as the clients of this field speak it, most of which are programs in Go: the same under every version of Python.
+
+Source: Go's crypto/x509: whatever is in the pool of roots is trusted, self-signed or not, and no extension is asked for
+that certificates of private authorities often do not have. Python 3.13 makes ``ssl.create_default_context`` stricter.
+"""
+
+from __future__ import annotations
+
+import ssl
+
+
+def verifying_context(ca: bytes | None, *, system: bool = False) -> ssl.SSLContext:
+    """A client's context that trusts the authorities in `ca` (PEM), and those of the system if `system` says so or
+    there are no others. TLS 1.2 or newer, HTTP/1.1.
+
+    Raises:
+        ValueError: there are no certificates in `ca`.
+    """
+    context = _context()
+    context.hostname_checks_common_name = False
+    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
+    if ca is None or system:
+        context.load_default_certs()
+    if ca is not None:
+        try:
+            context.load_verify_locations(cadata=ca.decode("ascii", "ignore"))  # bundles have comments in all languages
+        except (ssl.SSLError, ValueError):
+            raise ValueError("no certificates in PEM format") from None
+    return context
+
+
+def trusting_context() -> ssl.SSLContext:
+    """A client's context that takes any certificate. It loads no authorities, which takes its time."""
+    context = _context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _context() -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_alpn_protocols(["http/1.1"])
+    return context
