@@ -25,7 +25,7 @@ from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime
 from fake_registry.handshakes import CURRENT, Handshake, problem_of
 from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
-from fake_registry.tls import CertificateAuthority, ServerContexts
+from fake_registry.tls import LOCAL_NAMES, CertificateAuthority, ServerContexts
 from fake_registry.tunnel import NO_WAY, OPEN, tunnel_target, wants_tunnel
 
 if TYPE_CHECKING:
@@ -327,7 +327,7 @@ class _Certificates:
         given = None if scheme == "selfsigned" else self._core.certificate((name if serving is None else serving) or "")
         if given is not None:
             return _Chosen(self._contexts_of_given().of(given, mtls, self._vouching(mtls)), mtls)
-        names = ("localhost", *dict.fromkeys(("127.0.0.1", "::1", address.partition("%")[0])))
+        names = tuple(dict.fromkeys((*LOCAL_NAMES, address.partition("%")[0])))
         if name is not None and name != "localhost":
             names = (name,)
         if scheme == "selfsigned":

@@ -30,6 +30,9 @@ from fake_registry.config import Mtls
 from fake_registry.errors import AuthorityError
 from fake_registry.mtls import ClientVerifier, demand
 
+LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+"""What clients call a server of their own machine."""
+
 CERTIFICATE_FILE: Final = "ca.pem"
 KEY_FILE: Final = "ca-key.pem"
 

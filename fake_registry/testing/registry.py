@@ -30,6 +30,7 @@ from fake_registry.images import (
 )
 from fake_registry.listening import Address
 from fake_registry.oci import OCTET_STREAM
+from fake_registry.testing.authority import PROCESS_TRUST
 from fake_registry.testing.clients import ListenerResolver, client_context, proxy_environment
 from fake_registry.testing.content import Content, Layers, file_contents, given_layers, wanted_tags
 from fake_registry.testing.listing import listing
@@ -195,7 +196,7 @@ class FakeRegistry:
 
         To be made where the session's loop runs. `options` are those of `aiohttp.TCPConnector`.
         """
-        return TCPConnector(**{"resolver": self.resolver(), "ssl": self.ssl_context(), **options})
+        return TCPConnector(**{"resolver": self.resolver(), "ssl": PROCESS_TRUST, **options})
 
     def environment(self) -> dict[str, str]:
         """Environment variables under which a program reaches the hosts by their own names: it takes the registry for
