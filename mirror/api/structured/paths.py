@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import lru_cache
 from typing import Any, Final, TypeAlias
 
@@ -24,6 +25,12 @@ _RANKS: Final = "fkvi"
 _json: Final = json.JSONEncoder(separators=(",", ":"), ensure_ascii=False).encode
 _MAX_DEPTH: Final = 100
 _FEW: Final = 64
+_LONGEST_KEPT: Final = 1024
+"""Characters of an element that is remembered: longer ones, which clients may write, would fill the memory."""
+
+
+class _TooLongToKeepError(Exception):
+    """Something is too long to be remembered."""
 
 
 class UnkeyedError(ValueError):
@@ -88,11 +95,17 @@ def in_order(fields: Iterable[Path]) -> list[Path]:
     return sorted(fields, key=lambda path: [_rank(element) for element in path])
 
 
-@lru_cache(maxsize=4096)
 def _rank(element: str) -> tuple[int, int, bytes]:
+    return _kept_rank(element) if len(element) <= _LONGEST_KEPT else _rank_of(element)
+
+
+def _rank_of(element: str) -> tuple[int, int, bytes]:
     kind, content = element[0], element[2:]
     index = int(content) if kind == "i" else 0
     return _RANKS.index(kind), index, content.encode("utf-8", "surrogatepass")
+
+
+_kept_rank = lru_cache(maxsize=4096)(_rank_of)
 
 
 # fieldsV1
@@ -100,7 +113,10 @@ def _rank(element: str) -> tuple[int, int, bytes]:
 
 def encode(fields: Fields) -> msgspec.Raw:
     """A set as ``fieldsV1``. Clients set the same few fields over and over."""
-    return _encoded_few(fields) if len(fields) <= _FEW else _encoded(fields)
+    if len(fields) <= _FEW:
+        with suppress(_TooLongToKeepError):
+            return _encoded_few(fields)
+    return _encoded(fields)
 
 
 def _encoded(fields: Fields) -> msgspec.Raw:
@@ -113,7 +129,15 @@ def _encoded(fields: Fields) -> msgspec.Raw:
     return msgspec.Raw(_json(_without_lonely_dots(tree)).encode("utf-8", "surrogatepass"))
 
 
-_encoded_few = lru_cache(maxsize=256)(_encoded)
+@lru_cache(maxsize=256)
+def _encoded_few(fields: Fields) -> msgspec.Raw:
+    """
+    Raises:
+        _TooLongToKeepError: what they are called is too long to be remembered; nothing is, then.
+    """
+    if any(len(element) > _LONGEST_KEPT for path in fields for element in path):
+        raise _TooLongToKeepError
+    return _encoded(fields)
 
 
 def _without_lonely_dots(tree: dict[str, Any]) -> dict[str, Any]:
