@@ -8,7 +8,7 @@ from typing import Any
 from mirror.preflight.causes import Cause
 from support import administrator as do
 from support.administrator import Action
-from support.preflight_cases import MIRRORED, OTHER_ALLOWED, PRIVATE, elsewhere, fault, host
+from support.preflight_cases import MIRRORED, OTHER_ALLOWED, PRIVATE, SLOW, elsewhere, host
 from support.preflight_world import (
     AUTH,
     MIRROR,
@@ -206,11 +206,7 @@ ALTERNATIVES: list[tuple[Cause, Setup, Action, str]] = [
     ),
     (
         Cause.TOO_SLOW,
-        replace(
-            fault(kind="manifest", status=429, body="later", every=2),
-            tags=tuple(tag(str(number), f"quay.io/team/app:{number}") for number in range(20)),
-            images=tuple(f"quay.io/team/app:{number}" for number in range(20)),
-        ),
+        SLOW,
         do.ANSWER_SOONER,
         "longer than the 34 seconds",
     ),

@@ -33,6 +33,13 @@ def elsewhere(setup: Setup) -> Setup:
     return replace(setup, policy=(mirrors("ImageTagMirrorSet", source="quay.io/other"),))
 
 
+# The registry answers every other request for a manifest only when it is asked once more, two seconds later.
+SLOW = replace(
+    fault(kind="manifest", status=429, body="later", every=2),
+    tags=tuple(tag(str(number), f"quay.io/team/app:{number}") for number in range(20)),
+    images=tuple(f"quay.io/team/app:{number}" for number in range(20)),
+)
+
 CASES: list[tuple[Cause, Setup, Action, str]] = [
     (
         Cause.REGISTRY_BLOCKED,
@@ -195,13 +202,8 @@ CASES: list[tuple[Cause, Setup, Action, str]] = [
         "demo/app:1 -> demo/app:2 -> demo/app:1",
     ),
     (
-        # The registry answers every other request for a manifest only when it is asked once more, two seconds later.
         Cause.TOO_SLOW,
-        replace(
-            fault(kind="manifest", status=429, body="later", every=2),
-            tags=tuple(tag(str(number), f"quay.io/team/app:{number}") for number in range(20)),
-            images=tuple(f"quay.io/team/app:{number}" for number in range(20)),
-        ),
+        SLOW,
         do.SPREAD,
         "longer than the 34 seconds",
     ),
