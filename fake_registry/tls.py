@@ -29,6 +29,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 from fake_registry.config import Mtls
 from fake_registry.errors import AuthorityError
 from fake_registry.mtls import ClientVerifier, demand
+from fake_registry.replacing import replace_file
 
 LOCAL_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 """What clients call a server of their own machine."""
@@ -81,8 +82,8 @@ class CertificateAuthority:
                     return cls(*_load(directory))
                 authority = cls.create()
                 # The key first: a certificate without its key would be taken for a broken authority.
-                _write(directory / KEY_FILE, _key_pem(authority._key), 0o600)
-                _write(directory / CERTIFICATE_FILE, authority.ca_pem, 0o644)
+                replace_file(directory / KEY_FILE, _key_pem(authority._key), mode=0o600)
+                replace_file(directory / CERTIFICATE_FILE, authority.ca_pem, mode=0o644)
                 return authority
         except OSError as error:
             raise AuthorityError(f"{error.filename or directory}: {error.strerror}") from None
@@ -142,7 +143,7 @@ class CertificateAuthority:
                 kept = _client_pair(place.read_bytes()) if place.exists() else None
                 if kept is None or not self._vouches_for(kept.certificate):
                     kept = self.issue_client(user)
-                    _write(place, kept.certificate + kept.key, 0o600)
+                    replace_file(place, kept.certificate + kept.key, mode=0o600)
                 return kept
         except OSError as error:
             raise AuthorityError(f"{error.filename or directory}: {error.strerror}") from None
@@ -298,17 +299,3 @@ def _locked(directory: Path) -> Iterator[None]:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-
-
-def _write(path: Path, data: bytes, mode: int) -> None:
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fchmod(file.fileno(), mode)
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

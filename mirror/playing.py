@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -12,6 +10,7 @@ from pathlib import Path
 import msgspec
 
 from fake_registry.fixtures import Tree
+from fake_registry.replacing import replace_file
 from mirror.errors import InputError
 from mirror.junit import Case
 from mirror.recording import with_answers
@@ -73,20 +72,10 @@ def record_files(played: Sequence[Played]) -> None:
             text = path.read_text(encoding="utf-8")
             written = with_answers(text, expects)
             if written != text:
-                _replace(path, written)
+                target = path.resolve()  # a link stays a link
+                replace_file(target, written.encode(), mode=target.stat().st_mode & 0o777)
         except OSError as error:
             raise InputError(f"{path}: {error.strerror or error}") from None
-
-
-def _replace(path: Path, text: str) -> None:
-    """Puts a file in the place of another, whole or not at all."""
-    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=path.parent, delete=False) as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary = Path(file.name)
-    temporary.chmod(path.stat().st_mode & 0o777)
-    temporary.replace(path)
 
 
 def junit_cases(played: Sequence[Played]) -> Iterator[Case]:

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "fake_registry": (
         {"errors"},
-        {"client_hello", "config", "handshakes", "oci", "resets", "sendfile"},
+        {"client_hello", "config", "handshakes", "oci", "replacing", "resets", "sendfile"},
         {"mtls", "simple_signing"},
         {"tls"},
         {"given_certificates"},

@@ -34,7 +34,7 @@ from typer.main import get_command
 
 from fake_registry.fixtures import Tree
 from fake_registry.images import Template
-from mirror.cli.main import app
+from mirror.cli.application import app
 from mirror.seed.comparing import differences
 from mirror.seed.synth import plant_pull_specs
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import base64
-import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import msgspec
 
+from fake_registry.replacing import replace_file
 from mirror.config import read_file
 from mirror.errors import InputError
 from mirror.kubejson import YamlError, to_yaml, yaml_to_json
@@ -52,7 +51,9 @@ def write_kubeconfig(path: Path, login: Login, *, merge: bool = False) -> None:
         document[field] = [*others, entry]
     document["current-context"] = NAME
     try:
-        _replace(path, to_yaml(document).encode())
+        target = path.resolve()  # a link stays a link
+        target.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(target, to_yaml(document).encode(), mode=0o600)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
 
@@ -93,18 +94,3 @@ def _existing(path: Path) -> dict[str, Any]:
         raise InputError(f"{path}: no kubeconfig to merge with")
     found: dict[str, Any] = document
     return found
-
-
-def _replace(path: Path, data: bytes) -> None:
-    target = path.resolve()  # a link stays a link
-    target.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(target)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

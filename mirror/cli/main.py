@@ -1,97 +1,35 @@
-"""``ismirror``: the commands, and the one place where errors become lines and exit codes.
-
-What a command needs is imported when it runs, and the command itself when it is asked for.
-"""
+"""The program ``ismirror``: what has to be in order before anything else is loaded, and how it ends when told to."""
 
 from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated, Any
-
-import typer
-
-from mirror.cli.commands import Commands
-from mirror.cli.notes import hoisted, set_up
-from mirror.cli.options import UsageError
-
-app = typer.Typer(
-    name="ismirror",
-    cls=Commands,
-    help="An offline container registry and OpenShift image-import simulator.",
-    epilog="Example: ismirror import spec.yaml --data tree",
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"ismirror {version('ismirror')}")
-        raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more on standard error.")] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors on standard error.")] = False,
-) -> None:
-    """An offline container registry and OpenShift image-import simulator."""
-    del version
-    set_up(verbose=verbose, quiet=quiet)
 
 
 def main() -> None:
-    """Runs the command line: exit code 2 and one line for what cannot be used, never a traceback."""
-    from fake_registry.errors import FakeRegistryError
-    from mirror.errors import IsmirrorError
-
+    """Runs the command line and ends. Ctrl-C ends it with 130, as shells have it, from the first moment on."""
     try:
-        code = app(args=hoisted(sys.argv[1:]), prog_name="ismirror", standalone_mode=False)
-    except UsageError as error:
-        _stop(_wrong_use(error))
-    except (IsmirrorError, FakeRegistryError) as error:
-        _stop(str(error))
-    except BrokenPipeError:
-        _unread()
-    except SystemExit as ended:
-        if isinstance(ended.__context__, BrokenPipeError):  # of which click makes a 1, which is the answer "no"
-            _unread()
-        raise
-    except OSError as error:
-        _stop(f"{error.filename}: {error.strerror}" if error.filename else str(error))
-    else:
-        sys.exit(code if isinstance(code, int) else 0)
+        _open_streams()
+        from mirror.cli.application import run
+
+        run()
+    except KeyboardInterrupt:
+        sys.exit(130)
 
 
-def _unread() -> None:
-    """Ends, since whoever read our output has gone. Nothing more is to be said, not even at exit."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    sys.exit(141)
+def _open_streams() -> None:
+    """Has the null device stand in for standard streams that were closed (``>&-``).
 
-
-def _wrong_use(error: Any) -> str:
-    """What is wrong with the arguments, and where to read more. A command alone is answered with its help."""
-    message = str(error.format_message())
-    if "\n" in message:
-        sys.stderr.write(f"{message}\n")
-        sys.exit(2)
-    command = error.ctx.command_path if error.ctx is not None else "ismirror"
-    return f"{message.rstrip('.')}; see '{command} --help'"
-
-
-def _stop(problem: str) -> None:
-    from mirror.cli.output import printable
-
-    sys.stderr.write(f"ismirror: error: {printable(' '.join(problem.split()))}\n")
-    sys.exit(2)
+    Else the first file that is opened takes the place of one, and what is printed ends up in it.
+    """
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            null = os.open(os.devnull, os.O_RDWR)
+            if null != descriptor:
+                os.dup2(null, descriptor)
+                os.close(null)
+            mode = "r" if name == "stdin" else "w"
+            setattr(sys, name, os.fdopen(descriptor, mode, encoding="utf-8", closefd=False))
 
 
 if __name__ == "__main__":

@@ -135,6 +135,7 @@ def _reachable(address: str) -> Address:
 
 def _write(directory: Path, setup: ClientSetup, *, force: bool) -> None:
     """Writes the files, or none of them if one is there that says something else (raises `InputError`)."""
+    from fake_registry.replacing import replace_file
     from mirror.errors import InputError
 
     changed = {}
@@ -147,10 +148,7 @@ def _write(directory: Path, setup: ClientSetup, *, force: bool) -> None:
                 raise InputError(f"{path}: is there already and says something else; move it away, or use --force")
     for path, text in changed.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        if path.suffix == ".key":
-            path.touch(0o600)
-            path.chmod(0o600)  # one that was there may have been for everybody
-        path.write_text(text)
+        replace_file(path, text.encode(), mode=0o600 if path.suffix == ".key" else None)
 
 
 def _print_sections(setup: ClientSetup) -> None:

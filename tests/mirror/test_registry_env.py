@@ -155,6 +155,33 @@ def test_files_are_written_and_not_replaced(tmp_path: Path, config: str) -> None
     assert "quay.io" in (folder / "hosts").read_text()
 
 
+def test_what_links_lead_to_stays_as_it_is(tmp_path: Path, config: str) -> None:
+    """A link to the files of the machine, say: the link is replaced, if it may be."""
+    folder, mine = tmp_path / "out", tmp_path / "mine"
+    folder.mkdir()
+    mine.write_text("127.0.0.1 mine\n")
+    (folder / "hosts").symlink_to(mine)
+    (folder / "environment").symlink_to(tmp_path / "absent")
+    options = ("--config", config, "--write", str(folder))
+    refused = env(tmp_path, *options)
+    assert refused.exit_code == 2
+    assert "is there already and says something else" in refused.stderr
+    assert (folder / "hosts").is_symlink()
+    assert env(tmp_path, *options, "--force").exit_code == 0
+    assert mine.read_text() == "127.0.0.1 mine\n"
+    assert not (tmp_path / "absent").exists()
+    assert not [path for path in folder.rglob("*") if path.is_symlink() or path.name.endswith(".tmp")]
+    assert "quay.io" in (folder / "hosts").read_text()
+
+
+def test_a_directory_is_not_replaced(tmp_path: Path, config: str) -> None:
+    hosts = tmp_path / "out" / "hosts"
+    hosts.mkdir(parents=True)
+    outcome = env(tmp_path, "--config", config, "--write", str(tmp_path / "out"), "--force")
+    assert (outcome.exit_code, outcome.stderr) == (2, f"ismirror: error: {hosts}: Is a directory\n")
+    assert [path for path in hosts.parent.iterdir() if path.name.endswith(".tmp")] == []
+
+
 @pytest.mark.parametrize(
     ("options", "problem"),
     [

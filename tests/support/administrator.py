@@ -21,7 +21,7 @@ import yaml
 from typer.testing import CliRunner
 
 from fake_registry import FakeRegistry
-from mirror.cli.main import app
+from mirror.cli.application import app
 from mirror.preflight.explaining import explain
 from support.preflight_world import (
     APP,
