@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from mirror.config import Config
     from mirror.importer.transport import Transport
     from mirror.specs import Answer, Spec
+
+_UNKNOWN_HOST: Final = re.compile(r": lookup ([^ /]+): no such host")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,6 +149,8 @@ def import_(
     opened, core = registries.open(config, clock, concurrency)
     answers = _run(opened, policy, config, clock, uids, wanted, sockets=registries.sockets)
     failed = _show(answers, output)
+    if registries.data is not None:
+        _say_unknown_hosts(answers, registries.data, policy, listed=config.hosts is not None)
     for entry in () if core is None else core.journal:
         if entry.status >= 500 and entry.note:
             raise InputError(f"{registries.data}: {entry.note}")
@@ -204,6 +209,17 @@ def _show(answers: list[Answer], output: Format) -> int:
         print_document({"kind": "List", "apiVersion": "v1", "metadata": {}, "items": items}, output)
     note(f"{len(rows) - failed} of {len(rows)} imported")
     return failed
+
+
+def _say_unknown_hosts(answers: list[Answer], tree: str, policy: Path | None, *, listed: bool) -> None:
+    """Says which hosts are not there, and what says so: the cluster's own message is of a name server."""
+    from mirror.specs import rows_of
+
+    for host in dict.fromkeys(name for row in rows_of(answers) for name in _UNKNOWN_HOST.findall(row.problem)):
+        if listed:
+            note(printable(f"{host}: not among the hosts of {policy}; name it there if the cluster reaches it"))
+        else:
+            note(printable(f"{host}: the tree {tree} has nothing of it; 'ismirror data ls' shows what it has"))
 
 
 def _show_table(answers: list[Answer]) -> None:

@@ -1,4 +1,4 @@
-"""The commands that bring an image to where it is missing: into the tree that is tried, or to a mirror."""
+"""What imports are tried with, and the commands that bring an image to where it is missing there, or to a mirror."""
 
 from __future__ import annotations
 
@@ -26,11 +26,23 @@ class TriedTree:
     gone: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True, slots=True)
+class TriedRegistries:
+    """Real registries that imports are tried with: the hosts that were given, and those that the question takes away.
+
+    Names are canonical.
+    """
+
+    hosts: frozenset[str]
+    gone: frozenset[str] = frozenset()
+
+
 class Commands:
     """Commands for content that comes from a tree, or (without one) from real registries."""
 
-    def __init__(self, tree: TriedTree | None = None) -> None:
-        self._tree = tree
+    def __init__(self, tried: TriedTree | TriedRegistries | None = None) -> None:
+        self._tree = tried if isinstance(tried, TriedTree) else None
+        self._registries = tried if isinstance(tried, TriedRegistries) else None
 
     @property
     def tree(self) -> str:
@@ -44,6 +56,12 @@ class Commands:
     def lists_hosts_without(self, host: str) -> bool:
         """Whether a host is not there for the only reason that the policy does not list it."""
         return self._is_missing(host, listed=True)
+
+    def asks_hosts_without(self, host: str) -> bool:
+        """Whether a host is not there for the only reason that nobody said where the real one is."""
+        name = canonical_host(host)
+        asked = self._registries
+        return asked is not None and name not in asked.hosts and name not in asked.gone
 
     def _is_missing(self, host: str, *, listed: bool) -> bool:
         name = canonical_host(host)

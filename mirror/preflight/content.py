@@ -16,7 +16,7 @@ from mirror.importer.dial import Endpoint
 from mirror.importer.embedded_transport import EmbeddedTransport
 from mirror.importer.http_transport import HttpTransport
 from mirror.importer.transport import Transport
-from mirror.preflight.commands import TriedTree
+from mirror.preflight.commands import TriedRegistries, TriedTree
 from mirror.session import order_matters
 
 _ANSWER_BYTES: Final = 4 << 20
@@ -37,12 +37,12 @@ class Damages(Journal):
 
 
 class Content(NamedTuple):
-    """A transport to it, whether its answers depend on the order of the requests, and of a tree what it is, what is
-    damaged, and whether there is anything in it."""
+    """A transport to it, whether its answers depend on the order of the requests, what there is of it, and of a tree
+    what is damaged, and whether there is anything in it."""
 
     transport: Transport
     in_order: bool
-    tree: TriedTree | None = None
+    tried: TriedTree | TriedRegistries | None = None
     damages: Collection[str] = ()
     is_empty: bool = False
 
@@ -72,7 +72,8 @@ def of_registries(
     gone = _gone(without)
     kept = {name: place for name, place in places.items() if canonical_host(name) not in gone}
     transport = HttpTransport(resolve=kept, ca=ca, system=True, concurrency=per_host)
-    return Content(transport, in_order=False)
+    tried = TriedRegistries(frozenset(map(canonical_host, kept)), frozenset(gone))
+    return Content(transport, in_order=False, tried=tried)
 
 
 def _gone(without: Iterable[str]) -> set[str]:

@@ -108,9 +108,7 @@ def registry_words(
     if words is None:
         return None
     registry = host_of_spec(where)
-    host = _asked(message) or registry
-    if canonical_host(host) == canonical_host(registry):
-        host = registry
+    host = asked_host(where, message)
     facts = {
         "host": host,
         "named": host_of_spec(named),
@@ -124,16 +122,19 @@ def registry_words(
         "said": message.rpartition('": ')[2],
         "message": message,
     }
-    explanation = words[0].format_map(facts)
-    if host != registry:
-        explanation += f" {registry} leads there, by a redirect or for a token."
-    return explanation, words[1].format_map(facts)
+    return words[0].format_map(facts) + led_there(registry, host), words[1].format_map(facts)
 
 
-def _asked(message: str) -> str:
-    """The host that the last request in the importer's words went to, as it stands in its URL."""
+def asked_host(where: str, message: str) -> str:
+    """The host that the last request in the importer's words went to: the registry of `where`, or where it leads."""
+    registry = host_of_spec(where)
     found = _REQUEST.findall(message)
-    return found[-1] if found else ""
+    return found[-1] if found and canonical_host(found[-1]) != canonical_host(registry) else registry
+
+
+def led_there(registry: str, host: str) -> str:
+    """A sentence on why a host is asked that is not the registry; empty where it is."""
+    return "" if host == registry else f" {registry} leads there, by a redirect or for a token."
 
 
 def or_mirror(named: str, scope: str) -> str:

@@ -13,8 +13,10 @@ from mirror.preflight.commands import Commands
 from mirror.preflight.credentials import NearMiss, called
 from mirror.preflight.registry_remedies import (
     CONFIG,
+    asked_host,
     full_name,
     host_of_spec,
+    led_there,
     or_mirror,
     registry_words,
     repository_of,
@@ -176,6 +178,8 @@ class Remedies:
     def _new_rule(self, pull_spec: str, target: str, source: str, mirror: str, *, by_digest: bool) -> str:
         host = host_of_spec(target)
         known = f"Name {host} under hosts of the policy. " if self._commands.lists_hosts_without(host) else ""
+        if self._commands.asks_hosts_without(host):
+            known = f"Give --against {host}=URL. "
         return (
             f"{known}Add an {rule_kind(by_digest=by_digest)} with source {source} and mirror {mirror}, "
             f"and mirror {pull_spec} to {target}: {self._commands.copy(pull_spec, target)}"
@@ -245,6 +249,11 @@ class Remedies:
             found = self._in_tree(cause, named, where, scope, tried)
             if found is not None:
                 return found
+        host = asked_host(where, message)
+        if cause is Cause.HOST_UNKNOWN and self._commands.asks_hosts_without(host):
+            text = f"There is no host {host}: it is not among those of --against.{led_there(host_of_spec(where), host)}"
+            remedy = f"Give --against {host}=URL if the cluster reaches it, {or_mirror(named, scope)}"
+            return _diagnosis(cause, text, remedy, tried)
         words = registry_words(cause, namespace, named, where, scope, message)
         if words is None:
             return self.other(named, message, tried)

@@ -14,7 +14,7 @@ from mirror.preflight.cache import AnswerCache
 from mirror.preflight.causes import Cause
 from mirror.preflight.checking import CheckOptions, check
 from mirror.preflight.cluster import TrialCluster
-from mirror.preflight.commands import Commands
+from mirror.preflight.commands import Commands, TriedTree
 from mirror.preflight.content import Content
 from mirror.preflight.credentials import Logins
 from mirror.preflight.diagnosis import Diagnostician
@@ -70,10 +70,11 @@ async def answer(question: Question, progress: Callable[[int, int], None] = lamb
         await transport.aclose()
     if question.cache is not None:
         question.cache.save()
-    tree = question.content.tree
-    damages = [] if tree is None else [_damage(tree.path, one) for one in question.content.damages]
-    if tree is not None and question.content.is_empty:
-        damages.append(_empty(tree.path))
+    tried = question.content.tried
+    damages: list[Note] = []
+    if isinstance(tried, TriedTree):
+        damages += [_damage(tried.path, one) for one in question.content.damages]
+        damages += [_empty(tried.path)] if question.content.is_empty else []
     return msgspec.structs.replace(report, notes=[*question.policy.notes, *damages, *report.notes])
 
 
@@ -101,6 +102,6 @@ def diagnostician_of(cluster: TrialCluster, question: Question) -> Diagnostician
         settings.registries,
         settings.allowed,
         Logins(settings.secrets, settings.node_secrets),
-        Remedies(Commands(question.content.tree), limit),
+        Remedies(Commands(question.content.tried), limit),
         question.architectures,
     )

@@ -194,6 +194,21 @@ def test_quiet_leaves_errors(folder: Path, flag: str) -> None:
     assert outcome == (2, "", "ismirror: error: absent.json: No such file or directory\n")
 
 
+def test_a_host_that_is_not_there_is_said_to_be_none(folder: Path) -> None:
+    """The cluster's own message speaks of a name server, and nobody has asked one."""
+    (folder / "elsewhere.json").write_text(json.dumps(spec("app", "ghcr.io/a/b:1", "ghcr.io/a/b:2", "quay.io/no:1")))
+    (folder / "policy.yaml").write_text("hosts: {docker.io: {}}\n")
+    arguments = ("import", "elsewhere.json", "--data", TREE)
+    assert ismirror(*arguments, cwd=folder).stderr == (
+        f"0 of 3 imported\nghcr.io: the tree {TREE} has nothing of it; 'ismirror data ls' shows what it has\n"
+    )
+    assert ismirror(*arguments, "--policy", "policy.yaml", cwd=folder).stderr == (
+        "0 of 3 imported\n"
+        "ghcr.io: not among the hosts of policy.yaml; name it there if the cluster reaches it\n"
+        "quay.io: not among the hosts of policy.yaml; name it there if the cluster reaches it\n"
+    )
+
+
 # Inputs and outputs of import
 
 

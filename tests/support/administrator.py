@@ -276,7 +276,7 @@ OTHER_NAME = Action(
         impostor="",
     ),
 )
-NAME_KNOWN = Action(r"Make the name (\S+) known", _put())
+NAME_KNOWN = Action(r"Give --against (\S+)=URL if the cluster reaches it", _put())
 NAME_KNOWN_COPIED = Action(
     NAME_KNOWN.pattern,
     lambda setup, found: replace(_put()(setup, found), images=(f"{found[1]}/team/app:1",)),

@@ -264,6 +264,24 @@ def test_a_second_run_only_asks_whether_the_answers_still_hold(streams: str, tre
     assert verdicts(third) == {"1": ("imports", "quay.io/team/app:1"), "2": ("fails", "image-unknown")}
 
 
+@pytest.mark.parametrize(
+    ("given", "known"),
+    [
+        (("mirror.example.com",), "Give --against quay.io=URL if the cluster reaches it, or mirror quay.io/team/app"),
+        (("quay.io:5000",), "Give --against quay.io=URL if the cluster reaches it, or mirror quay.io/team/app"),
+        (("mirror.example.com", "--without-source", "quay.io"), "Make the name quay.io known to the cluster's DNS"),
+    ],
+)
+def test_a_registry_that_nobody_named_can_be_given(given: tuple[str, ...], known: str, streams: str) -> None:
+    host, *more = given
+    outcome = ismirror("preflight", streams, "--against", f"{host}=http://127.0.0.1:1", *more, "-o", "json")
+    assert verdicts(outcome) == {"1": ("fails", "host-unknown"), "2": ("fails", "host-unknown")}
+    tag = outcome.json["tags"][0]
+    why = "There is no host quay.io."
+    assert tag["explanation"] == (why if more else "There is no host quay.io: it is not among those of --against.")
+    assert tag["remedy"].startswith(known)
+
+
 def test_the_report_does_not_depend_on_concurrency_or_hash_seed(tree: Path, tmp_path: Path) -> None:
     names = [f"quay.io/team/app:{number % 4}" for number in range(40)]
     items = [stream(*(follows(str(n), names[n]) for n in range(i, i + 10)), name=f"s{i}") for i in range(30)]

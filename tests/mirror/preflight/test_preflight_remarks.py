@@ -19,10 +19,11 @@ from fake_registry.fixtures import Tree
 from fake_registry.testing.options import fault_of
 from mirror.clock import ManualClock
 from mirror.preflight.causes import TEXTS, Cause
-from mirror.preflight.commands import Commands, TriedTree
+from mirror.preflight.commands import Commands, TriedRegistries, TriedTree
 from mirror.preflight.content import Content, of_tree
 from mirror.preflight.policy import read_policy
-from mirror.preflight.report import Report
+from mirror.preflight.remedies import Remedies
+from mirror.preflight.report import Report, Try
 from mirror.preflight.running import Question, answer
 from mirror.scenario import START
 from mirror.seed.synth import plant_pull_specs
@@ -261,6 +262,30 @@ def test_the_commands_that_bring_an_image_to_a_mirror(pull_spec: str, target: st
     tried = Commands(TriedTree("out/my tree", frozenset()))
     assert tried.copy(pull_spec, target) == f"ismirror seed copy {pull_spec} --as {place} --data 'out/my tree'"
     assert tried.copy(pull_spec, pull_spec) == f"ismirror seed copy {pull_spec} --data 'out/my tree'"
+
+
+def test_where_tokens_come_from_can_be_given() -> None:
+    remedies = Remedies(Commands(TriedRegistries(frozenset({"docker.io"}))))
+    message = (
+        'Internal error occurred: docker.io/library/nginx:1: Get "https://auth.docker.io/token?service=registry.docker.io'
+        '&scope=repository%3Alibrary%2Fnginx%3Apull": dial tcp: lookup auth.docker.io: no such host'
+    )
+    pull_spec, scope = "docker.io/library/nginx:1", "docker.io/library/nginx"
+    found = remedies.at_registry(Cause.HOST_UNKNOWN, "demo", "nginx:1", pull_spec, scope, message, [])
+    assert found.explanation == (
+        "There is no host auth.docker.io: it is not among those of --against. docker.io leads there, by a redirect or "
+        "for a token."
+    )
+    assert found.remedy.startswith("Give --against auth.docker.io=URL if the cluster reaches it, or mirror ")
+
+
+def test_a_new_rule_for_a_mirror_that_nobody_named_says_so() -> None:
+    pull_spec = "quay.io/team/app:1"
+    source = Try(reference=pull_spec, host="quay.io", mirror=False, answered=False, cause=Cause.CONNECTION_REFUSED)
+    for hosts, known in (("", "Give --against mirror.example.com=URL. Add an "), ("mirror.example.com", "Add an ")):
+        remedies = Remedies(Commands(TriedRegistries(frozenset({hosts, "quay.io"}))))
+        found = remedies.no_rule(pull_spec, source, [], "mirror.example.com", False, [])
+        assert found.remedy.startswith(f"{known}ImageTagMirrorSet with source quay.io/team/app and mirror mirror.")
 
 
 async def test_every_source_of_a_mirror_list_has_its_own_cause(tree: Path) -> None:
