@@ -61,9 +61,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Adds the switch between recording and replaying."""
     parser.getgroup("ismirror").addoption(
         "--registry-record",
-        choices=("once", "none", "all"),
-        help="recorded_registry: asks the real registries if there is no recording yet (once), never (none), always "
-        "(all). Without it the markers, ISMIRROR_RECORD, and then once.",
+        choices=("once", "missing", "none", "all"),
+        help="recorded_registry: asks the real registries if there is no recording yet (once), for what it lacks "
+        "(missing), never (none), always (all). Without it the markers, ISMIRROR_RECORD, and then once.",
     )
 
 

@@ -31,6 +31,20 @@ class RecordingOptions:
         Path,
         typer.Option(metavar="FILE", help="The configuration that answers the same later, with --config."),
     ] = Path("recorded.yaml")
+    record_missing: Annotated[
+        bool,
+        typer.Option(
+            "--record-missing",
+            help="A cache: what the tree or the recording has is not asked again. Clients need not log in.",
+        ),
+    ] = False
+    record_refresh: Annotated[
+        str | None,
+        typer.Option(
+            metavar="AGE",
+            help="With --record-missing: tags, lists and errors that are older (5m, 1h; 0s: all) are asked again.",
+        ),
+    ] = None
     record_ca: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Authorities (PEM) to trust besides those of the system."),
@@ -82,17 +96,39 @@ class RecordingOptions:
                 proxy=self.record_proxy,
             )
             return recording_plan(
-                tree, upstreams, self.record_to, access, note, hosts=options.hosts, default_host=options.default_host
+                tree,
+                upstreams,
+                self.record_to,
+                access,
+                note,
+                hosts=options.hosts,
+                default_host=options.default_host,
+                missing=self.record_missing,
+                refresh=self._refresh(),
             )
         except InputError as error:
             text = str(error)
             own = text.startswith("--") and not text.startswith("--record-")
             raise InputError(f"--record-{text[2:]}" if own else text) from None
 
+    def _refresh(self) -> float | None:
+        from fake_registry.config import seconds
+        from mirror.errors import InputError
+
+        if self.record_refresh is None:
+            return None
+        if not self.record_missing:
+            raise InputError("--record-refresh: goes with --record-missing; without it everything is asked again")
+        try:
+            return seconds(self.record_refresh)
+        except ValueError as error:
+            raise InputError(f"--record-refresh: {error}") from None
+
     def _logins(self, first: str) -> Logins | None:
         from mirror.seed.remote.credentials import Logins, login_files, parse_login
 
-        if self.record_creds is None and self.record_authfile is None and not self.record_anonymous:
+        anonymous = self.record_anonymous or self.record_missing
+        if self.record_creds is None and self.record_authfile is None and not anonymous:
             return None
         files = [] if self.record_authfile is None else login_files(os.environ, Path.home(), self.record_authfile)
         return Logins(files, {} if self.record_creds is None else {first: parse_login(self.record_creds)})

@@ -11,6 +11,7 @@ from fake_registry.core.messages import Request
 from mirror.recorder.keeping import is_steady
 
 _CREDENTIALS: Final = "recorded"
+_PASSING: Final = frozenset({401, 403, 407, 408, 425, 429})
 
 
 class Question(msgspec.Struct, frozen=True, order=True, omit_defaults=True):
@@ -78,6 +79,11 @@ def _scheme(authorization: str) -> str:
     if not authorization:
         return ""
     return scheme.capitalize() if space and scheme.isascii() and scheme.isalpha() and len(scheme) <= 20 else "*"
+
+
+def is_lasting(status: int) -> bool:
+    """Whether an answer with that status may be given again: no refusal, no failure, nothing that passes."""
+    return 200 <= status < 500 and status not in _PASSING
 
 
 def literal(text: str) -> str:

@@ -23,7 +23,7 @@ from fake_registry.fixtures import Tree, is_repository
 from fake_registry.oci import is_digest
 from mirror.errors import IsmirrorError
 from mirror.importer.challenge import parse_challenges
-from mirror.recorder.exchanges import Given, Question
+from mirror.recorder.exchanges import Given, Question, is_lasting
 from mirror.recorder.forwarding import Forwarder, Say
 from mirror.recorder.keeping import Secrets, is_secret_query, kept_headers
 from mirror.recorder.manifests import kept_manifest
@@ -55,12 +55,13 @@ _METHODS: Final = ("GET", "HEAD", "POST")
 
 
 class _Asked(NamedTuple):
-    """A request, whom it is for, and what it is about."""
+    """A request, whom it is for, and what it is about. With ``lasting`` refusals and failures are not kept."""
 
     request: Request
     upstream: Upstream
     target: Target
     question: Question
+    lasting: bool = False
 
     @property
     def headers(self) -> dict[str, str]:
@@ -107,14 +108,17 @@ class RecordingOrigin:
         """Whether a host is recorded."""
         return self._upstreams.get(host) is not None
 
-    async def answer(self, request: Request, host: str, target: Target) -> Response:
-        """The real answer; 502 where there is none to be had (raises `RegistryError`)."""
+    async def answer(self, request: Request, host: str, target: Target, *, lasting: bool = False) -> Response:
+        """The real answer; 502 where there is none to be had (raises `RegistryError`).
+
+        With `lasting` a refusal or failure is no part of the recording: it has something better.
+        """
         upstream = self._upstreams.get(host)
         assert upstream is not None
         if request.method not in _METHODS:
             raise errors.unsupported(_METHODS)
         negotiable = target.pattern == paths.MANIFEST
-        asked = _Asked(request, upstream, target, Question.of(request, host, negotiable=negotiable))
+        asked = _Asked(request, upstream, target, Question.of(request, host, negotiable=negotiable), lasting)
         self._secrets.add_header(request.headers.get("authorization", ""))
         body = await _form(request) if request.method == "POST" else None
         self._secrets.add_form(body or b"")
@@ -293,6 +297,8 @@ class RecordingOrigin:
 
     def _keep(self, asked: _Asked, given: Given) -> None:
         """Records an answer."""
+        if asked.lasting and not is_lasting(given.status):
+            return
         if is_secret_query(asked.request.query):
             self._lose(asked, "its query holds credentials")
             return

@@ -7,9 +7,11 @@ from typing import NamedTuple
 
 from fake_registry.config import Hosts
 from fake_registry.fixtures import Tree
+from mirror.config import load_config
 from mirror.recorder.forwarding import Say
 from mirror.recorder.recording import Recording
 from mirror.recorder.session import Recorder
+from mirror.recorder.sparing import Sparing
 from mirror.recorder.upstreams import Upstreams
 from mirror.seed.remote.credentials import Logins
 from mirror.seed.remote.network import Network, Proxies, parse_proxy
@@ -42,14 +44,32 @@ class RecordingPlan(NamedTuple):
 
 
 def recording_plan(
-    tree: Tree, upstreams: Upstreams, to: Path, access: Access, say: Say, *, hosts: Hosts | None, default_host: str
+    tree: Tree,
+    upstreams: Upstreams,
+    to: Path,
+    access: Access,
+    say: Say,
+    *,
+    hosts: Hosts | None,
+    default_host: str,
+    missing: bool = False,
+    refresh: float | None = None,
 ) -> RecordingPlan:
     """What records `upstreams` into a tree and a file, beside the `hosts` that are configured.
+
+    With `missing` only what neither of them has is asked; tags, lists and errors also if they are older than `refresh`
+    seconds.
 
     Raises:
         InputError: something of it cannot be used.
     """
     network = access.network()
     recording = Recording(to, tree, upstreams)
-    recorder = Recorder(tree, upstreams, recording, network, say, logins=access.logins, insecure=access.insecure)
+    sparing = None
+    if missing:
+        earlier = load_config(to).hosts if to.exists() else None
+        sparing = Sparing(earlier or {}, refresh)
+    recorder = Recorder(
+        tree, upstreams, recording, network, say, logins=access.logins, insecure=access.insecure, sparing=sparing
+    )
     return RecordingPlan(recorder, upstreams.hosts(hosts), upstreams.only or default_host)

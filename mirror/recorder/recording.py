@@ -95,6 +95,11 @@ class Recording:
             os.write(self._log, msgspec.json.encode(_Line(question, given)) + b"\n")
         self._changed = True
 
+    def last(self, question: Question) -> Given | None:
+        """The answer that was given last since the recording was begun, if any was."""
+        runs = self._runs.get(question)
+        return runs[-1].given if runs else None
+
     async def write(self) -> Totals:
         """Writes the file, durably.
 
@@ -149,7 +154,9 @@ class Recording:
                 if run.given.partial:
                     lost += 1
                     continue
-                route = _route(question, when, run, last=run is runs[-1])
+                route = route_of(question, when, run.given)
+                if run is not runs[-1]:
+                    route["times"] = run.times
                 if route not in routes:
                     routes.append(route)
         return routes, lost
@@ -227,9 +234,8 @@ def _is_same(question: Question, response: Response, given: Given) -> bool:
     return bool(given.content) and found.get("docker-content-digest", "") == given.content
 
 
-def _route(question: Question, when: dict[str, str | None], run: _Run, *, last: bool) -> dict[str, Any]:
-    """A route of the file; only what is not the default is said."""
-    given = run.given
+def route_of(question: Question, when: dict[str, str | None], given: Given) -> dict[str, Any]:
+    """The route that gives an answer, as a file has it; only what is not the default is said."""
     headers: dict[str, Any] = {}
     for name, value in given.headers:
         there = headers.get(name)
@@ -238,7 +244,7 @@ def _route(question: Question, when: dict[str, str | None], run: _Run, *, last: 
     said |= {"status": 0 if given.status == 200 or given.close else given.status, "when": when}
     route: dict[str, Any] = {"method": question.method, "path": question.target}
     route |= {name: value for name, value in said.items() if value}
-    return route if last else route | {"times": run.times}
+    return route
 
 
 def _place(route: dict[str, Any]) -> tuple[str, str, str]:

@@ -8,12 +8,14 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
+from fake_registry.core.origin import Origin
 from fake_registry.fixtures import Tree
 from mirror.errors import InputError
 from mirror.recorder.forwarding import Forwarder, Say
 from mirror.recorder.keeping import Secrets
 from mirror.recorder.origin import RecordingOrigin
 from mirror.recorder.recording import Recording
+from mirror.recorder.sparing import Sparing, SparingOrigin
 from mirror.recorder.upstreams import Upstreams
 from mirror.seed.remote.credentials import Logins
 from mirror.seed.remote.network import Network
@@ -28,6 +30,7 @@ class Recorder:
     the file and closes all connections.
 
     `logins` are for those that want one; with None clients bring theirs. `say` tells the user something, in one line.
+    With `sparing` what is known is not asked again.
     """
 
     def __init__(
@@ -40,10 +43,14 @@ class Recorder:
         *,
         logins: Logins | None = None,
         insecure: bool = False,
+        sparing: Sparing | None = None,
     ) -> None:
         secrets = Secrets()
         forwarder = Forwarder(network, upstreams, secrets, logins=logins, insecure=insecure)
-        self.origin = RecordingOrigin(tree, upstreams, forwarder, recording, secrets, say)
+        self._asking = RecordingOrigin(tree, upstreams, forwarder, recording, secrets, say)
+        self.origin: Origin = self._asking
+        if sparing is not None:
+            self.origin = SparingOrigin(tree, upstreams, self._asking, recording, say, sparing)
         self._recording = recording
         self._network = network
         self._say = say
@@ -60,7 +67,7 @@ class Recorder:
         self._writing.cancel()
         with suppress(asyncio.CancelledError):
             await self._writing
-        await self.origin.close()
+        await self._asking.close()
         await self._network.__aexit__(None, None, None)
         try:
             totals = await self._recording.close()

@@ -19,8 +19,9 @@ from mirror.recorder.session import Recorder
 from mirror.recorder.upstreams import Upstreams, parse_upstream
 from mirror.seed.remote.credentials import Logins, login_files, parse_login
 
-Mode = Literal["once", "none", "all"]
-"""``once``: records if there is no recording yet; ``none``: never; ``all``: always, over what is there."""
+Mode = Literal["once", "missing", "none", "all"]
+"""``once``: records if there is no recording yet; ``missing``: what the recording lacks; ``none``: never; ``all``:
+always, over what is there."""
 
 VARIABLE: Final = "ISMIRROR_RECORD"
 TREE: Final = "tree"
@@ -52,8 +53,8 @@ def record_from(
         sources: the real registries, token endpoints and stores of blobs: ``quay.io``, ``https://quay.io``, or
             ``HOST=URL``. Nothing else is contacted.
         into: the directory of the recording, to be checked in: ``recorded.yaml``, and ``tree`` with the content.
-        mode: ``once``, ``none`` or ``all``; by default what the environment variable ``ISMIRROR_RECORD`` says, else
-            ``once``.
+        mode: ``once``, ``missing``, ``none`` or ``all``; by default what the environment variable ``ISMIRROR_RECORD``
+            says, else ``once``.
         creds, authfile: the login for the first source (``USER:PASSWORD``); a file as ``podman login`` writes it.
         anonymous: the recorder fetches the tokens that registries give to everybody, where it has no login. Otherwise
             clients bring their own credentials, and are sent to the real token endpoints.
@@ -67,7 +68,8 @@ def record_from(
     """
     directory = Path(into)
     upstreams = _usable(lambda: _upstreams(sources))
-    if not _records(mode, directory / FILE):
+    wanted = _mode(mode, directory / FILE)
+    if wanted == "none":
         config = _usable(lambda: load_config(directory / FILE))
         return FakeRegistry(
             directory / TREE,
@@ -89,7 +91,10 @@ def record_from(
     def session() -> Recorder:
         directory.mkdir(parents=True, exist_ok=True)
         tree, file = Tree.open(directory / TREE), directory / FILE
-        return recording_plan(tree, upstreams, file, access, log.info, hosts=None, default_host="").recorder
+        plan = recording_plan(
+            tree, upstreams, file, access, log.info, hosts=None, default_host="", missing=wanted == "missing"
+        )
+        return plan.recorder
 
     return FakeRegistry(
         directory / TREE,
@@ -100,15 +105,17 @@ def record_from(
     )
 
 
-def _records(mode: str | None, file: Path) -> bool:
-    """Whether the real registries are to be asked."""
+def _mode(mode: str | None, file: Path) -> str:
+    """What is asked of the real registries: ``none``, ``missing`` or ``all``."""
     wanted = mode or os.environ.get(VARIABLE) or "once"
     if wanted not in get_args(Mode):
         where = "mode" if mode else VARIABLE
         raise UsageError(f"{where}: {wanted!r}; expected one of {', '.join(get_args(Mode))}")
     if wanted == "none" and not file.exists():
         raise UsageError(f"{file}: there is no such recording; record it once with {VARIABLE}=once")
-    return wanted == "all" or not file.exists()
+    if wanted == "once":
+        return "none" if file.exists() else "all"
+    return wanted
 
 
 def _upstreams(sources: tuple[str, ...]) -> Upstreams:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ from fake_registry.fixtures import Tree
 from mirror.config import load_config
 from mirror.recorder.recording import Recording
 from mirror.recorder.session import Recorder
+from mirror.recorder.sparing import Sparing
 from mirror.recorder.upstreams import Upstreams, parse_upstream
 from mirror.seed.remote.credentials import Login, Logins
 from mirror.seed.remote.network import Network
@@ -75,16 +77,28 @@ class Studio:
 
     @asynccontextmanager
     async def session(
-        self, *sources: str, login: Login | None = None, anonymous: bool = False
+        self,
+        *sources: str,
+        login: Login | None = None,
+        anonymous: bool = False,
+        missing: bool = False,
+        refresh: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+        connect: tuple[str, int] | None = None,
     ) -> AsyncIterator[Session]:
-        """Records what is asked of its core. With a login, or `anonymous`, the recorder fetches the tokens."""
+        """Records what is asked of its core. With a login, or `anonymous`, the recorder fetches the tokens; with
+        `missing` it asks as little as it can. `connect` is another address than that of the upstream."""
         said: list[str] = []
         upstreams = Upstreams(parse_upstream(text) for text in sources or ("quay.io",))
-        network = Network(ca=self.upstream.ca_pem, connect=tuple(self.upstream.address))
+        network = Network(ca=self.upstream.ca_pem, connect=connect or tuple(self.upstream.address))
         recording = Recording(self.file, self.tree, upstreams)
         given = {} if login is None else {"quay.io": login}
         logins = Logins([], given) if given or anonymous else None
-        recorder = Recorder(self.tree, upstreams, recording, network, said.append, logins=logins)
+        sparing = None
+        if missing:
+            earlier = load_config(self.file).hosts if self.file.exists() else None
+            sparing = Sparing(earlier or {}, refresh, clock)
+        recorder = Recorder(self.tree, upstreams, recording, network, said.append, logins=logins, sparing=sparing)
         core = RegistryCore(self.tree, upstreams.hosts(None), origin=recorder.origin, default_host=upstreams.only)
         async with recorder:
             yield Session(core, recorder, recording, said)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import signal
+import socket
 import ssl
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -164,6 +165,31 @@ def test_tokens_for_everybody(upstream: FakeRegistry, tmp_path: Path) -> None:
     assert "Bearer" not in (tmp_path / "recorded.yaml").read_text()
 
 
+def test_a_cache(upstream: FakeRegistry, tmp_path: Path) -> None:
+    """Clients need no login; what one process has fetched the next one gives, also when nobody else is there."""
+    digest, options = compute_digest(LARGE), ("--record-missing", "--record-refresh", "0s")
+    paths = ("/v2/team/app/tags/list", "/v2/team/app/manifests/1.0", f"/v2/team/app/blobs/{digest}")
+    found = []
+    before = upstream.journal.total
+    for _ in range(2):
+        with recorder(upstream, tmp_path, *options) as (process, address):
+            trusting = ssl.create_default_context(cafile=str(tmp_path / "tls" / "ca.pem"))
+            found.append([fetched(address, path, trusting) for path in paths])
+            process.send_signal(signal.SIGTERM)
+            process.communicate()
+    asked = list(upstream.journal)[before - upstream.journal.total :]
+    assert [sum(entry.status == 200 and path == entry.target for entry in asked) for path in paths] == [4, 4, 1]
+    nobody = socket.socket()
+    nobody.bind(("127.0.0.1", 0))  # it does not listen: who connects is refused
+    gone = f"127.0.0.1:{nobody.getsockname()[1]}"
+    with nobody, recorder(upstream, tmp_path, *options, "--record-connect", gone) as (process, address):
+        found.append([fetched(address, path, trusting) for path in paths])
+        process.send_signal(signal.SIGTERM)
+        _, said = process.communicate()
+    assert found[0] == found[1] == found[2]
+    assert said.count("what it answered before is given instead") == 1
+
+
 def test_through_a_proxy(upstream: FakeRegistry, tmp_path: Path) -> None:
     """The one that was named: what the environment says would lead nowhere."""
     before = upstream.journal.total
@@ -192,6 +218,11 @@ def test_through_a_proxy(upstream: FakeRegistry, tmp_path: Path) -> None:
             "--record-proxy: 'ftp://x' is not the URL of an HTTP proxy",
         ),
         (("--record-from", "quay.io", "--record-connect", "x"), "--record-connect: 'x' is not an address such as"),
+        (("--record-from", "quay.io", "--record-refresh", "5m"), "--record-refresh: goes with --record-missing"),
+        (
+            ("--record-from", "quay.io", "--record-missing", "--record-refresh", "soon"),
+            "--record-refresh: 'soon' is no duration such as 250ms, 20s or 1m30s",
+        ),
         (("--record-from", "quay.io", "--record-to", "/none/x.yaml"), "/none/.x.yaml.log: No such file or directory"),
     ],
 )

@@ -131,7 +131,7 @@ def test_nothing_can_be_pushed(upstream: FakeRegistry, tmp_path: Path) -> None:
     [
         ((), {}, "record_from: name at least one registry, such as quay.io"),
         (("quay.io/app",), {}, "record_from: 'quay.io/app': expected a registry such as https://quay.io, or HOST=URL"),
-        (("quay.io",), {"mode": "twice"}, "mode: 'twice'; expected one of once, none, all"),
+        (("quay.io",), {"mode": "twice"}, "mode: 'twice'; expected one of once, missing, none, all"),
         (("quay.io",), {"creds": "me"}, "record_from: creds: expected USER:PASSWORD"),
         (("quay.io",), {"ca": b"none"}, "record_from: ca: no certificates in PEM format"),
         (("quay.io",), {"connect": "there"}, "record_from: connect: 'there' is not an address such as 127.0.0.1:5000"),
@@ -152,12 +152,28 @@ def test_modes_of_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     ):
         record_from("quay.io", into=tmp_path)
     monkeypatch.setenv("ISMIRROR_RECORD", "never")
-    with pytest.raises(UsageError, match="ISMIRROR_RECORD: 'never'; expected one of once, none, all"):
+    with pytest.raises(UsageError, match="ISMIRROR_RECORD: 'never'; expected one of once, missing, none, all"):
         record_from("quay.io", into=tmp_path)
     (tmp_path / "recorded.yaml").write_text("hosts: 1\n")
     monkeypatch.delenv("ISMIRROR_RECORD")
     with pytest.raises(UsageError, match=r"record_from: .*recorded.yaml: hosts: Expected"):
         record_from("quay.io", into=tmp_path)
+
+
+def test_what_the_recording_lacks(upstream: FakeRegistry, tmp_path: Path) -> None:
+    options: dict[str, Any] = {"into": tmp_path, "ca": upstream.ca_pem, "connect": str(upstream.address)}
+    with record_from("quay.io", **options) as registry:
+        first = [get(registry, path) for path in PATHS]
+    upstream.push_image("quay.io/app:1", layers=[{"a": "another"}])
+    count = upstream.journal.total
+    with record_from("quay.io", mode="missing", **options) as registry:
+        assert [get(registry, path) for path in PATHS] == first
+        assert upstream.journal.total == count
+        second = get(registry, "/v2/app/manifests/2")
+    assert second[0] == 200
+    assert [entry.target for entry in upstream.journal if entry.status == 200][-1] == "/v2/app/manifests/2"
+    with record_from("quay.io", mode="none", **options) as registry:
+        assert [get(registry, path) for path in (*PATHS, "/v2/app/manifests/2")] == [*first, second]
 
 
 def test_a_file_that_cannot_be_written(tmp_path: Path) -> None:
