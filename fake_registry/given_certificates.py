@@ -22,6 +22,7 @@ from fake_registry.tls import server_context
 
 _CONTEXTS: Final = 128
 _PRIVATE_KEY: Final = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY)-----.+?-----END \1-----", re.DOTALL)
+_CERTIFICATE: Final = re.compile(r"-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----\n", re.DOTALL)
 _PUBLIC: Final = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
@@ -104,6 +105,35 @@ def oddities(name: str, given: ServerCertificate) -> Iterator[str]:
     names = _names(certificate)
     if "*" not in name and not any(_fits(name, one) for one in names):
         yield f"not for {name}, but for {', '.join(sorted(names)) or 'no name at all'}"
+
+
+def vouching(given: ServerCertificate) -> str:
+    """What clients have to trust (PEM): what comes after the certificate itself, which vouches for itself otherwise."""
+    certificate, *authorities = _CERTIFICATE.findall(given.cert)
+    return "".join(authorities or [certificate])
+
+
+def name_at(address: str, given: ServerCertificate) -> str:
+    """The name by which clients that find a server at `address` have to check its certificate.
+
+    Empty where it is for the address itself, or for no DNS name either.
+    """
+    names = _names(x509.load_pem_x509_certificate(given.cert.encode()))
+    if any(_fits(address, one) for one in names):
+        return ""
+    return next((one.replace("*", "api", 1) for one in sorted(names, key=_is_pattern) if not _is_address(one)), "")
+
+
+def _is_pattern(name: str) -> tuple[bool, str]:
+    return "*" in name, name
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
 
 
 def _names(certificate: x509.Certificate) -> set[str]:

@@ -25,6 +25,7 @@ class Login:
     """Where a server is and how to show who one is: a token, or a certificate with its key, or nothing.
 
     `ca` is the certificate of the authority that vouches for the server, PEM; so are `certificate` and `key`.
+    `server_name` is what the server's certificate is for, if that is not the host of `server`.
     """
 
     server: str
@@ -33,6 +34,7 @@ class Login:
     certificate: bytes | None = None
     key: bytes | None = None
     namespace: str = "default"
+    server_name: str = ""
 
 
 def write_kubeconfig(path: Path, login: Login, *, merge: bool = False) -> None:
@@ -62,6 +64,8 @@ def _entries(login: Login) -> tuple[dict[str, Any], dict[str, Any], dict[str, An
     cluster: dict[str, Any] = {"server": login.server}
     if login.ca is not None:
         cluster["certificate-authority-data"] = _base64(login.ca)
+    if login.server_name:
+        cluster["tls-server-name"] = login.server_name
     user: dict[str, Any] = {}
     if login.token:
         user["token"] = login.token

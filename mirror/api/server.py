@@ -13,8 +13,9 @@ from typing import Final, Protocol, Self
 
 from aiohttp.web_server import Server
 
+from fake_registry.config import ServerCertificate
 from fake_registry.listening import Address, bind
-from fake_registry.tls import CertificateAuthority, ServerContexts
+from fake_registry.tls import CertificateAuthority, server_context
 from mirror.api.access import Access
 from mirror.api.exchange import Connection, Exchanges
 from mirror.api.messages import ApiRequest, ApiResponse
@@ -26,13 +27,14 @@ _NAMES: Final = ("localhost", "127.0.0.1", "::1")
 log = logging.getLogger(__name__)
 
 
-def tls_context(authority: CertificateAuthority, names: list[str], client_ca: Path | None = None) -> ssl.SSLContext:
-    """A context for a server of these names. With `client_ca` clients may show certificates that it signed.
+def tls_context(pem: bytes, client_ca: Path | None = None) -> ssl.SSLContext:
+    """A context for a server with a certificate and its key. With `client_ca` clients may show certificates that it
+    signed.
 
     Raises:
         InputError: the file of the client CA cannot be used.
     """
-    context = ServerContexts(authority).for_names(*dict.fromkeys((*names, *_NAMES)))
+    context = server_context(pem)
     if client_ca is not None:
         try:
             context.load_verify_locations(cafile=client_ca)
@@ -40,6 +42,10 @@ def tls_context(authority: CertificateAuthority, names: list[str], client_ca: Pa
             raise InputError(f"{client_ca}: no certificates that could be used: {error.strerror or error}") from None
         context.verify_mode = ssl.CERT_OPTIONAL
     return context
+
+
+def _pem(given: ServerCertificate) -> bytes:
+    return f"{given.cert}\n{given.key}".encode()
 
 
 class Served(Protocol):
@@ -58,7 +64,8 @@ class Served(Protocol):
 class ApiServer:
     """Serves an API on any number of listeners. An asynchronous context manager that closes them.
 
-    With an `authority` it speaks TLS, without one clear text. Seconds: `greeting` is how long a client may take to send
+    With an `authority` it speaks TLS, without one clear text; it shows a certificate of that authority, or in its place
+    the one that is given. Seconds: `greeting` is how long a client may take to send
     its first request, TLS handshake included; `idle` how long a connection may wait for the next one; `grace` how long
     requests under way are waited for by `close`. Streams are ended at once.
     """
@@ -68,12 +75,15 @@ class ApiServer:
         api: Served,
         authority: CertificateAuthority | None = None,
         *,
+        certificate: ServerCertificate | None = None,
         greeting: float = 30.0,
         idle: float = 180.0,
         grace: float = 5.0,
     ) -> None:
         self._api = api
         self._authority = authority
+        self._given = certificate
+        self._shown: ssl.SSLContext | None = None
         self._greeting = greeting
         self._idle = idle
         self._grace = grace
@@ -125,7 +135,23 @@ class ApiServer:
         if self._authority is None:
             return None
         addresses = [listener.getsockname()[0].partition("%")[0] for listener in listeners]
-        return tls_context(self._authority, [*names, *addresses], self._api.access.client_ca)
+        if self._given is None:
+            issued = self._authority.issue([*dict.fromkeys((*names, *addresses, *_NAMES))])
+            return tls_context(issued, self._api.access.client_ca)
+        self.show(self._given)
+        context = tls_context(_pem(self._given), self._api.access.client_ca)
+        context.sni_callback = self._choose
+        return context
+
+    def show(self, certificate: ServerCertificate) -> None:
+        """Shows another certificate from the next connection on, where one was given."""
+        self._shown = tls_context(_pem(certificate), self._api.access.client_ca)
+
+    def _choose(self, connection: ssl.SSLObject, name: str | None, context: ssl.SSLContext) -> None:
+        """Called in each handshake, whether the client says a name or not."""
+        del name, context
+        assert self._shown is not None
+        connection.context = self._shown
 
     async def close(self) -> None:
         """Stops listening, ends streams, lets requests under way finish, and closes every connection."""

@@ -17,13 +17,15 @@ from mirror.cli.server_options import ServerFlags
 if TYPE_CHECKING:
     import socket
 
+    from fake_registry.config import ServerCertificate
+    from fake_registry.core.changes import Configure
     from fake_registry.processes import Plan
     from fake_registry.tls import CertificateAuthority
     from mirror.api.access import Access
     from mirror.api.kubeconfig import Login
     from mirror.cli.server_options import ServerOptions
     from mirror.config import Config
-    from mirror.serving import ApiSettings
+    from mirror.serving import ApiSettings, ReadyApi
 
 DEFAULT_API = "127.0.0.1:6443"
 DEFAULT_KUBECONFIG = Path("ismirror.kubeconfig")
@@ -92,11 +94,11 @@ class KubeconfigOptions:
         bool, typer.Option("--merge", help="Add to the kubeconfig that is there, in place of replacing it.")
     ] = False
 
-    def write(self, login: Login) -> None:
-        """Writes it (raises `InputError` if it cannot be)."""
+    def write(self, login: Login, *, again: bool = False) -> None:
+        """Writes it (raises `InputError` if it cannot be); `again` replaces nothing but what was written before."""
         from mirror.api.kubeconfig import write_kubeconfig
 
-        write_kubeconfig(self.kubeconfig, login, merge=self.merge)
+        write_kubeconfig(self.kubeconfig, login, merge=self.merge or again)
 
 
 @grouped
@@ -140,7 +142,13 @@ def serve(data: DataOption, *, flags: ServerFlags, api: ApiOptions, clients: Kub
         _run(plan, options, settings, api_sockets, None if api.http else signing, clients)
 
 
-def _login(listeners: list[socket.socket], authority: CertificateAuthority | None, token: str) -> Login:
+def _login(
+    listeners: list[socket.socket],
+    authority: CertificateAuthority | None,
+    given: ServerCertificate | None,
+    token: str,
+) -> Login:
+    """How clients find the API; without an authority in clear text."""
     from fake_registry.listening import Address
     from mirror.api.kubeconfig import Login
 
@@ -149,7 +157,11 @@ def _login(listeners: list[socket.socket], authority: CertificateAuthority | Non
     reachable = Address(host, address.port)
     if authority is None:
         return Login(f"http://{reachable}")
-    return Login(f"https://{reachable}", authority.ca_pem, token)
+    if given is None:
+        return Login(f"https://{reachable}", authority.ca_pem, token)
+    from fake_registry.given_certificates import name_at, vouching
+
+    return Login(f"https://{reachable}", vouching(given).encode(), token, server_name=name_at(host, given))
 
 
 def _run(
@@ -164,20 +176,32 @@ def _run(
     from fake_registry.processes import serving, stop_signal
     from mirror.api.server import ApiServer
     from mirror.cli.loop import run
-    from mirror.cli.notes import note
+    from mirror.cli.notes import note, problem
     from mirror.cli.server_options import say_what_is_served
     from mirror.collector import spare_the_collector
+    from mirror.errors import InputError
     from mirror.serving import ready_api
 
-    login = _login(sockets, authority, "" if settings.access is None else settings.access.token)
+    token = "" if settings.access is None else settings.access.token
+    login = _login(sockets, authority, options.for_everything, token)
     where_it_is = clients.kubeconfig.resolve()
+
+    def reloaded(ready: ReadyApi, api: ApiServer, configuration: Configure) -> None:
+        ready.transport.configure(configuration.hosts)
+        given = (configuration.certificates or {}).get("*") if options.certificate is not None else None
+        if authority is not None and given is not None:
+            try:
+                api.show(given)
+                clients.write(_login(sockets, authority, given, token), again=True)
+            except InputError as error:
+                problem(str(error))
 
     async def served() -> None:
         stopped = stop_signal()
         async with (
             ready_api(plan.core, options.hosts, settings) as ready,
-            serving(plan, lambda configuration: ready.transport.configure(configuration.hosts)),
-            ApiServer(ready.api, authority) as api,
+            ApiServer(ready.api, authority, certificate=options.for_everything) as api,
+            serving(plan, lambda configuration: reloaded(ready, api, configuration)),
         ):
             for one in ready.loaded:
                 note(f"{one.source}: {one.name} {'created' if one.created else 'is there already'}")

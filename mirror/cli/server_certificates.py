@@ -14,8 +14,8 @@ TlsCertOption = Annotated[
     Path | None,
     typer.Option(
         metavar="FILE",
-        help="The certificate (PEM, with those that lead to its authority) of all hosts, in place of made ones. "
-        "Read again on SIGHUP.",
+        help="The certificate (PEM, with those that lead to its authority) of all hosts, in place of made ones; of the "
+        "API of 'serve', too. Read again on SIGHUP.",
     ),
 ]
 TlsKeyOption = Annotated[

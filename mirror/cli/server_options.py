@@ -24,7 +24,7 @@ from mirror.cli.server_certificates import (
 if TYPE_CHECKING:
     import socket
 
-    from fake_registry.config import Certificates, Hosts
+    from fake_registry.config import Certificates, Hosts, ServerCertificate
     from fake_registry.core.registry import RegistryCore
     from fake_registry.tls import CertificateAuthority
     from mirror.config import Config
@@ -66,6 +66,8 @@ class ServerFlags:
         ),
     ] = None
     tls_dir: TlsDirOption = None
+    tls_cert: TlsCertOption = None
+    tls_key: TlsKeyOption = None
     read_only: Annotated[bool, typer.Option("--read-only", help="The registry refuses pushes and deletes.")] = False
     control: Annotated[
         str | None,
@@ -86,8 +88,6 @@ class ServerFlags:
 class RegistryFlags(ServerFlags):
     """The same, where nothing but the registry is served."""
 
-    tls_cert: TlsCertOption = None
-    tls_key: TlsKeyOption = None
     host_port: HostPortOption = None
     workers: Annotated[
         int | None, typer.Option(min=1, max=64, metavar="N", help="Serve by so many processes, on one port.")
@@ -110,6 +110,11 @@ class ServerOptions:
     workers: int = 1
     certificate: CertificateFiles | None = None
     certificates: Certificates = field(default_factory=dict)
+
+    @property
+    def for_everything(self) -> ServerCertificate | None:
+        """The certificate that the flags gave, for all that is served."""
+        return None if self.certificate is None else self.certificates["*"]
 
     @property
     def hosts(self) -> Hosts | None:
@@ -143,7 +148,7 @@ def settle(flags: ServerFlags) -> ServerOptions:
         token="" if flags.control_token is None else _token(flags.control_token),
         access_log=flags.access_log,
         workers=alone.workers or 1,
-        certificate=certificate_files(alone.tls_cert, alone.tls_key),
+        certificate=certificate_files(flags.tls_cert, flags.tls_key),
     )
     if said.certificate is not None:
         said = replace(said, certificates=certificates_of(said.certificate, {}))

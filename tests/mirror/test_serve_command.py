@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import base64
+import signal
+import socket
+import ssl
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
+from support.certificates import Authority
 from support.command import ismirror
-from support.serve_command import PORTS, serving
+from support.serve_command import PORTS, Client, serving
 from support.vectors import VECTORS
+
+from fake_registry.config import ServerCertificate
+from fake_registry.given_certificates import name_at, vouching
 
 STREAMS = "/apis/image.openshift.io/v1/namespaces/default/imagestreams"
 
@@ -93,3 +102,67 @@ def test_the_schema_of_access_files() -> None:
     found = ismirror("schema", "access")
     assert found.exit_code == 0
     assert found.json["$defs"]["AccessConfig"]["properties"].keys() == {"users", "clientCa", "anonymous", "rules"}
+
+
+# Certificates of one's own
+
+
+def test_a_certificate_that_is_given_is_shown_by_registry_and_api(tmp_path: Path) -> None:
+    """The kubeconfig fits it: what it trusts, and the name to look for, as the certificate is not for the address."""
+    ours = Authority("Company CA")
+    file, key = tmp_path / "server.pem", tmp_path / "server-key.pem"
+
+    def write(*names: str) -> None:
+        certificate, private = ours.issue(*names)
+        file.write_bytes(certificate + ours.pem)
+        key.write_bytes(private)
+
+    def cluster() -> dict[str, str]:
+        found: dict[str, str] = yaml.safe_load((tmp_path / "kubeconfig").read_text())["clusters"][0]["cluster"]
+        return found
+
+    write("quay.io", "api.example.com")
+    with serving(tmp_path, "--tls-cert", str(file), "--tls-key", str(key)) as (client, lines, process):
+        assert base64.b64decode(cluster()["certificate-authority-data"]) == ours.pem
+        assert cluster()["tls-server-name"] == "api.example.com"
+        api = ("127.0.0.1", int(client.server.rpartition(":")[2]))
+        registry = ("127.0.0.1", int(lines[1].rpartition(":")[2]))
+        assert names_shown(api, "api.example.com", ours) == names_shown(registry, "quay.io", ours)
+        write("quay.io", "127.0.0.1")
+        process.send_signal(signal.SIGHUP)
+        assert process.stderr.readline().startswith("serving ")
+        assert process.stderr.readline() == f"{file}: read again\n"
+        assert "tls-server-name" not in cluster()
+        assert Client(tmp_path / "kubeconfig").ask("GET", STREAMS)[0] == 200
+        assert names_shown(registry, "quay.io", ours) == {"quay.io", "127.0.0.1"}
+
+
+def names_shown(address: tuple[str, int], name: str, trusted: Authority) -> set[str]:
+    """The names in the certificate that a server shows, which has to be for `name`."""
+    context = ssl.create_default_context(cadata=trusted.pem.decode())
+    with socket.create_connection(address) as plain, context.wrap_socket(plain, server_hostname=name) as secured:
+        shown: Any = secured.getpeercert()
+    return {value for _, value in shown["subjectAltName"]}
+
+
+@pytest.mark.parametrize(
+    ("names", "address", "name"),
+    [
+        (("127.0.0.1", "a.example.com"), "127.0.0.1", ""),
+        (("b.example.com", "a.example.com"), "127.0.0.1", "a.example.com"),
+        (("*.example.com", "z.example.com"), "127.0.0.1", "z.example.com"),
+        (("*.example.com",), "::1", "api.example.com"),
+        (("192.0.2.1",), "127.0.0.1", ""),
+        ((), "127.0.0.1", ""),
+    ],
+)
+def test_the_name_to_look_for(names: tuple[str, ...], address: str, name: str) -> None:
+    certificate, key = Authority().issue(*names)
+    assert name_at(address, ServerCertificate(cert=certificate.decode(), key=key.decode())) == name
+
+
+def test_a_certificate_without_authority_vouches_for_itself() -> None:
+    ours = Authority()
+    certificate, key = (pem.decode() for pem in ours.issue("quay.io"))
+    assert vouching(ServerCertificate(cert=certificate, key=key)) == certificate
+    assert vouching(ServerCertificate(cert=certificate + ours.pem.decode(), key=key)) == ours.pem.decode()
