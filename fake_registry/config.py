@@ -297,6 +297,24 @@ class RateLimit(_Part, frozen=True, kw_only=True):
             raise ValueError("Expected `window` to be a second or more")
 
 
+class BlobRedirects(_Part, frozen=True, kw_only=True):
+    """Where a host sends clients that ask for blobs, as registries do whose content lies elsewhere.
+
+    ``host`` is another host of the configuration (or this one itself), which gives out each blob for a signed link that
+    is good until it ``expires``. Blobs of less than ``min_size`` bytes are sent directly. HEAD is answered here unless
+    ``head`` says otherwise.
+    """
+
+    host: str
+    status: Literal[302, 303, 307, 308] = 307
+    head: bool = False
+    min_size: Annotated[int, Meta(ge=0)] = 0
+    expires: Duration = "20m"
+
+    def __post_init__(self) -> None:
+        seconds(self.expires)
+
+
 class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """One faked registry host.
 
@@ -305,7 +323,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     may do what (without rules: everything, but with ``auth`` only for its users). ``recorded`` is set for hosts whose
     answers were recorded: what is not in the recording is not answered as if it did not exist, but as not recorded.
     ``mtls`` asks clients for certificates. ``signatures``: it keeps signatures of images (simple signing) for clients.
-    ``rateLimits`` bound how much clients may ask.
+    ``rateLimits`` bound how much clients may ask. ``blobRedirects`` has them fetch blobs elsewhere.
     """
 
     scheme: Scheme = "https"
@@ -319,6 +337,7 @@ class Host(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     recorded: bool = False
     mtls: Mtls | None = None
     signatures: bool = False
+    blob_redirects: BlobRedirects | None = msgspec.field(default=None, name="blobRedirects")
 
     def __post_init__(self) -> None:
         if self.mtls is not None and self.scheme not in {"https", "selfsigned"}:

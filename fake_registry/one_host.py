@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Callable, Collection
+from typing import Final
 
 import msgspec
 
 from fake_registry.config import Host, ServerCertificate, TlsFailure
 from fake_registry.core.messages import Request, Response
+from fake_registry.fixtures import canonical_host
 from fake_registry.server import Registries
+
+_REDIRECTS: Final = frozenset({302, 303, 307, 308})
+_PORT: Final = re.compile(r":\d*$")
 
 
 class OneHost:
-    """All registries, asked for one of them. Its token endpoint is named by the address that the client used."""
+    """All registries, asked for one of them. Its token endpoint is named by the address that the client used, and so is
+    a host with a port of its own to which it sends clients for blobs: `port_of` gives that, or None.
+    """
 
-    def __init__(self, registries: Registries, name: str) -> None:
+    def __init__(self, registries: Registries, name: str, port_of: Callable[[str], int | None]) -> None:
         self._registries = registries
         self._name = name
+        self._port_of = port_of
 
     async def handle(self, request: Request) -> Response:
         """The answer to one request."""
@@ -24,6 +33,8 @@ class OneHost:
         for position, (name, value) in enumerate(response.headers):
             if name.lower() == "www-authenticate":
                 response.headers[position] = (name, self._reachable(value, request.host))
+            elif name == "Location" and response.status in _REDIRECTS:
+                response.headers[position] = (name, self._at_its_port(value, request.host))
         return response
 
     def host(self, name: str) -> Host | None:
@@ -45,6 +56,16 @@ class OneHost:
     def handshake_failed(self, name: str, remote: str, problem: str) -> None:
         """A client has not come through the handshake with a host."""
         self._registries.handshake_failed(name, remote, problem)
+
+    def _at_its_port(self, location: str, address: str) -> str:
+        """Where a redirect leads, for a client that knows hosts only by their ports at one address."""
+        config = self._registries.host(self._name)
+        to = "" if config is None or config.blob_redirects is None else canonical_host(config.blob_redirects.host)
+        scheme, _, rest = location.partition("://")
+        host, _, path = rest.partition("/")
+        port = self._port_of(to) if to and host == to else None
+        machine = _PORT.sub("", address)
+        return location if port is None or not machine else f"{scheme}://{machine}:{port}/{path}"
 
     def _reachable(self, challenge: str, address: str) -> str:
         return challenge.replace(f'://{self._name}/token"', f'://{address}/token"')

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Meta
 
 from fake_registry.config import Certificates, Hosts, ServerCertificate
+from fake_registry.core.links import check_redirects
 from fake_registry.fixtures.names import canonical_host, is_host
 from fake_registry.mtls import check_authority
 from mirror.errors import InputError
@@ -145,6 +146,12 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> H
                 line = _at_line(content, ["hosts", host, part, field])
                 raise InputError(f"{name}: hosts[{_one_line(host)}].{part}.{field}: {error}{line}") from None
             found[host] = msgspec.structs.replace(found[host], **{part: resolved})
+        try:
+            check_redirects(config, hosts)
+        except ValueError as error:
+            place = ["hosts", host, "blobRedirects", str(error).partition(": ")[0]]
+            where = f"{name}: hosts[{_one_line(host)}].blobRedirects"
+            raise InputError(f"{where}.{error}{_at_line(content, place)}") from None
     return found
 
 

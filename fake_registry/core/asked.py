@@ -14,6 +14,7 @@ KINDS: Final[dict[str, RequestKind]] = {
     paths.TOKEN: "token",
     paths.MANIFEST: "manifest",
     paths.BLOB: "blob",
+    paths.LINK: "blob",
     paths.TAGS: "tags",
     paths.UPLOADS: "upload",
     paths.UPLOAD: "upload",

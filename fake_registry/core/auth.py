@@ -71,6 +71,10 @@ class Tokens:
         self.clock = clock
         self._remembered: dict[str, Claims] = {}
 
+    def derived_key(self, purpose: str) -> bytes:
+        """A key for something else that is signed: good for as long as this one, and by the same processes."""
+        return hmac.digest(self._key, purpose.encode(), "sha256")
+
     def issue(self, host: str, user: str, access: Sequence[Access], *, age: int = 0) -> tuple[str, int]:
         """A token and the time (seconds since 1970) at which it was issued, which is `age` seconds ago."""
         issued = int(self.clock()) - age

@@ -15,20 +15,46 @@ from fake_registry.oci import OCTET_STREAM
 
 async def get(call: Call) -> Response:
     """GET and HEAD of a blob, or a range of it. HEAD of a layer that is not in the tree says what is known of it."""
-    digest = call.target.argument
     snapshot = call.snapshot()
-    key = f"b{snapshot.serial} {digest}"
-    answer = call.content.answers.get(key)
+    answer = call.content.answers.get(f"b{snapshot.serial} {call.target.argument}")
     if answer is None:
-        found = await _read(call, snapshot)
-        if found is None:
-            return _not_mirrored(call, snapshot, digest)
-        if isinstance(found, FoundFile):  # may change on disk, so it is looked at each time
-            body = FileBody(Path(found.path), 0, found.size)
-            return ranged(content_answer(digest, OCTET_STREAM, body, ranges=True), call.request)
-        answer = content_answer(digest, OCTET_STREAM, found, ranges=True)
-        call.content.answers.put(key, answer, answer.size + 1000)
+        answer = await content(call, snapshot)
+        if answer is None:
+            return _not_mirrored(call, snapshot, call.target.argument)
     return ranged(answer, call.request)
+
+
+async def content(call: Call, snapshot: Snapshot) -> Answer | None:
+    """The answer with the content of the blob that the path names, in a repository; None if it is not in the tree.
+
+    Raises:
+        ContentError: it does not match its digest.
+        RegistryError: the repository leads to no such blob.
+    """
+    digest = await served_digest(call, snapshot)
+    found = snapshot.read_blob(digest)
+    if found is None:
+        return None
+    if isinstance(found, FoundFile):  # may change on disk, so it is looked at each time
+        await call.content.verify(found, digest)
+        return content_answer(digest, OCTET_STREAM, FileBody(Path(found.path), 0, found.size), ranges=True)
+    answer = content_answer(digest, OCTET_STREAM, found, ranges=True)
+    call.content.answers.put(f"b{snapshot.serial} {digest}", answer, answer.size + 1000)
+    return answer
+
+
+async def served_digest(call: Call, snapshot: Snapshot) -> str:
+    """The digest that the path names, of a blob that the repository leads to; its content need not be in the tree.
+
+    Raises:
+        RegistryError: it is no digest, or there is no such blob.
+    """
+    digest = call.digest()
+    if not snapshot.has_blob(digest):
+        await look_for(snapshot, digest)
+        if snapshot.blob(digest) is None:
+            raise errors.blob_unknown(digest)
+    return digest
 
 
 async def delete(call: Call) -> Response:
@@ -39,19 +65,6 @@ async def delete(call: Call) -> Response:
     if not await call.content.write(host, name, tree.delete_blob, host, name, digest):
         raise errors.blob_unknown(digest)
     return Response(202, [API_VERSION])
-
-
-async def _read(call: Call, snapshot: Snapshot) -> bytes | FoundFile | None:
-    """The content, verified, of a blob that the repository leads to; None if it is not in the tree."""
-    digest = call.digest()
-    if not snapshot.has_blob(digest):
-        await look_for(snapshot, digest)
-        if snapshot.blob(digest) is None:
-            raise errors.blob_unknown(digest)
-    found = snapshot.read_blob(digest)
-    if isinstance(found, FoundFile):
-        await call.content.verify(found, digest)
-    return found
 
 
 def _not_mirrored(call: Call, snapshot: Snapshot, digest: str) -> Response:

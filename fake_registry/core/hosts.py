@@ -8,6 +8,7 @@ from typing import Final
 from fake_registry.config import Host, Hosts
 from fake_registry.core.access import AccessRules
 from fake_registry.core.auth import Authenticator, Tokens
+from fake_registry.core.links import Destination, SignedLinks, destination_of, link_hosts
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import parameters
 from fake_registry.core.rates import RateLimits
@@ -35,6 +36,8 @@ class VirtualHost:
     (or nothing at all, whose repositories are then unknown); ``is_open`` where anybody may do everything, and nobody
     says or is asked who they are; ``looks`` where it takes time to find that out; ``adds_headers`` where its answers
     have some that those of other hosts have not; ``is_plain`` where nothing but the tree decides what is answered.
+    ``destination`` is where its blobs are, if that is elsewhere; ``links`` are those that lead to it from other hosts,
+    if any do, and ``is_registry`` is false where it is there for nothing else.
     """
 
     __slots__ = (
@@ -42,9 +45,12 @@ class VirtualHost:
         "adds_headers",
         "authenticator",
         "config",
+        "destination",
         "explicit",
         "is_open",
         "is_plain",
+        "is_registry",
+        "links",
         "looks",
         "name",
         "rates",
@@ -61,6 +67,8 @@ class VirtualHost:
         *,
         explicit: bool,
         rates: RateLimits | None = None,
+        destination: Destination | None = None,
+        links: SignedLinks | None = None,
     ) -> None:
         self.name = name
         self.config = config
@@ -74,10 +82,13 @@ class VirtualHost:
             self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
         self.looks = self.authenticator is not None and self.authenticator.looks
         self.rates = rates
+        self.destination = destination
+        self.links = links
+        self.is_registry = links is None or destination is not None
         self.adds_headers = config.signatures or rates is not None
         self.is_open = config.auth is None and config.access is None and config.mtls is None and rates is None
         scripted = bool(config.routes) or config.recorded or config.signatures or config.scheme == "down"
-        self.is_plain = self.is_open and not scripted
+        self.is_plain = self.is_open and not scripted and destination is None and links is None
 
 
 class HostTable:
@@ -96,8 +107,18 @@ class HostTable:
         self._default = default
         self._tokens = tokens
         self._tally = tally
+        links, linked = SignedLinks(tokens.derived_key("links to blobs"), tokens.clock), link_hosts(hosts)
         self._configured = {
-            name: VirtualHost(name, host, tokens, tally, explicit=True, rates=self._rates(name, host, before))
+            name: VirtualHost(
+                name,
+                host,
+                tokens,
+                tally,
+                explicit=True,
+                rates=self._rates(name, host, before),
+                destination=destination_of(name, host, hosts, links),
+                links=links if name in linked else None,
+            )
             for name, host in distinct(hosts).items()
         }
         self._spellings: dict[str, VirtualHost] = {}

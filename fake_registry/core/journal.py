@@ -23,8 +23,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel")
     ``time`` is in seconds since 1970 by the registry's clock, ``target`` path and query as they came; ``status`` 0
     means that the connection was dropped without an answer. ``kind`` is what the request is about (ping, token,
     manifest, blob, tags, upload, referrers, catalog, other), ``user`` who it proved to come from, ``authorization``
-    only the scheme ("Bearer"); credentials are never kept. ``note`` says what went wrong, ``fault`` names the fault
-    rule that the request met.
+    only the scheme ("Bearer"); credentials are never kept, nor signatures of links. ``note`` says what went wrong,
+    ``fault`` names the fault rule that the request met.
 
     A TLS handshake that came to nothing is an entry of the kind ``handshake``, without method and target; ``remote`` is
     the client's address then.
@@ -81,15 +81,16 @@ class Journal:
         repository: str = "",
         note: str = "",
         fault: str = "",
+        target: str | None = None,
     ) -> Entry:
-        """Keeps one request with its answer."""
+        """Keeps one request with its answer; `target` is what of its path and query may be kept, if not all."""
         headers = request.headers
         authorization = headers.get("authorization")
         entry = Entry(
             time=time,
             host=host,
             method=request.method,
-            target=request.target[:_MAX_TEXT],
+            target=(request.target if target is None else target)[:_MAX_TEXT],
             status=status,
             kind=kind,
             user=user,

@@ -21,6 +21,7 @@ REFERRERS: Final = "/v2/{name}/referrers/{digest}"
 TOKEN: Final = "/token"
 EXTENSIONS: Final = "/extensions/v2/"
 SIGNATURES: Final = "/extensions/v2/{name}/signatures/{digest}"
+LINK: Final = "/{host}/{name}/blobs/{digest}"
 BELOW: Final = "/v2/{unknown}"
 ELSEWHERE: Final = "{unknown}"
 
@@ -59,6 +60,16 @@ def _short(path: str) -> Target:
     if path in {BASE, CATALOG, TOKEN}:
         return Target(path)
     return Target(BELOW if path.startswith(BASE) else ELSEWHERE)
+
+
+def parse_link(path: str) -> tuple[str, Target] | None:
+    """The registry that a signed link is of, and what it names there; None if this is the path of no link.
+
+    Links are made here, so that nothing in them is percent-encoded. Whether one is good is found out elsewhere.
+    """
+    host, _, rest = path[1:].partition("/")
+    name, blobs, digest = rest.rpartition("/blobs/")
+    return (host, Target(LINK, name, digest)) if host and name and digest and blobs else None
 
 
 def first_parameters(query: str) -> dict[str, str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Final, Literal, NamedTuple
 
 from fake_registry.config import Certificates, Host, Hosts, ServerCertificate, TlsFailure
-from fake_registry.core import blobs, errors, manifests, paths, referrers, signatures, tags, uploads
+from fake_registry.core import blobs, errors, manifests, paths, redirecting, referrers, signatures, tags, uploads
 from fake_registry.core.answers import without_body
 from fake_registry.core.asked import KINDS, asked_of
 from fake_registry.core.auth import Access, Tokens, claimed_user
@@ -18,10 +19,11 @@ from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.faults import Faults, Met
 from fake_registry.core.hosts import HostTable, VirtualHost, holder_for, namespace_of
 from fake_registry.core.journal import Entry, Journal
+from fake_registry.core.links import unsigned
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.origin import Origin
-from fake_registry.core.paths import Target, parse_path
+from fake_registry.core.paths import Target, parse_link, parse_path
 from fake_registry.core.rates import Client, RateLimits
 from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
@@ -101,6 +103,9 @@ _ACTIONS: Final = {"push": ["pull", "push"]}
 
 _READS: Final = ("GET", "HEAD")
 _NOWHERE: Final = frozenset({paths.BELOW, paths.ELSEWHERE})
+_RARE: Final = frozenset({paths.SIGNATURES, paths.ELSEWHERE})
+"""Paths that only some hosts have."""
+
 _CLEAR_TEXT: Final = b"Client sent an HTTP request to an HTTPS server.\n"
 _OTHER_HOST: Final = b"This host asks for a client certificate: connect to it by its own name.\n"
 
@@ -218,8 +223,8 @@ class RegistryCore:
         started = time.perf_counter() if self._watchers else 0.0
         host = self._hosts.of(request)
         target = parse_path(request.path)
-        if target.pattern == paths.SIGNATURES and not host.config.signatures:
-            target = Target(paths.ELSEWHERE)
+        if target.pattern in _RARE:
+            target = _rare(target, request, host)
         call = Call(request, host, target, self._content)
         response = None if host.is_plain and request.secure else self._refused(request, host)
         if response is None:
@@ -238,6 +243,7 @@ class RegistryCore:
             repository=call.target.name,
             note=call.note,
             fault="" if call.fault is None else call.fault.id,
+            target=unsigned(request.target) if call.target.pattern == paths.LINK else None,
         )
         for watcher in self._watchers:
             watcher(Seen(entry, request, response, time.perf_counter() - started))
@@ -305,17 +311,40 @@ class RegistryCore:
             if pattern in _READ_ONLY and (operation is None or operation.permission in _WRITING):
                 raise errors.unsupported(_READS)
             return await self._origin.answer(call.request, call.host.name, call.target)
+        if call.host.links is not None and (pattern == paths.LINK or not call.host.is_registry):
+            if call.host.rates is not None:
+                _count(call, call.host.rates)
+            return await redirecting.linked(call, call.host.links)
         if pattern.startswith(paths.BASE) or pattern == paths.SIGNATURES:
             if call.host.looks and guard is not None:
                 await guard.look(call.request)
             _admit(call, operation)
+        handler = _handler(operation, call.host)
         if call.host.config.recorded:
-            return await recorded(call, None if operation is None else operation.handler)
+            return await recorded(call, handler)
         if pattern in _NOWHERE or (pattern == paths.TOKEN and (guard is None or not guard.has_tokens)):
             return errors.page_not_found()
-        if operation is None:
+        if handler is None:
             raise errors.unsupported(tuple(sorted(methods)))
-        return await operation.handler(call)
+        return await handler(call)
+
+
+def _handler(operation: Operation | None, host: VirtualHost) -> Handler | None:
+    """What does an operation on a host, if there is one."""
+    if operation is None:
+        return None
+    redirects, destination = host.config.blob_redirects, host.destination
+    if operation.handler is blobs.get and redirects is not None and destination is not None:
+        return partial(redirecting.blob, redirects=redirects, destination=destination)
+    return operation.handler
+
+
+def _rare(target: Target, request: Request, host: VirtualHost) -> Target:
+    """What a path names that most hosts do not have."""
+    if target.pattern == paths.SIGNATURES and host.config.signatures:
+        return target
+    link = None if host.links is None else parse_link(request.path)
+    return Target(paths.ELSEWHERE) if link is None else link[1]
 
 
 def _add_headers(call: Call, response: Response) -> None:

@@ -42,6 +42,11 @@ class Plan:
     access_log: bool = False
     reload: Callable[[], Reading | None] | None = None
 
+    def port_of(self, host: str) -> int | None:
+        """The port that belongs to a host (by its canonical name) alone, if it has one."""
+        sockets = next((one.sockets for one in self.listening if one.serving == host), None)
+        return int(sockets[0].getsockname()[1]) if sockets else None
+
     def close(self) -> None:
         """Closes all sockets."""
         for one in (*self.control, *(one for listening in self.listening for one in listening.sockets)):

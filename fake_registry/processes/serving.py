@@ -113,7 +113,7 @@ def stop_signal(*numbers: signal.Signals) -> asyncio.Event:
 def _server(plan: Plan, listening: Listening) -> RegistryServer:
     if listening.serving is None:
         return RegistryServer(plan.core, plan.authority)
-    return RegistryServer(OneHost(plan.core, listening.serving), plan.authority)
+    return RegistryServer(OneHost(plan.core, listening.serving, plan.port_of), plan.authority)
 
 
 async def _load_at_leisure(server: RegistryServer) -> None:

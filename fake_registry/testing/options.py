@@ -10,6 +10,7 @@ import msgspec
 
 from fake_registry.config import Certificates, Fault, FaultAction, FaultMatch, Host, Hosts, ServerCertificate
 from fake_registry.core.faults import EVERYWHERE
+from fake_registry.core.links import check_redirects
 from fake_registry.core.passwords import read_htpasswd
 from fake_registry.errors import UsageError
 from fake_registry.mtls import check_authority
@@ -55,6 +56,10 @@ def hosts_of(options: HostOptions | None) -> Hosts:
                 read_htpasswd(host.auth.htpasswd)
             except ValueError as error:
                 raise UsageError(f"hosts[{name!r}].auth.htpasswd: {error}") from None
+        try:
+            check_redirects(host, hosts)
+        except ValueError as error:
+            raise UsageError(f"hosts[{name!r}].blobRedirects.{error}") from None
     return hosts
 
 

@@ -14,7 +14,7 @@ from fake_registry.config import Certificates, Hosts
 from fake_registry.core.origin import OriginSession
 from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import AuthorityError, TreeError, UsageError
-from fake_registry.fixtures import Tree
+from fake_registry.fixtures import Tree, canonical_host
 from fake_registry.listening import Address, bind
 from fake_registry.one_host import OneHost
 from fake_registry.server import RegistryServer
@@ -118,6 +118,9 @@ class Site:
         port = self._ports.get(host)
         if port is None:
             port = self._ports[host] = self._open(host)
+            config = self.core.host(host)
+            if config is not None and config.blob_redirects is not None:
+                self.port_of(canonical_host(config.blob_redirects.host))  # its clients are sent there
         return port.address
 
     def ca_file(self) -> Path:
@@ -161,9 +164,13 @@ class Site:
             closed.bind((_LOOPBACK, 0))
             return _Port(Address.of(closed), [closed], None)
         sockets = bind(_LOOPBACK, 0)
-        server = RegistryServer(OneHost(self.core, host), self.authority, grace=_GRACE)
+        server = RegistryServer(OneHost(self.core, host, self._own_port), self.authority, grace=_GRACE)
         self._starting.append(self.loop.create_task(server.listen(sockets, serving=host)))
         return _Port(Address.of(sockets[0]), sockets, server)
+
+    def _own_port(self, host: str) -> int | None:
+        port = self._ports.get(host)
+        return None if port is None else port.address.port
 
     def _directory(self) -> Path:
         if self._scratch is None:

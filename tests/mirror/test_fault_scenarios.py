@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +15,7 @@ from support.command import TREE
 from support.drawn_scenarios import draw_hosts, draw_scenario, places
 from support.vectors import VECTORS
 
-from fake_registry.config import Auth, Fault, Host, Hosts, Mtls
+from fake_registry.config import Auth, BlobRedirects, Fault, FaultAction, Host, Hosts, Mtls, RateLimit
 from fake_registry.core.faults import FaultAccount
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
@@ -398,3 +399,47 @@ async def test_rules_that_are_never_due_change_nothing(name: str) -> None:
 async def test_importers_have_no_client_certificates(kind: TransportKind, host: Host, message: str) -> None:
     scenario = msgspec.structs.replace(scenario_of(""), hosts={"quay.io": host})
     assert (await play(scenario, kind)).message == message
+
+
+CDN = "cdn01.quay.io"
+
+
+@pytest.mark.parametrize(
+    ("cdn", "redirects", "message"),
+    [
+        ({}, {}, OK),
+        ({}, {"status": 303, "head": True}, OK),
+        ({"scheme": "http"}, {}, OK),
+        ({"auth": Auth(type="basic", username="me", password="secret")}, {}, OK),
+        ({}, {"expires": 0}, INTERNAL + "error parsing HTTP 403 response body: invalid character '<' looking for"),
+        ({"scheme": "selfsigned"}, {}, INTERNAL + f'Get "https://{CDN}/quay.io/app/web/blobs/sha256:'),
+        ({"scheme": "down"}, {}, INTERNAL + f'Get "https://{CDN}/quay.io/app/web/blobs/sha256:'),
+        ({"faults": [Fault(action=FaultAction(tls="alert"))]}, {}, INTERNAL + f'Get "https://{CDN}/quay.io/app/web/'),
+        ({"faults": [Fault(action=FaultAction(status=503))]}, {}, INTERNAL + "received unexpected HTTP status: 503"),
+        ({"faults": [Fault(action=FaultAction(cut=10))]}, {}, INTERNAL + "unexpected EOF"),
+        ({"faults": [Fault(action=FaultAction(corrupt=0))]}, {}, INTERNAL + BAD + "blob retrieved"),
+        ({"rate_limits": [RateLimit(requests=0, window="1m")]}, {}, INTERNAL + "toomanyrequests: "),
+    ],
+)
+@pytest.mark.parametrize("anonymous", [False, True])
+async def test_configs_that_are_elsewhere(
+    cdn: dict[str, Any], redirects: dict[str, Any], message: str, anonymous: bool
+) -> None:
+    scenario = scenario_of("", anonymous=anonymous)
+    hosts = {
+        "quay.io": msgspec.structs.replace(
+            scenario.hosts["quay.io"], blob_redirects=BlobRedirects(host=CDN, **redirects)
+        ),
+        CDN: Host(**cdn),
+    }
+    scenario = msgspec.structs.replace(scenario, hosts=hosts)
+    embedded, over_sockets = [_without_signature(await play(scenario, kind)) for kind in KINDS]
+    assert over_sockets == embedded
+    assert embedded.message.startswith(message)
+
+
+def _without_signature(outcome: Outcome) -> Outcome:
+    """Each core of a test signs by a key of its own."""
+    for answer in outcome.answers:
+        answer.body = re.sub(rb"Signature=[\w-]{43}", b"Signature=*", answer.body)
+    return outcome

@@ -190,13 +190,15 @@ class Network:
                 target = url.join(URL(location, encoded=True))
                 different = target.origin() != url.origin()
             except ValueError:
-                raise RemoteError(f"{method} {url}: leads to {location[:200]!r}, which is no URL") from None
+                shown = location.partition("?")[0][:200]  # what is signed is a secret as long as it is good
+                raise RemoteError(f"{method} {url.with_query(None)}: leads to {shown!r}, which is no URL") from None
             if target.scheme not in {"http", "https"} or (secure and target.scheme == "http" and not insecure):
-                raise RemoteError(f"{method} {url}: leads from https to {target.scheme}; --insecure allows http")
+                where = url.with_query(None)
+                raise RemoteError(f"{method} {where}: leads from https to {target.scheme}; --insecure allows http")
             if different:
                 headers.pop("Authorization", None)
             url = target
-        raise RemoteError(f"{method} {url}: more than {MAX_REDIRECTS} redirects")
+        raise RemoteError(f"{method} {url.with_query(None)}: more than {MAX_REDIRECTS} redirects")
 
     async def exchange(
         self, method: str, url: URL, headers: Mapping[str, str], *, body: Body = None, insecure: bool = False

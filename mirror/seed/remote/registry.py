@@ -32,6 +32,8 @@ _MAX_TOKEN: Final = 1 << 20
 _LONGEST_TEXT: Final = 300
 _HOPELESS: Final = 3
 _WORTH_SAYING: Final = 2.0
+_EXPIRED: Final = frozenset({400, 403, 410})
+"""What stores answer to a link that is not good any more. The registry gives a new one."""
 
 
 class Access(NamedTuple):
@@ -228,7 +230,7 @@ class Registry:
             response = await self._network.send(method, url, headers, body=body, insecure=self.insecure)
             if ours and response.headers.get(OFFERED[0]) == OFFERED[1]:
                 self.offers_signatures = True
-            if response.status != 401 or not ours:
+            if response.status != 401 or not ours or _elsewhere(url, response):
                 return response
             challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
             if not self._authorizer.challenged(challenges, access.scopes, access.login, sent):
@@ -278,14 +280,23 @@ class Registry:
         except (ClientError, OSError):
             data = b""
         status = response.status
-        text = f"{method} {url.with_query(None)}: {status} {_words(data) or response.reason or ''}".rstrip()
+        elsewhere = _elsewhere(url, response)
+        by_redirect = f" (by a redirect to {response.url.origin()})" if elsewhere else ""
+        words = _words(data) or response.reason or ""
+        text = f"{method} {url.with_query(None)}{by_redirect}: {status} {words}".rstrip()
         wait = None
         if status in {429, 503}:
             wait = retry_after(response.headers.get("Retry-After", ""), self._clock.now())
         text = text[: 3 * _LONGEST_TEXT]
-        if anonymous and status in {401, 403}:
+        if anonymous and status in {401, 403} and not elsewhere:
             text += f"; no login for {self.host} is known: podman login keeps one, --authfile says where"
-        return RemoteError(text, status=status, passing=status in PASSING_STATUSES, wait=wait)
+        passing = status in PASSING_STATUSES or (elsewhere and status in _EXPIRED)
+        return RemoteError(text, status=status, passing=passing, wait=wait)
+
+
+def _elsewhere(url: URL, response: ClientResponse) -> bool:
+    """Whether an answer comes from another place than the one that was asked, which led there: a store of blobs."""
+    return response.url.origin() != url.origin()
 
 
 async def read_bounded(response: ClientResponse, limit: int) -> bytes:

@@ -369,6 +369,22 @@ class TestBlobs:
         assert (again.status, again.body) == (200, reply.body)
         assert "Amz" not in studio.text()
 
+    async def test_a_faked_registry_with_a_cdn(self, studio: Studio) -> None:
+        digest = layer(studio, "quay.io/team/app:1.0")
+        target = f"/v2/team/app/blobs/{digest}"
+        config: dict[str, Any] = {"quay.io": {"blobRedirects": {"host": "cdn.example.com"}}, "cdn.example.com": {}}
+        async with FakeRegistry(studio.upstream.tree.root, hosts=config) as upstream:
+            studio.upstream = upstream
+            async with studio.session("quay.io", "cdn.example.com") as session:
+                reply = await ask(session.core, "GET", target)
+            assert [(entry.host, entry.status) for entry in upstream.journal] == [
+                ("quay.io", 307),
+                ("cdn.example.com", 200),
+            ]
+        again = await ask(studio.replay(), "GET", target)
+        assert (again.status, again.body, compute_digest(again.body)) == (200, reply.body, digest)
+        assert "Signature" not in studio.text()
+
 
 class TestSecrets:
     async def dance(self, studio: Studio, *, password: bool) -> list[Reply]:

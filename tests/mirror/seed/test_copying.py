@@ -1,19 +1,23 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import pytest
 from support.registry import HOST, image, index, put_image
 from support.seeding import Silent, upstream
 
-from fake_registry.config import Auth, Fault, FaultAction, FaultMatch, Host, Route, TooManyRequests
+from fake_registry.config import Auth, BlobRedirects, Fault, FaultAction, FaultMatch, Host, Route, TooManyRequests
 from fake_registry.fixtures import Tree, verify
 from fake_registry.oci import OCI_INDEX, OCI_MANIFEST, compute_digest
 from fake_registry.simple_signing import kept_signature
 from mirror.seed.copy_options import CopyOptions
 from mirror.seed.copying import copy_images
 from mirror.seed.remote.credentials import Login
+from mirror.seed.remote.patience import Patience
 from mirror.seed.sources import parse_destination, parse_source
 from mirror.seed.tag_filters import TagFilter
 
@@ -155,6 +159,55 @@ async def test_a_blob_goes_on_where_it_was_cut(origin: Tree, tmp_path: Path) -> 
         statuses = [entry.status for entry in registry.journal if entry.target.endswith(digest)]
     assert statuses == [200, 206, 206]
     assert problems(tmp_path / "target") == []
+
+
+CDN = "cdn01.quay.io"
+
+
+def behind_a_cdn(*faults: Fault, **redirects: Any) -> dict[str, Host]:
+    """quay.io, whose blobs are at a host with faults."""
+    return {HOST: Host(blob_redirects=BlobRedirects(host=CDN, **redirects)), CDN: Host(faults=list(faults))}
+
+
+async def test_blobs_that_are_elsewhere(origin: Tree, tmp_path: Path) -> None:
+    password = Auth(type="bearer", username="me", password="secret")
+    hosts = behind_a_cdn(min_size=4)
+    hosts[HOST] = msgspec.structs.replace(hosts[HOST], auth=password)
+    async with upstream(origin, hosts=hosts) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app", logins={HOST: Login("me", "secret")})
+        assert (summary.copied, summary.failed) == (3, 0)
+        found = [one for one in registry.journal if one.kind == "blob"]
+        elsewhere = [one for one in found if one.host == CDN]
+        assert len(elsewhere) == len([one for one in found if one.status == 307]) == 6
+        assert {one.authorization for one in elsewhere} == {""}
+    assert tags_of(Tree.open(tmp_path / "target")) == tags_of(origin)
+    assert problems(tmp_path / "target") == []
+
+
+async def test_a_blob_goes_on_by_a_new_link(origin: Tree, tmp_path: Path) -> None:
+    match = FaultMatch(digest=compute_digest(LARGE), nth=[1, 2])
+    hosts = behind_a_cdn(Fault(match=match, action=FaultAction(cut=1_000_000)), expires="1s")
+    async with upstream(origin, hosts=hosts) as registry:
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0", reach={"patience": Patience(first=8.0)})
+        assert (summary.copied, summary.failed) == (1, 0)
+        asked = [(one.host, one.status, one.target) for one in registry.journal if compute_digest(LARGE) in one.target]
+    assert [one[:2] for one in asked] == [(HOST, 307), (CDN, 200), (HOST, 307), (CDN, 206), (HOST, 307), (CDN, 206)]
+    assert len({target for host, _, target in asked if host == CDN}) == 3  # the first link has long expired
+    assert problems(tmp_path / "target") == []
+
+
+async def test_links_that_have_expired(origin: Tree, tmp_path: Path) -> None:
+    digest = compute_digest(LARGE)
+    fault = Fault(match=FaultMatch(digest=digest, nth=1), action=FaultAction(status=403))
+    async with upstream(origin, hosts=behind_a_cdn(fault)) as registry:
+        assert (await registry.copy(tmp_path / "target", f"{HOST}/app:1.0")).copied == 1
+    async with upstream(origin, hosts=behind_a_cdn(expires=0)) as registry:
+        summary = await registry.copy(tmp_path / "other", f"{HOST}/app:1.0", reach={"patience": Patience(attempts=2)})
+        refused = Counter(one.target.partition("?")[0] for one in registry.journal if one.status == 403)
+        assert max(refused.values()) == 2  # whoever gives up has asked for another link
+    where = "GET https://quay.io/v2/app/blobs/"
+    assert summary.images[0].reason.startswith(where)
+    assert summary.images[0].reason.endswith(" (by a redirect to https://cdn01.quay.io): 403 Forbidden")
 
 
 async def test_a_password_buys_a_token(origin: Tree, tmp_path: Path) -> None:
