@@ -28,7 +28,9 @@ def archive(
     form: Annotated[
         str,
         typer.Option(
-            "--format", metavar="FORMAT", help="oci, docker-archive, dir, v2 or distribution; else found out."
+            "--format",
+            metavar="FORMAT",
+            help="oci, docker-archive, dir, v2, distribution, oc-mirror or haul; else found out.",
         ),
     ] = "",
     metadata_only: MetadataOnlyOption = False,
@@ -37,28 +39,37 @@ def archive(
     """Fills a tree from archives of other tools.
 
     These are OCI layouts and oci-archives, docker-archives, skopeo's dir:, the v2/ tree of oc image mirror, the storage
-    tree of distribution's registry (oc-mirror's archives hold one).
+    tree of distribution's registry, archives of oc-mirror, hauls of hauler, packages of zarf. Of an archive in several
+    files any one stands for all, which have to lie side by side.
     """
     from fake_registry.fixtures import Tree
     from mirror.errors import InputError
     from mirror.seed.archives.importing import import_images
     from mirror.seed.archives.naming import placed_images
     from mirror.seed.archives.opening import FORMATS, opened_archive
+    from mirror.seed.archives.volumes import all_volumes
 
     if form and form not in FORMATS:
         raise InputError(f"--format: {form!r} is not one of {', '.join(FORMATS)}")
-    missing = next((path for path in sources if not path.exists()), None)
-    if missing is not None:
-        raise InputError(f"{missing}: no such file or directory")
+    archives = all_volumes(sources)
     tree = Tree.open(data, create=True)
     imported = []
-    for path in sources:
-        with opened_archive(path, form, tree.root) as opened, progress(f"Importing {path}") as tell:
-            images = placed_images(opened, opened.images(), name)
-            imported += import_images(tree, opened, images, metadata_only=metadata_only, progress=tell)
-            note(f"{path}: {opened.form}, {counted(len(images), 'image')}")
-            if opened.new_digests:
-                note(f"{path}: holds no registry manifests; the digests below are new, image IDs are not")
+    for source in archives:
+        with opened_archive(source, form, tree.root) as opened, progress(f"Importing {source.name}") as tell:
+            images = opened.images()
+            placed = placed_images(opened, images, name)
+            came = import_images(tree, opened, placed, metadata_only=metadata_only, progress=tell)
+        imported += came
+        files = f" in {counted(len(source.paths), 'file')}" if len(source.paths) > 1 else ""
+        note(f"{source.name}: {opened.form}{files}, {counted(len(came), 'image')}")
+        if len(placed) < len(images):
+            left = counted(len(images) - len(placed), "artifact")
+            note(f"{source.name}: {left} without a registry left out; --as HOST takes all")
+        if len(came) < len(placed):
+            gone = counted(len(placed) - len(came), "image")
+            note(f"{source.name}: {gone} of archives before it left out: neither in it nor in the tree")
+        if opened.new_digests:
+            note(f"{source.name}: holds no registry manifests; the digests below are new, image IDs are not")
     if output is not Format.TABLE:
         print_document(imported, output)
         return

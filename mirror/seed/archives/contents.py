@@ -15,7 +15,8 @@ class ArchivedImage(msgspec.Struct, frozen=True):
 
     ``media_type`` is empty, and ``size`` -1, where the archive does not say it. ``repository`` is what the archive says
     of where the image belongs, with a host (``quay.io/app``) or without, or nothing; ``tag`` likewise. ``place`` tells
-    apart content that formats keep for each repository.
+    apart content that formats keep for each repository. ``below`` is what follows ``HOST[/PREFIX]`` where somebody says
+    that, if that is not all of ``repository``. What is ``optional`` is left out where nobody says where it goes.
     """
 
     digest: str
@@ -24,6 +25,8 @@ class ArchivedImage(msgspec.Struct, frozen=True):
     tag: str = ""
     place: str = ""
     size: int = -1
+    below: str = ""
+    optional: bool = False
 
 
 class Archive(ABC):
@@ -33,6 +36,8 @@ class Archive(ABC):
     """What it is, in words: ``an OCI image layout``."""
     many: ClassVar[bool] = False
     """Whether it holds repositories with names of their own, below which an image's place follows."""
+    partial: ClassVar[bool] = False
+    """Whether it may lack what an archive before it has brought."""
     new_digests: ClassVar[bool] = False
     """Whether its images have no registry manifest, so that new ones are made."""
 

@@ -1,6 +1,7 @@
-"""The storage tree of distribution's ``registry``, which oc-mirror's archives and caches are, too.
+"""The storage tree of distribution's ``registry``, and oc-mirror's archives, which have one.
 
-Source: distribution, ``registry/storage/paths.go``. Media types are not kept: they are read from the manifests.
+Source: distribution, ``registry/storage/paths.go``; oc-mirror, ``docs/features/archive-management.md``. Media types are
+not kept: they are read from the manifests.
 """
 
 from __future__ import annotations
@@ -52,6 +53,8 @@ class DistributionTree(Archive):
         children: set[str] = set()
         for digest in dict.fromkeys([*tags.values(), *self._revisions(f"{directory}/_manifests/revisions")]):
             stream = self.content(digest, directory)
+            if stream is None and self.partial:
+                continue
             if stream is None:
                 raise InputError(f"{self.name}: repository {repository}: the content of {digest} is not there")
             with stream:
@@ -60,7 +63,7 @@ class DistributionTree(Archive):
             found[digest] = guessed_media_type(data, links)
             children.update(child.digest for child in links.children)
         for tag, digest in tags.items():
-            yield ArchivedImage(digest, found[digest], repository, tag, directory)
+            yield ArchivedImage(digest, found.get(digest, ""), repository, tag, directory)
         for digest in sorted(found.keys() - set(tags.values()) - children):
             yield ArchivedImage(digest, found[digest], repository, "", directory)
 
@@ -88,6 +91,23 @@ class DistributionTree(Archive):
         if not is_digest(digest):
             raise InputError(f"{self.name}: {name}: found {digest[:200]!r}; expected a digest")
         return digest
+
+
+class OcMirrorArchive(DistributionTree):
+    """What ``oc-mirror`` writes to ``file://``: a storage tree beside its ``working-dir``, and of the blobs those that
+    no archive before had. Its lists of tags and manifests are those of all archives."""
+
+    form = "an archive of oc-mirror"
+    partial = True
+
+    @staticmethod
+    def recognizes(files: Files) -> bool:
+        """Whether this is one."""
+        return bool(files.children("working-dir")) and bool(files.children("docker/registry/v2/repositories"))
+
+    def __init__(self, files: Files) -> None:
+        super().__init__(files)
+        self._top = _TOPS[0]
 
 
 def _is_top(files: Files, top: str) -> bool:

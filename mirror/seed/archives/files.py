@@ -7,6 +7,7 @@ import io
 import os
 import posixpath
 import stat
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, Protocol, cast
 
@@ -203,6 +204,26 @@ class TarFiles:
         if member.target.startswith("/") or target.startswith("../") or target == "..":
             raise InputError(f"{self.name}: member {member.name!r} is a link out of the archive, to {member.target!r}")
         return target
+
+
+class JoinedFiles:
+    """The files of several tars that are one archive. Of those with one name the first counts."""
+
+    def __init__(self, parts: Sequence[Files], name: str) -> None:
+        self.name = name
+        self._parts = parts
+
+    def children(self, directory: str = "") -> list[str]:
+        return sorted({child for part in self._parts for child in part.children(directory)})
+
+    def size(self, name: str) -> int | None:
+        return next((size for part in self._parts if (size := part.size(name)) is not None), None)
+
+    def open(self, name: str) -> BinaryIO | None:
+        return next((stream for part in self._parts if (stream := part.open(name)) is not None), None)
+
+    def real_name(self, name: str) -> str | None:
+        return next((real for part in self._parts if (real := part.real_name(name)) is not None), None)
 
 
 class SubFiles:

@@ -61,6 +61,8 @@ def import_images(
 ) -> list[Imported]:
     """Copies images into a tree. What they are called changes at the end, when everything is there.
 
+    An archive that goes on with another one may name images of that: those that are not in the tree are left out.
+
     Raises:
         InputError: content that is missing, although every image needs it, or does not match its digest.
         TreeError: the tree cannot be written.
@@ -72,7 +74,9 @@ def import_images(
         for done, image in enumerate(images):
             if progress is not None:
                 progress(done, len(images))
-            found.append(copier.copy(image))
+            copied = copier.copy(image)
+            if copied is not None:
+                found.append(copied)
     if progress is not None:
         progress(len(images), len(images))
     return found
@@ -89,10 +93,12 @@ class _Copier:
         self._present: set[str] = set()
         self._blobs = self._bytes = self._absent_layers = self._absent_manifests = 0
 
-    def copy(self, placed: Placed) -> Imported:
+    def copy(self, placed: Placed) -> Imported | None:
         image = placed.image
         self._blobs = self._bytes = self._absent_layers = self._absent_manifests = 0
         data = self._read(image.digest, image.place)
+        if data is None and self._archive.partial:
+            return None
         if data is None:
             raise InputError(f"{self._archive.name}: the manifest of {placed} is not there")
         links = manifest_links(data)
@@ -125,7 +131,8 @@ class _Copier:
         if media_type in INDEX_TYPES:
             return
         if links.config is not None and not self._blob(links.config, place, name) and not self._empty(links.config):
-            raise InputError(f"{self._archive.name}: the config {links.config.digest} of {name} is not there")
+            where = "in it or in the tree; import what came before it first" if self._archive.partial else "there"
+            raise InputError(f"{self._archive.name}: the config {links.config.digest} of {name} is not {where}")
         for layer in links.layers:
             wanted = not self._metadata_only
             if not (wanted and self._blob(layer, place, name)) and self._tree.store.find(layer.digest) is None:
@@ -167,6 +174,8 @@ class _Copier:
 
     def _read(self, digest: str, place: str) -> bytes | None:
         stream = self._archive.content(digest, place)
+        if stream is None and self._archive.partial:
+            return self._tree.store.read_manifest(digest, "")
         if stream is None:
             return None
         with stream:

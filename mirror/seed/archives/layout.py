@@ -7,10 +7,11 @@ on it say the reference in ``io.containerd.image.name``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import BinaryIO, Final
 
 from fake_registry.errors import TreeError
-from fake_registry.fixtures import is_tag
+from fake_registry.fixtures import canonical_host, is_tag
 from fake_registry.fixtures.layout import MAX_INDEX, parse_index
 from fake_registry.oci import Descriptor, parse_digest
 from mirror.errors import InputError
@@ -18,7 +19,7 @@ from mirror.reference import InvalidReference, Reference
 from mirror.seed.archives.contents import Archive, ArchivedImage
 from mirror.seed.archives.files import Files, read_small
 
-_CONTAINERD_NAME: Final = "io.containerd.image.name"
+CONTAINERD_NAME: Final = "io.containerd.image.name"
 
 
 class OciLayout(Archive):
@@ -40,7 +41,7 @@ class OciLayout(Archive):
             descriptors = parse_index(data or b"", f"{self.name}: index.json")
         except TreeError as error:
             raise InputError(str(error)) from None
-        return [self._image(descriptor) for descriptor in descriptors]
+        return self._images(descriptors)
 
     def content(self, digest: str, place: str) -> BinaryIO | None:
         """A blob of the layout."""
@@ -48,9 +49,12 @@ class OciLayout(Archive):
         algorithm, digits = parse_digest(digest)
         return self._files.open(f"blobs/{algorithm}/{digits}")
 
+    def _images(self, descriptors: Sequence[Descriptor]) -> list[ArchivedImage]:
+        return [self._image(descriptor) for descriptor in descriptors]
+
     def _image(self, descriptor: Descriptor) -> ArchivedImage:
         annotations = descriptor.annotations or {}
-        full = annotations.get(_CONTAINERD_NAME, "")
+        full = annotations.get(CONTAINERD_NAME, "")
         name = descriptor.tag or ""
         if not full and name and not is_tag(name):
             full = name
@@ -68,4 +72,4 @@ def split_reference(text: str, where: str) -> tuple[str, str]:
         reference = Reference.parse(text).docker_client_defaults()
     except InvalidReference as error:
         raise InputError(f"{where}: {text[:200]!r}: {error}") from None
-    return f"{reference.registry}/{reference.repository_name()}", "" if reference.id else reference.tag
+    return f"{canonical_host(reference.registry)}/{reference.repository_name()}", "" if reference.id else reference.tag

@@ -34,7 +34,7 @@ def placed_images(archive: Archive, images: Sequence[ArchivedImage], name: str) 
     Raises:
         InputError: a place that nobody said, two images for one place, or a tag that cannot be.
     """
-    found = [_placed(archive, image, name) for image in images]
+    found = [_placed(archive, image, name) for image in images if name or not image.optional]
     tag = parse_destination(name).tag if name and not archive.many else ""
     if tag:
         if len(images) != 1:
@@ -53,7 +53,8 @@ def placed_images(archive: Archive, images: Sequence[ArchivedImage], name: str) 
 def _placed(archive: Archive, image: ArchivedImage, name: str) -> Placed:
     if name and archive.many:
         host, _, prefix = name.strip("/").partition("/")
-        return Placed(image, host, f"{prefix}/{image.repository}" if prefix else image.repository, image.tag)
+        below = image.below or image.repository
+        return Placed(image, host, f"{prefix}/{below}" if prefix else below, image.tag)
     if name:
         destination = parse_destination(name)
         return Placed(image, destination.host, destination.repository, image.tag)

@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final
 
 from mirror.errors import InputError
 from mirror.seed.archives.contents import Archive
-from mirror.seed.archives.distribution import DistributionTree
+from mirror.seed.archives.distribution import DistributionTree, OcMirrorArchive
 from mirror.seed.archives.docker_archive import DockerArchive
-from mirror.seed.archives.files import DirectoryFiles, Files, SubFiles, TarFiles
+from mirror.seed.archives.files import DirectoryFiles, Files, JoinedFiles, SubFiles, TarFiles
+from mirror.seed.archives.haul import Haul
 from mirror.seed.archives.layout import OciLayout
 from mirror.seed.archives.mirror_tree import MirrorTree
 from mirror.seed.archives.skopeo_dir import SkopeoDirectories
-from mirror.seed.archives.spool import opened
+from mirror.seed.archives.spool import opened, opened_pieces
+from mirror.seed.archives.volumes import Volumes, volumes_of
 
-# What docker save writes today is a layout, too, and that says more; the dir: of skopeo sync is looked for last,
-# because it may lie anywhere below.
+# Those that are a special case of another one come before it. What docker save writes today is a layout, too, and that
+# says more; the dir: of skopeo sync is looked for last, because it may lie anywhere below.
 FORMATS: Final[dict[str, type[Archive]]] = {
+    "haul": Haul,
     "oci": OciLayout,
     "docker-archive": DockerArchive,
+    "oc-mirror": OcMirrorArchive,
     "distribution": DistributionTree,
     "v2": MirrorTree,
     "dir": SkopeoDirectories,
@@ -29,22 +33,26 @@ FORMATS: Final[dict[str, type[Archive]]] = {
 
 
 @contextmanager
-def opened_archive(path: Path, form: str = "", beside: Path | None = None) -> Iterator[Archive]:
-    """Opens a file or directory as what it is, or as the format of that name.
+def opened_archive(source: Path | Volumes, form: str = "", beside: Path | None = None) -> Iterator[Archive]:
+    """Opens a file or directory as what it is, or as the format of that name; of an archive in several files all.
 
     A compressed file is unpacked into `beside`, a directory, while the block runs.
 
     Raises:
         InputError: it cannot be read, is of no known format, or is hostile.
     """
-    if path.is_dir():
-        yield _archive(DirectoryFiles(path), form)
-        return
-    stream = opened(path, beside)
-    try:
-        yield _archive(TarFiles(stream, str(path)), form)
-    finally:
-        stream.close()
+    volumes = volumes_of(source) if isinstance(source, Path) else source
+    first = volumes.paths[0]
+    with ExitStack() as stack:
+        if first.is_dir():
+            yield _archive(DirectoryFiles(first), form)
+        elif volumes.pieces:
+            stream = stack.enter_context(opened_pieces(volumes, beside))
+            yield _archive(TarFiles(stream, volumes.name), form)
+        else:
+            streams = [stack.enter_context(opened(path, beside)) for path in volumes.paths]
+            tars = [TarFiles(stream, str(path)) for stream, path in zip(streams, volumes.paths, strict=True)]
+            yield _archive(tars[0] if len(tars) == 1 else JoinedFiles(tars, volumes.name), form)
 
 
 def _archive(files: Files, form: str) -> Archive:

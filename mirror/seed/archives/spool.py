@@ -14,6 +14,7 @@ from typing import BinaryIO, Final, Protocol, cast
 import zstandard
 
 from mirror.errors import InputError
+from mirror.seed.archives.volumes import Volumes, chained
 
 _CHUNK: Final = 1 << 20
 _FREE: Final = 64 << 20
@@ -143,12 +144,18 @@ def opened(path: Path, beside: Path | None = None) -> BinaryIO:
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or error}") from None
     if not stream.seekable():
-        stream = _spooled(stream, stream, path, beside)
+        stream = _spooled(stream, stream, str(path), beside)
     plain = decompressed(stream, str(path))
-    return stream if plain is stream else _spooled(plain, stream, path, beside)
+    return stream if plain is stream else _spooled(plain, stream, str(path), beside)
 
 
-def _spooled(plain: BinaryIO, stream: BinaryIO, path: Path, beside: Path | None) -> BinaryIO:
+def opened_pieces(volumes: Volumes, beside: Path | None = None) -> BinaryIO:
+    """Opens a file that lies there in pieces, put together and unpacked as `opened` does it (raises `InputError`)."""
+    stream = chained(volumes.paths)
+    return _spooled(decompressed(stream, volumes.name), stream, volumes.name, beside)
+
+
+def _spooled(plain: BinaryIO, stream: BinaryIO, name: str, beside: Path | None) -> BinaryIO:
     """All that is read from `plain`, in a temporary file; `stream`, below it, is closed."""
     try:
         target = tempfile.TemporaryFile(dir=beside)  # noqa: SIM115  it is what the caller gets
@@ -160,7 +167,7 @@ def _spooled(plain: BinaryIO, stream: BinaryIO, path: Path, beside: Path | None)
             target.close()
             raise
     except OSError as error:
-        raise InputError(f"{path}: no room to unpack it: {error.strerror or error}") from None
+        raise InputError(f"{name}: no room to unpack it: {error.strerror or error}") from None
     finally:
         stream.close()
     return cast("BinaryIO", target)
