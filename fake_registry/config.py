@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Annotated, Final, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Meta
@@ -30,6 +31,8 @@ Pattern = Annotated[
 ]
 
 _DURATION: Final = re.compile(r"(?:(\d+(?:\.\d+)?)h)?(?:(\d+(?:\.\d+)?)m)?(?:(\d+(?:\.\d+)?)s)?(?:(\d+(?:\.\d+)?)ms)?")
+_QUOTABLE: Final = re.compile(r"[ !#-\[\]-~]*")
+_MAX_REALM: Final = 2000
 _UNITS: Final = (3600.0, 60.0, 1.0, 0.001)
 _LONGEST: Final = 7 * 24 * 3600.0
 
@@ -56,11 +59,17 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
 
 
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Who may use a host: ``bearer`` has its own token endpoint at ``/token``, ``basic`` passwords only.
+    """Who may use a host: ``bearer`` takes tokens, ``basic`` passwords only.
 
     ``username`` and ``password`` are one user, ``users`` are more, with their passwords. ``htpasswd`` are users with
     bcrypt hashes in place of passwords (the text; in a file also the name of another one, which holds it).
     ``anonymous``: everybody may read.
+
+    ``realm`` is the URL that clients are sent to for tokens, ``service`` what tokens are for; without them ``/token``
+    on the host itself, and its name. The endpoint is there where the realm's host is one that is configured.
+    ``issuer`` is somebody else whose tokens count, signed with one of ``keys``: a set of JSON web keys, or PEM with
+    public keys and certificates (the text; in a file also the name of another one, which holds it). Where such a token
+    does not say what it allows, its claim ``userClaim`` is the user.
     """
 
     type: Literal["bearer", "basic"]
@@ -69,6 +78,38 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     users: dict[str, str] = {}
     htpasswd: str = ""
     anonymous: bool = False
+    realm: str = ""
+    service: Annotated[str, Meta(max_length=300)] = ""
+    issuer: Annotated[str, Meta(max_length=2000)] = ""
+    keys: str = ""
+    user_claim: Annotated[str, Meta(min_length=1)] = msgspec.field(default="sub", name="userClaim")
+
+    def __post_init__(self) -> None:
+        tokens = {"realm": self.realm, "service": self.service, "issuer": self.issuer, "keys": self.keys}
+        said = [name for name, value in tokens.items() if value]
+        if said and self.type != "bearer":
+            raise ValueError(f"Expected `type` to be bearer with `{said[0]}`")
+        if self.realm and not is_realm(self.realm):
+            raise ValueError("Expected `realm` to be a URL such as https://auth.example.com/token")
+        if not _QUOTABLE.fullmatch(self.service):
+            raise ValueError("Expected `service` to be printable ASCII without quotation marks and backslashes")
+        if bool(self.issuer) != bool(self.keys):
+            raise ValueError("Expected `issuer` and `keys` together: whose tokens count, and what they are signed with")
+        if self.issuer and not self.realm:
+            raise ValueError("Expected `realm` with `issuer`: where clients get its tokens")
+        if self.user_claim != "sub" and not self.issuer:
+            raise ValueError("Expected `userClaim` only with `issuer`")
+
+
+def is_realm(text: str) -> bool:
+    """Whether challenges can send clients to this: an HTTP URL without credentials and fragment."""
+    if not _QUOTABLE.fullmatch(text) or " " in text or "#" in text or len(text) > _MAX_REALM:
+        return False
+    try:
+        url = urlsplit(text)
+        return url.scheme in {"http", "https"} and bool(url.hostname) and "@" not in url.netloc and url.port != 0
+    except ValueError:
+        return False
 
 
 class AccessRule(_Part, frozen=True, kw_only=True):

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
-from typing import Final
+from typing import Final, Protocol
+from urllib.parse import urlsplit
 
 import msgspec
 
 from fake_registry.config import Host, ServerCertificate, TlsFailure
 from fake_registry.core.messages import Request, Response
+from fake_registry.core.paths import decoded
+from fake_registry.core.realms import Realm
 from fake_registry.fixtures import canonical_host
 from fake_registry.server import Registries
 
@@ -17,22 +20,36 @@ _REDIRECTS: Final = frozenset({302, 303, 307, 308})
 _PORT: Final = re.compile(r":\d*$")
 
 
+class RegistriesWithRealms(Registries, Protocol):
+    """Registries that also say where clients get tokens."""
+
+    def realm_here(self, name: str) -> Realm | None:
+        """The realm of a host, if its token endpoint is here: on itself or on another host."""
+        ...
+
+
 class OneHost:
-    """All registries, asked for one of them. Its token endpoint is named by the address that the client used, and so is
-    a host with a port of its own to which it sends clients for blobs: `port_of` gives that, or None.
+    """All registries, asked for one of them.
+
+    Its token endpoint, also one on another host, is here, and named by the address that the client used; so is a host
+    with a port of its own to which it sends clients for blobs: `port_of` gives that, or None.
     """
 
-    def __init__(self, registries: Registries, name: str, port_of: Callable[[str], int | None]) -> None:
+    def __init__(self, registries: RegistriesWithRealms, name: str, port_of: Callable[[str], int | None]) -> None:
         self._registries = registries
         self._name = name
         self._port_of = port_of
 
     async def handle(self, request: Request) -> Response:
         """The answer to one request."""
-        response = await self._registries.handle(msgspec.structs.replace(request, host=self._name, sni=None))
+        realm = self._registries.realm_here(self._name)
+        asked = msgspec.structs.replace(request, host=self._name, sni=None)
+        if realm is not None and decoded(request.path) == realm.path:
+            asked = msgspec.structs.replace(asked, host=realm.host, secure=realm.url.startswith("https:"))
+        response = await self._registries.handle(asked)
         for position, (name, value) in enumerate(response.headers):
             if name.lower() == "www-authenticate":
-                response.headers[position] = (name, self._reachable(value, request.host))
+                response.headers[position] = (name, self._reachable(value, request, realm))
             elif name == "Location" and response.status in _REDIRECTS:
                 response.headers[position] = (name, self._at_its_port(value, request.host))
         return response
@@ -67,5 +84,8 @@ class OneHost:
         machine = _PORT.sub("", address)
         return location if port is None or not machine else f"{scheme}://{machine}:{port}/{path}"
 
-    def _reachable(self, challenge: str, address: str) -> str:
-        return challenge.replace(f'://{self._name}/token"', f'://{address}/token"')
+    def _reachable(self, challenge: str, request: Request, realm: Realm | None) -> str:
+        if realm is not None:
+            there = urlsplit(realm.url)._replace(scheme="https" if request.secure else "http", netloc=request.host)
+            challenge = challenge.replace(f'realm="{realm.url}"', f'realm="{there.geturl()}"')
+        return challenge.replace(f'://{self._name}/token"', f'://{request.host}/token"')

@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from fake_registry.config import Certificates, Hosts, ServerCertificate
 from fake_registry.core.links import check_redirects
+from fake_registry.core.realms import RealmError, check_realms
 from fake_registry.fixtures.names import canonical_host, is_host
 from fake_registry.mtls import check_authority
 from mirror.errors import InputError
@@ -136,12 +137,16 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> H
     check_hosts(hosts, name, content)
     found = dict(hosts)
     for host, config in hosts.items():
-        for part, field, resolve in (("mtls", "ca", _authority), ("auth", "htpasswd", _htpasswd)):
+        for part, field, resolve in (
+            ("mtls", "ca", _authority),
+            ("auth", "htpasswd", _htpasswd),
+            ("auth", "keys", _trusted_keys),
+        ):
             said = getattr(getattr(config, part), field, "")
             if not said:
                 continue
             try:
-                resolved = msgspec.structs.replace(getattr(config, part), **{field: resolve(said, path.parent)})
+                resolved = msgspec.structs.replace(getattr(found[host], part), **{field: resolve(said, path.parent)})
             except (InputError, ValueError) as error:
                 line = _at_line(content, ["hosts", host, part, field])
                 raise InputError(f"{name}: hosts[{_one_line(host)}].{part}.{field}: {error}{line}") from None
@@ -152,6 +157,11 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> H
             place = ["hosts", host, "blobRedirects", str(error).partition(": ")[0]]
             where = f"{name}: hosts[{_one_line(host)}].blobRedirects"
             raise InputError(f"{where}.{error}{_at_line(content, place)}") from None
+    try:
+        check_realms(found)
+    except RealmError as error:
+        line = _at_line(content, ["hosts", error.host, "auth", error.field])
+        raise InputError(f"{name}: hosts[{error.host}].auth.{error.field}: {error}{line}") from None
     return found
 
 
@@ -161,6 +171,19 @@ def _htpasswd(text: str, directory: Path) -> str:
 
     found = text if ":$2" in text else read_file(directory / text, MAX_NAMED).decode("utf-8", "replace")
     read_htpasswd(found)
+    return found
+
+
+def _trusted_keys(text: str, directory: Path) -> str:
+    """The text of public keys, which is said or is in a file (raises `InputError`, `ValueError`)."""
+    from fake_registry.core.trusted_keys import read_keys  # noqa: PLC0415 - few have any
+
+    is_text = "-----BEGIN" in text or text.lstrip()[:1] == "{"
+    found = text if is_text else read_file(directory / text, MAX_NAMED).decode("utf-8", "replace")
+    try:
+        read_keys(found)
+    except ValueError as error:
+        raise ValueError(str(error) if is_text else f"{directory / text}: {error}") from None
     return found
 
 

@@ -1,4 +1,4 @@
-"""Who may do what: challenges, Basic credentials and the tokens of the token endpoint.
+"""Who may do what: challenges, Basic credentials and tokens.
 
 Sources: RFC 7617; distribution, "Token Authentication Specification" and "Token Authentication Implementation".
 """
@@ -8,115 +8,60 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
-from typing import Final
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
 from fake_registry.config import Auth, TokenFlaw
 from fake_registry.core import errors
 from fake_registry.core.access import READING, AccessRules
-from fake_registry.core.messages import JSON, Request, Response
+from fake_registry.core.messages import Request
 from fake_registry.core.passwords import HashedPasswords
 from fake_registry.core.paths import parameters
+from fake_registry.core.realms import realm_of
+from fake_registry.core.tokens import LIFETIME, Access, Audience, Bearer, InvalidToken, Tokens, is_own
 from fake_registry.fixtures import is_repository_name
 
-LIFETIME: Final = 300
-"""Seconds that a token is good for."""
+if TYPE_CHECKING:
+    from fake_registry.core.foreign_tokens import ForeignTokens
 
 BASIC_CHALLENGE: Final = 'Basic realm="ismirror"'
 
 _MAX_SCOPES: Final = 64
-_MAX_REMEMBERED: Final = 4096
 _USER_ACTIONS: Final = frozenset({"pull", "push", "delete"})
 _FLAWS: Final = {"refused": "invalid_token", "expired": "invalid_token", "wrongScope": "insufficient_scope"}
 _ELSEWHERE: Final = "ismirror/none-of-yours"
-_JWT_HEADER: Final = base64.urlsafe_b64encode(b'{"alg":"HS256","typ":"JWT"}').rstrip(b"=").decode()
 
 
-class Access(msgspec.Struct, frozen=True):
-    """Some actions on one resource: ``repository:app/web:pull,push``."""
+class Issued(NamedTuple):
+    """A token, what it allows, and when it was issued (seconds since 1970)."""
 
-    type: str
-    name: str
-    actions: list[str]
-
-
-class Claims(msgspec.Struct, frozen=True):
-    """What a token says: for which host, of whom (empty: anybody), until when, and what is allowed."""
-
-    aud: str
-    sub: str
-    iat: int
-    exp: int
-    access: list[Access]
-
-    def allows(self, needed: Access) -> bool:
-        """Whether all actions of `needed` are allowed."""
-        granted = {
-            action
-            for access in self.access
-            if access.type == needed.type and access.name == needed.name
-            for action in access.actions
-        }
-        return granted.issuperset(needed.actions)
-
-
-class Tokens:
-    """Issues and reads tokens: JSON web tokens, signed with one key (RFC 7519, HS256)."""
-
-    def __init__(self, key: bytes, clock: Callable[[], float]) -> None:
-        self._key = key
-        self.clock = clock
-        self._remembered: dict[str, Claims] = {}
-
-    def derived_key(self, purpose: str) -> bytes:
-        """A key for something else that is signed: good for as long as this one, and by the same processes."""
-        return hmac.digest(self._key, purpose.encode(), "sha256")
-
-    def issue(self, host: str, user: str, access: Sequence[Access], *, age: int = 0) -> tuple[str, int]:
-        """A token and the time (seconds since 1970) at which it was issued, which is `age` seconds ago."""
-        issued = int(self.clock()) - age
-        claims = Claims(aud=host, sub=user, iat=issued, exp=issued + LIFETIME, access=list(access))
-        signed = f"{_JWT_HEADER}.{_base64url(msgspec.json.encode(claims))}"
-        return f"{signed}.{self._signature(signed)}", issued
-
-    def read(self, token: str, host: str) -> Claims | None:
-        """What a token says, or None if it is none of ours, expired or for another host."""
-        claims = self._remembered.get(token)
-        if claims is None:
-            claims = self._parse(token)
-            if claims is None:
-                return None
-            if len(self._remembered) >= _MAX_REMEMBERED:
-                self._remembered.clear()
-            self._remembered[token] = claims
-        return claims if claims.aud == host and claims.iat <= self.clock() < claims.exp else None
-
-    def _parse(self, token: str) -> Claims | None:
-        signed, _, signature = token.rpartition(".")
-        if not hmac.compare_digest(self._signature(signed).encode(), signature.encode("utf-8", "replace")):
-            return None
-        payload = signed.rpartition(".")[2]
-        return msgspec.json.decode(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)), type=Claims)
-
-    def _signature(self, signed: str) -> str:
-        return _base64url(hmac.digest(self._key, signed.encode("utf-8", "replace"), "sha256"))
+    token: str
+    access: Sequence[Access]
+    at: int
 
 
 class Authenticator:
-    """Guards one host: knows its users, and what its rules (None: there are none) let them do."""
+    """Guards one host: knows its users, and what its rules (None: there are none) let them do.
+
+    `audience` is what tokens have to be for, `realm` where clients get them; `issues` is set by whoever issues such
+    tokens here (without it none of those count).
+    """
 
     def __init__(self, host: str, scheme: str, auth: Auth, tokens: Tokens, rules: AccessRules | None = None) -> None:
         self._host = host
         self._auth = auth
         self._tokens = tokens
         self._rules = rules
-        self._challenge = f'Bearer realm="{scheme}://{host}/token",service="{host}"'
+        self.realm = realm_of(host, scheme, auth)
+        self.audience = Audience(auth.service or host, self.realm.url)
+        self.issues = False
+        self._challenge = f'Bearer realm="{self.realm.url}",service="{self.audience.service}"'
+        self._foreign = _foreign(auth, self.audience.service, tokens)
         self._hashed = HashedPasswords(auth.htpasswd) if auth.htpasswd else None
         users = dict(auth.users)
-        if auth.username or not (users or auth.htpasswd):
+        if auth.username or not (users or auth.htpasswd or auth.issuer):
             users[auth.username] = auth.password
         self._users = [(name, name.encode(), password.encode()) for name, password in users.items()]
 
@@ -125,9 +70,14 @@ class Authenticator:
         if self._hashed is None:
             return
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        given = _basic_credentials(credentials) if scheme.lower() == "basic" else None
+        given = basic_credentials(credentials) if scheme.lower() == "basic" else None
         if given is not None:
-            await self._hashed.look(*given)
+            await self.look_at(*given)
+
+    async def look_at(self, name: bytes, password: bytes) -> None:
+        """As `look`, where name and password come otherwise."""
+        if self._hashed is not None:
+            await self._hashed.look(name, password)
 
     @property
     def looks(self) -> bool:
@@ -135,9 +85,19 @@ class Authenticator:
         return self._hashed is not None and self._auth.type == "basic"
 
     @property
-    def has_tokens(self) -> bool:
-        """Whether the host has a token endpoint."""
+    def takes_tokens(self) -> bool:
+        """Whether tokens are asked for, and not passwords."""
         return self._auth.type == "bearer"
+
+    @property
+    def is_by_itself(self) -> bool:
+        """Whether nobody has said anything of realm and service: the host is both."""
+        return not (self._auth.realm or self._auth.service)
+
+    @property
+    def lets_anybody_in(self) -> bool:
+        """Whether there are tokens for those who do not say who they are."""
+        return self._auth.anonymous
 
     def user(self, request: Request, needed: Access | None) -> str:
         """Who makes a request (empty: anybody), if they may.
@@ -148,10 +108,7 @@ class Authenticator:
             RegistryError: 401 with the challenge; 403 where a user is known and may not.
         """
         if self._auth.type == "bearer":
-            claims = self._claims(request)
-            if claims is not None and (needed is None or claims.allows(needed)):
-                return claims.sub
-            raise errors.unauthorized(self._bearer_challenge(needed))
+            return self._token_user(request, needed)
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         if not scheme and self._auth.anonymous and needed is not None and self._may("", needed):
             return ""
@@ -165,14 +122,16 @@ class Authenticator:
     def may(self, request: Request, user: str, needed: Access) -> bool:
         """Whether a request that was let in, from `user`, may do something else than what it was let in for, too."""
         if self._auth.type == "bearer":
-            claims = self._claims(request)
-            return claims is not None and claims.allows(needed)
+            bearer = self._known_bearer(request)
+            if bearer is None:
+                return False
+            return self._may(bearer.user, needed) if bearer.access is None else bearer.allows(needed)
         return self._may(user, needed)
 
     def claimed(self, request: Request) -> str:
         """Who a request says that it comes from, true or not (empty: it does not say)."""
-        claims = self._claims(request)
-        return claimed_user(request) if claims is None else claims.sub
+        bearer = self._known_bearer(request)
+        return claimed_user(request) if bearer is None else bearer.user
 
     def refusal(self, flaw: TokenFlaw, needed: Access | None) -> errors.RegistryError:
         """What a request gets whose credentials are refused for no fault of their own."""
@@ -180,43 +139,101 @@ class Authenticator:
             return errors.unauthorized(BASIC_CHALLENGE)
         return errors.unauthorized(f'{self._bearer_challenge(needed)},error="{_FLAWS[flaw]}"')
 
-    def token(self, request: Request, flaw: TokenFlaw | None = None) -> tuple[Response, str]:
-        """The answer of the token endpoint, and who asked. A token with a `flaw` is good for nothing.
+    def user_with(self, name: bytes, password: bytes) -> str | None:
+        """The user with this name and password, if there is one."""
+        found = None
+        for user, known, secret in self._users:  # all of them: how long it takes says nothing
+            same_name = hmac.compare_digest(name, known)
+            if hmac.compare_digest(password, secret) and same_name:
+                found = user
+        if found is None and self._hashed is not None and self._hashed.proved(name, password):
+            found = name.decode("utf-8", "replace")
+        return found
+
+    def issue(self, user: str | None, query: str, flaw: TokenFlaw | None = None) -> Issued:
+        """A token for a user (None: for anybody) and the scopes of a query or form. With a `flaw` it is good for
+        nothing.
 
         Raises:
-            RegistryError: 401, wrong credentials or none where there must be some.
+            RegistryError: 401, as the flaw is that there is none.
         """
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        user = ""
-        if scheme:
-            found = self._basic_user(scheme, credentials)
-            if found is None:
-                raise errors.wrong_credentials(BASIC_CHALLENGE)
-            user = found
-        elif not self._auth.anonymous:
-            raise errors.unauthorized(BASIC_CHALLENGE)
         if flaw == "refused":
             raise errors.unauthorized(BASIC_CHALLENGE)
-        access = granted(request.query, anonymous=not scheme, user=user, rules=self._rules)
+        access = granted(query, anonymous=user is None, user=user or "", rules=self._rules)
         if flaw == "wrongScope":
             access = [msgspec.structs.replace(one, name=_ELSEWHERE) for one in access]
-        token, issued = self._tokens.issue(self._host, user, access, age=2 * LIFETIME if flaw == "expired" else 0)
-        body = {
-            "token": token,
-            "access_token": token,
-            "expires_in": LIFETIME,
-            "issued_at": datetime.fromtimestamp(issued, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-        }
-        return Response(200, [("Content-Type", JSON), errors.API_VERSION], msgspec.json.encode(body)), user
+        service, realm = self.audience
+        age = 2 * LIFETIME if flaw == "expired" else 0
+        token, issued = self._tokens.issue(service, user or "", access, realm=realm, age=age)
+        return Issued(token, access, issued)
 
-    def _claims(self, request: Request) -> Claims | None:
+    def refresh_token(self, user: str) -> str | None:
+        """A token by which a user gets others without the password, as long as that is the same; None if there is no
+        telling."""
+        mark = self._mark(user)
+        return None if mark is None else self._tokens.issue_refresh(self.audience, user, mark)
+
+    def refreshed(self, token: str) -> str | None:
+        """Whose refresh token this is, if it counts."""
+        claims = self._tokens.read_refresh(token, self.audience)
+        mark = None if claims is None else self._mark(claims.sub)
+        if claims is None or mark is None or not hmac.compare_digest(mark, claims.mark):
+            return None
+        return claims.sub
+
+    def _mark(self, user: str) -> str | None:
+        for name, _, password in self._users:
+            if name == user:
+                return self._tokens.mark(user, password)
+        hashed = None if self._hashed is None else self._hashed.hash_of(user)
+        return None if hashed is None else self._tokens.mark(user, hashed)
+
+    def _token_user(self, request: Request, needed: Access | None) -> str:
+        """Who makes a request with a token, if they may."""
+        try:
+            bearer = self._bearer(request)
+        except InvalidToken as error:
+            challenge = f'{self._bearer_challenge(needed)},error="invalid_token"'
+            raise errors.unauthorized(challenge, because=str(error)) from None
+        if bearer is None:
+            raise errors.unauthorized(self._bearer_challenge(needed))
+        if needed is None:
+            return bearer.user
+        if bearer.access is None:
+            if not self._may(bearer.user, needed):
+                raise errors.denied()
+        elif not bearer.allows(needed):
+            more = "" if self._foreign is None else ',error="insufficient_scope"'
+            raise errors.unauthorized(f"{self._bearer_challenge(needed)}{more}")
+        return bearer.user
+
+    def _bearer(self, request: Request) -> Bearer | None:
+        """What the token of a request says, if there is one that counts.
+
+        Raises:
+            InvalidToken: it is one of somebody else, and does not count.
+        """
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        return self._tokens.read(credentials.strip(), self._host) if scheme.lower() == "bearer" else None
+        if scheme.lower() != "bearer":
+            return None
+        token = credentials.strip()
+        if self._foreign is not None and not (self.issues and is_own(token)):
+            return self._foreign.read(token)
+        claims = self._tokens.read(token, self.audience.service, realm=self.audience.realm)
+        return None if claims is None else Bearer(claims.sub, claims.access)
+
+    def _known_bearer(self, request: Request) -> Bearer | None:
+        try:
+            return self._bearer(request)
+        except InvalidToken:
+            return None
 
     def wider(self, user: str, *needed: Access) -> errors.RegistryError | None:
         """The challenge to come back with a token for all of this; None if tokens do not count, or a user, whose token
-        is good for less, cannot have such a one."""
-        if self._auth.type != "bearer" or not all(self._may(user, access) for access in needed):
+        is good for less, cannot have such a one, or nobody here knows whether they can."""
+        if self._auth.type != "bearer" or self._foreign is not None:
+            return None
+        if not all(self._may(user, access) for access in needed):
             return None
         return errors.unauthorized(self._bearer_challenge(*needed))
 
@@ -225,23 +242,22 @@ class Authenticator:
         return f'{self._challenge},scope="{" ".join(scopes)}"' if scopes else self._challenge
 
     def _basic_user(self, scheme: str, credentials: str) -> str | None:
-        given = _basic_credentials(credentials) if scheme.lower() == "basic" else None
-        if given is None:
-            return None
-        found = None
-        for user, name, password in self._users:  # all of them: how long it takes says nothing
-            same_name = hmac.compare_digest(given[0], name)
-            if hmac.compare_digest(given[1], password) and same_name:
-                found = user
-        if found is None and self._hashed is not None and self._hashed.proved(*given):
-            found = given[0].decode("utf-8", "replace")
-        return found
+        given = basic_credentials(credentials) if scheme.lower() == "basic" else None
+        return None if given is None else self.user_with(*given)
 
     def _may(self, user: str, needed: Access) -> bool:
         if needed.type != "repository":
             return bool(user)
         allowed = _allowed(user, needed.name, anonymous=not user, rules=self._rules)
         return allowed.issuperset(needed.actions)
+
+
+def _foreign(auth: Auth, service: str, tokens: Tokens) -> ForeignTokens | None:
+    if not auth.issuer:
+        return None
+    from fake_registry.core.foreign_tokens import ForeignTokens  # noqa: PLC0415 - few have any
+
+    return ForeignTokens(auth, service, tokens.clock)
 
 
 def granted(query: str, *, anonymous: bool, user: str = "", rules: AccessRules | None = None) -> list[Access]:
@@ -271,7 +287,7 @@ def granted(query: str, *, anonymous: bool, user: str = "", rules: AccessRules |
 def claimed_user(request: Request) -> str:
     """The user name of Basic credentials, right or wrong; empty if there are none."""
     scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    given = _basic_credentials(credentials) if scheme.lower() == "basic" else None
+    given = basic_credentials(credentials) if scheme.lower() == "basic" else None
     return "" if given is None else given[0].decode("utf-8", "replace")
 
 
@@ -281,13 +297,10 @@ def _allowed(user: str, repository: str, *, anonymous: bool, rules: AccessRules 
     return READING if anonymous else _USER_ACTIONS
 
 
-def _basic_credentials(credentials: str) -> tuple[bytes, bytes] | None:
+def basic_credentials(credentials: str) -> tuple[bytes, bytes] | None:
+    """Name and password of Basic credentials, if they are that (RFC 7617)."""
     try:
         name, colon, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")
     except (binascii.Error, ValueError):
         return None
     return (name, password) if colon else None
-
-
-def _base64url(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()

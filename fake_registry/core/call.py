@@ -15,12 +15,12 @@ import msgspec
 from fake_registry.config import TokenFlaw
 from fake_registry.core import errors
 from fake_registry.core.answers import Answer
-from fake_registry.core.auth import Access
 from fake_registry.core.faults import Met
 from fake_registry.core.hosts import VirtualHost, holder_for, namespace_of
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import Target
 from fake_registry.core.rates import Allowance
+from fake_registry.core.tokens import Access
 from fake_registry.errors import ContentError
 from fake_registry.fixtures import (
     BoundedCache,

@@ -39,6 +39,8 @@ STANDARD_MESSAGES: Final = {
     "BLOB_UPLOAD_INVALID": "blob upload invalid",
     "SIGNATURE_INVALID": "invalid image signature",
     "SIGNATURE_EXISTS": "image signature already exists",
+    "MISSING_REQUIRED_FIELD": "missing required field",
+    "UNSUPPORTED_VALUE": "unsupported value",
     "PAGINATION_NUMBER_INVALID": "invalid number of results requested",
 }
 """The codes that clients know, with their messages (distribution ``errcode`` and ``v2`` error registers)."""
@@ -71,7 +73,7 @@ _DOCKER_HUB_LIMIT: Final = (
 class RegistryError(FakeRegistryError):
     """An answer that is an error: status, code and message, and a detail where one helps.
 
-    ``headers`` come first in the answer. ``note`` is for the journal.
+    ``headers`` come first in the answer. ``note`` is for the journal; ``because`` is what only that says.
     """
 
     def __init__(
@@ -88,11 +90,13 @@ class RegistryError(FakeRegistryError):
         self.message = message
         self.detail = detail
         self.headers = headers
+        self.because = ""
 
     @property
     def note(self) -> str:
         """One line for the journal."""
-        detail = "" if self.detail is None else f" ({', '.join(self.detail.values())})"
+        known = [*(self.detail or {}).values(), *([self.because] if self.because else [])]
+        detail = f" ({', '.join(known)})" if known else ""
         return f"{self.code}: {self.message}{detail}"
 
 
@@ -235,10 +239,11 @@ def range_invalid(requested: str, size: int) -> RegistryError:
     return _standard(416, "RANGE_INVALID", {"range": requested[:300]}, headers)
 
 
-def unauthorized(challenge: str) -> RegistryError:
-    """No credentials, or none that suffice; `challenge` says how to come back."""
-    headers = (("WWW-Authenticate", challenge),)
-    return _standard(401, "UNAUTHORIZED", headers=headers)
+def unauthorized(challenge: str, because: str = "") -> RegistryError:
+    """No credentials, or none that suffice; `challenge` says how to come back, `because` is for the journal."""
+    error = _standard(401, "UNAUTHORIZED", headers=(("WWW-Authenticate", challenge),))
+    error.because = because
+    return error
 
 
 def refused() -> RegistryError:
@@ -250,6 +255,21 @@ def wrong_credentials(challenge: str) -> RegistryError:
     """User name or password at the token endpoint are wrong."""
     headers = (("WWW-Authenticate", challenge),)
     return RegistryError(401, "UNAUTHORIZED", "incorrect username or password", headers=headers)
+
+
+def service_unknown(service: str) -> RegistryError:
+    """The token endpoint issues no tokens for this service."""
+    return _standard(400, "UNSUPPORTED_VALUE", {"service": service[:300]})
+
+
+def field_missing(name: str) -> RegistryError:
+    """A request for a token does not say something that it has to."""
+    return _standard(400, "MISSING_REQUIRED_FIELD", {"reason": f"missing {name} value"})
+
+
+def field_unsupported(reason: str) -> RegistryError:
+    """A request for a token says something that it cannot."""
+    return _standard(400, "UNSUPPORTED_VALUE", {"reason": reason})
 
 
 def denied() -> RegistryError:

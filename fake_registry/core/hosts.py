@@ -7,13 +7,16 @@ from typing import Final
 
 from fake_registry.config import Host, Hosts
 from fake_registry.core.access import AccessRules
-from fake_registry.core.auth import Authenticator, Tokens
+from fake_registry.core.auth import Authenticator
 from fake_registry.core.links import Destination, SignedLinks, destination_of, link_hosts
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import parameters
 from fake_registry.core.rates import RateLimits
+from fake_registry.core.realms import Realm
 from fake_registry.core.scripted import ScriptedRoutes
 from fake_registry.core.tally import Tally
+from fake_registry.core.token_endpoint import TokenEndpoint
+from fake_registry.core.tokens import Tokens
 from fake_registry.fixtures import Tree, canonical_host
 
 _MAX_SPELLINGS: Final = 4096
@@ -38,6 +41,7 @@ class VirtualHost:
     have some that those of other hosts have not; ``is_plain`` where nothing but the tree decides what is answered.
     ``destination`` is where its blobs are, if that is elsewhere; ``links`` are those that lead to it from other hosts,
     if any do, and ``is_registry`` is false where it is there for nothing else.
+    ``endpoints`` are the token endpoints that are on it, its own and those of other hosts, by their paths.
     """
 
     __slots__ = (
@@ -46,6 +50,7 @@ class VirtualHost:
         "authenticator",
         "config",
         "destination",
+        "endpoints",
         "explicit",
         "is_open",
         "is_plain",
@@ -80,6 +85,7 @@ class VirtualHost:
         self.authenticator = None
         if config.auth is not None:
             self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
+        self.endpoints: dict[str, TokenEndpoint] = {}
         self.looks = self.authenticator is not None and self.authenticator.looks
         self.rates = rates
         self.destination = destination
@@ -122,6 +128,21 @@ class HostTable:
             for name, host in distinct(hosts).items()
         }
         self._spellings: dict[str, VirtualHost] = {}
+        for host in self._configured.values():
+            self._add_endpoint(host)
+
+    def _add_endpoint(self, host: VirtualHost) -> None:
+        """Puts the token endpoint of a host where its realm says, if that is here."""
+        guard = host.authenticator
+        place = None if guard is None or not guard.takes_tokens else self._configured.get(guard.realm.host)
+        if guard is not None and place is not None:
+            place.endpoints.setdefault(guard.realm.path, TokenEndpoint()).add(guard)
+
+    def realm_here(self, name: str) -> Realm | None:
+        """The realm of a host, if its token endpoint is here: on itself or on another host."""
+        host = self.known(name)
+        guard = None if host is None else host.authenticator
+        return guard.realm if guard is not None and guard.issues else None
 
     def _rates(self, name: str, host: Host, before: HostTable | None) -> RateLimits | None:
         """The rate limits of a host. Where they are as they were, they go on counting."""

@@ -66,6 +66,10 @@ class HashedPasswords:
         self._proved.move_to_end(mark)
         return True
 
+    def hash_of(self, name: str) -> bytes | None:
+        """The hash of a user's password, if there is such a user."""
+        return self._hashes.get(name.encode())
+
     async def look(self, name: bytes, password: bytes) -> None:
         """Finds out whether this is the password of a user. It takes as long for users that there are not."""
         if self.proved(name, password):

@@ -38,8 +38,7 @@ class Target(msgspec.Struct, frozen=True, gc=False):
 
 def parse_path(path: str) -> Target:
     """Finds the pattern of a path that is still percent-encoded. Names are not checked."""
-    if "%" in path or not path.isascii():
-        path = unquote(path.encode("utf-8", "replace"))
+    path = decoded(path)
     head, _, argument = path.rpartition("/")
     name, _, kind = head.rpartition("/")
     if not name.startswith(BASE) or len(name) == len(BASE):
@@ -54,6 +53,11 @@ def parse_path(path: str) -> Target:
     if kind == "uploads" and name.endswith("/blobs") and len(name) > len("/v2/" + "/blobs"):
         return Target(UPLOAD if argument else UPLOADS, name[4 : -len("/blobs")], argument)
     return Target(BELOW)
+
+
+def decoded(path: str) -> str:
+    """A path without percent-encoding; what is not UTF-8 in it is replaced."""
+    return unquote(path.encode("utf-8", "replace")) if "%" in path or not path.isascii() else path
 
 
 def _short(path: str) -> Target:

@@ -12,7 +12,7 @@ from fake_registry.config import Certificates, Host, Hosts, ServerCertificate, T
 from fake_registry.core import blobs, errors, manifests, paths, redirecting, referrers, signatures, tags, uploads
 from fake_registry.core.answers import without_body
 from fake_registry.core.asked import KINDS, asked_of
-from fake_registry.core.auth import Access, Tokens, claimed_user
+from fake_registry.core.auth import claimed_user
 from fake_registry.core.call import ANSWER_BYTES, Call, Content
 from fake_registry.core.certificates import GivenCertificates
 from fake_registry.core.errors import API_VERSION, RegistryError
@@ -25,8 +25,10 @@ from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.origin import Origin
 from fake_registry.core.paths import Target, parse_link, parse_path
 from fake_registry.core.rates import Client, RateLimits
+from fake_registry.core.realms import Realm
 from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
+from fake_registry.core.tokens import Access, Tokens
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Tree, canonical_host, is_repository_name
 from fake_registry.simple_signing import OFFERED
@@ -65,16 +67,17 @@ async def ping(call: Call) -> Response:
 
 
 async def token(call: Call) -> Response:
-    """``/token``: the token endpoint of a host with bearer authentication."""
-    if call.host.authenticator is None:
+    """A token endpoint: ``/token``, or wherever the realm of a host with bearer authentication says."""
+    endpoint = call.host.endpoints.get(paths.decoded(call.request.path))
+    if endpoint is None:
         return errors.page_not_found()
-    await call.host.authenticator.look(call.request)
-    response, call.user = call.host.authenticator.token(call.request, call.flaw)
+    response, call.user = await endpoint.answer(call.request, call.flaw)
     return response
 
 
 OPERATIONS: Final = (
     Operation("GET", paths.TOKEN, "open", token),
+    Operation("POST", paths.TOKEN, "open", token),
     Operation("GET", paths.BASE, "enter", ping),
     Operation("GET", paths.CATALOG, "catalog", tags.catalog),
     Operation("GET", paths.TAGS, "pull", tags.listing),
@@ -173,6 +176,10 @@ class RegistryCore:
         host, else the name of the TLS handshake, else the default host, else the Host header as it is."""
         return self._hosts.of(request).name
 
+    def realm_here(self, name: str) -> Realm | None:
+        """The realm of a host, if its token endpoint is here: on itself or on another host."""
+        return self._hosts.realm_here(name)
+
     def handshake(self, name: str) -> TlsFailure | None:
         """How the next TLS handshake with a host is to fail, if it is; asking counts it."""
         return self.faults.handshake(name) if self.faults else None
@@ -225,6 +232,8 @@ class RegistryCore:
         target = parse_path(request.path)
         if target.pattern in _RARE:
             target = _rare(target, request, host)
+        if host.endpoints and target.pattern in _NOWHERE and paths.decoded(request.path) in host.endpoints:
+            target = Target(paths.TOKEN)
         call = Call(request, host, target, self._content)
         response = None if host.is_plain and request.secure else self._refused(request, host)
         if response is None:
@@ -311,7 +320,8 @@ class RegistryCore:
             if pattern in _READ_ONLY and (operation is None or operation.permission in _WRITING):
                 raise errors.unsupported(_READS)
             return await self._origin.answer(call.request, call.host.name, call.target)
-        if call.host.links is not None and (pattern == paths.LINK or not call.host.is_registry):
+        of_links = pattern == paths.LINK or not (call.host.is_registry or _is_endpoint(call))
+        if call.host.links is not None and of_links:
             if call.host.rates is not None:
                 _count(call, call.host.rates)
             return await redirecting.linked(call, call.host.links)
@@ -322,7 +332,7 @@ class RegistryCore:
         handler = _handler(operation, call.host)
         if call.host.config.recorded:
             return await recorded(call, handler)
-        if pattern in _NOWHERE or (pattern == paths.TOKEN and (guard is None or not guard.has_tokens)):
+        if pattern in _NOWHERE or (pattern == paths.TOKEN and not _is_endpoint(call)):
             return errors.page_not_found()
         if handler is None:
             raise errors.unsupported(tuple(sorted(methods)))
@@ -345,6 +355,10 @@ def _rare(target: Target, request: Request, host: VirtualHost) -> Target:
         return target
     link = None if host.links is None else parse_link(request.path)
     return Target(paths.ELSEWHERE) if link is None else link[1]
+
+
+def _is_endpoint(call: Call) -> bool:
+    return paths.decoded(call.request.path) in call.host.endpoints
 
 
 def _add_headers(call: Call, response: Response) -> None:

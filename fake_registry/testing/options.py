@@ -12,6 +12,7 @@ from fake_registry.config import Certificates, Fault, FaultAction, FaultMatch, H
 from fake_registry.core.faults import EVERYWHERE
 from fake_registry.core.links import check_redirects
 from fake_registry.core.passwords import read_htpasswd
+from fake_registry.core.realms import RealmError, check_realms
 from fake_registry.errors import UsageError
 from fake_registry.mtls import check_authority
 
@@ -60,6 +61,17 @@ def hosts_of(options: HostOptions | None) -> Hosts:
             check_redirects(host, hosts)
         except ValueError as error:
             raise UsageError(f"hosts[{name!r}].blobRedirects.{error}") from None
+        if host.auth is not None and host.auth.keys:
+            from fake_registry.core.trusted_keys import read_keys  # noqa: PLC0415 - few have any
+
+            try:
+                read_keys(host.auth.keys)
+            except ValueError as error:
+                raise UsageError(f"hosts[{name!r}].auth.keys: {error}") from None
+    try:
+        check_realms(hosts)
+    except RealmError as error:
+        raise UsageError(f"hosts[{error.host!r}].auth.{error.field}: {error}") from None
     return hosts
 
 

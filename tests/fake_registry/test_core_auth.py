@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from support.registry import NOW, ask, body, error, header, put_image
 
 from fake_registry.config import Auth, Host
-from fake_registry.core.auth import Access, Tokens, granted
+from fake_registry.core.auth import granted
 from fake_registry.core.messages import Response
 from fake_registry.core.registry import RegistryCore
+from fake_registry.core.tokens import Access, Tokens
 from fake_registry.fixtures import Tree
 from fake_registry.oci import compute_digest
 
@@ -199,8 +200,8 @@ class TestBearer:
         assert (await ask(two, "/v2/", headers=with_token(token))).status == 401
 
     async def test_other_methods_of_the_endpoint(self, bearer: RegistryCore) -> None:
-        response = await ask(bearer, "/token", "POST")
-        assert (response.status, header(response, "Allow")) == (405, "GET, HEAD")
+        response = await ask(bearer, "/token", "PUT")
+        assert (response.status, header(response, "Allow")) == (405, "GET, HEAD, POST")
 
 
 class TestBasic:

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
+from fake_registry.conversation import Core
 from fake_registry.core.messages import FileBody, Request
-from fake_registry.core.registry import RegistryCore
 from fake_registry.listening import Address
 from fake_registry.oci import compute_digest
 
@@ -47,8 +47,9 @@ class Client(Protocol):
 class CoreClient:
     """Asks a core, without any socket."""
 
-    core: RegistryCore
+    core: Core
     host: str = "quay.io"
+    secure: bool = True
 
     async def ask(
         self, method: str, target: str, body: bytes | Iterable[bytes] | None = None, headers: Mapping[str, str] = {}
@@ -60,9 +61,8 @@ class CoreClient:
         elif body is not None:
             sent["transfer-encoding"] = "chunked"
         pieces = [body] if isinstance(body, bytes) else body
-        request = Request(
-            method, path, query, host=self.host, headers=sent, body=None if pieces is None else _yielding(pieces)
-        )
+        given = None if pieces is None else _yielding(pieces)
+        request = Request(method, path, query, host=self.host, headers=sent, secure=self.secure, body=given)
         response = await self.core.handle(request)
         found = response.body
         if isinstance(found, FileBody):
