@@ -4,7 +4,11 @@ A repository of real images (half of the layers shared) is copied whole, and aga
 many tags, metadata only. The registry runs in a process of its own; its journal counts the requests. Rounds of both
 programs take turns, and the medians are compared.
 
+With ``--shapes`` only the requests of both are counted, for small repositories of several shapes whose images share
+nothing: the worst case of copying.
+
     python benchmarks/seeding.py [--images N] [--tags N] [--rounds N]
+    python benchmarks/seeding.py --shapes
 """
 
 from __future__ import annotations
@@ -23,19 +27,29 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Batch, Tree
-from fake_registry.images import ImageSpec, build, plant
+from fake_registry.images import MULTI_ARCH, ImageSpec, build, plant
 from fake_registry.listening import Address, bind
 from fake_registry.oci import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST, Descriptor, Manifest, compute_digest
 from fake_registry.server import RegistryServer
 from fake_registry.tls import CertificateAuthority
 
 LAYER = 2_000_000
+ONE, TWO, FOUR = (MULTI_ARCH[:count] for count in (1, 2, 4))
+SHAPES: dict[str, tuple[int, dict[str, Any]]] = {
+    "one image": (1, {}),
+    "images": (2, {}),
+    "indexes of one platform": (2, {"platforms": ONE, "index": True}),
+    "indexes of two platforms": (2, {"platforms": TWO}),
+    "indexes of four platforms": (2, {"platforms": FOUR}),
+    "manifest lists of two platforms": (2, {"platforms": TWO, "kind": "docker"}),
+}
+"""How many tags, and what images, by what they are called."""
 ISMIRROR = (sys.executable, "-m", "mirror.cli.main")
 
 
@@ -175,17 +189,48 @@ def compare(server: Registry, folder: Path, rounds: int) -> None:
         print(f"  skopeo sync takes {ratio:.1f} times as long, with {fewer:.1f} times as many requests")
 
 
+def put_shapes(tree: Tree, host: str) -> list[str]:
+    """A repository of each shape, and one in which several tags name one image; their names."""
+    names = []
+    with Batch(tree) as batch:
+        for name, (tags, fields) in SHAPES.items():
+            names.append(f"shapes/{name.replace(' ', '-')}")
+            for number in range(tags):
+                base = f"{names[-1]} {number}"  # of no other image
+                spec = ImageSpec(name=f"{host}/{names[-1]}", version=str(number), real_layers=True, base=base, **fields)
+                plant(batch, host, names[-1], build(spec), [f"v{number}"])
+        names.append("shapes/five-tags-of-one-image")
+        spec = ImageSpec(name=f"{host}/{names[-1]}", version="1", real_layers=True, base=names[-1])
+        plant(batch, host, names[-1], build(spec), [f"v{number}" for number in range(5)])
+    return names
+
+
+def compare_shapes(server: Registry, folder: Path) -> None:
+    """The requests of both programs, by shape."""
+    tree = Tree.open(folder / "tree", create=True)
+    print(f"{'requests':34}  seed copy  --referrers all  skopeo sync")
+    for name in put_shapes(tree, server.address):
+        ours = copy(server, name, folder / "ours").requests
+        whole = copy(server, name, folder / "whole", "--referrers", "all").requests
+        theirs = str(sync(server, name, folder / "theirs").requests) if shutil.which("skopeo") else "-"
+        print(f"{name.partition('/')[2].replace('-', ' '):34}  {ours:9}  {whole:15}  {theirs:>11}")
+
+
 def main() -> None:
     """Prints what was measured."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--images", type=int, default=50, help="images with layers")
     parser.add_argument("--tags", type=int, default=10_000, help="tags, metadata only")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--shapes", action="store_true", help="only count requests, by the shape of what is copied")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ismirror-bench-") as name:
         folder = Path(name)
         (folder / "tree").mkdir()
         with registry(folder) as server:
+            if arguments.shapes:
+                compare_shapes(server, folder)
+                return
             tree = Tree.open(folder / "tree", create=True)
             put_images(tree, server.address, arguments.images)
             print(f"{arguments.images} images of four layers, {(LAYER + LAYER // 100) // 1000} kB each of their own")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -19,6 +19,7 @@ from mirror.cli.sizes import counted, size_text
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from mirror.seed.copy_options import WantedReferrers
     from mirror.seed.copying import CopySummary
     from mirror.seed.outcome import ImageResult
     from mirror.seed.sources import Source
@@ -69,12 +70,26 @@ class ImageOptions:
     ] = None
     metadata_only: MetadataOnlyOption = False
     referrers: Annotated[
-        bool,
-        typer.Option("--referrers/--no-referrers", help="Signatures, attestations and what else refers to images."),
-    ] = True
+        Literal["auto", "all", "none"],
+        typer.Option(
+            "--referrers",
+            help="Signatures, attestations and what else refers to images. 'auto' asks for those of the platforms of "
+            "an index where the index has some, 'all' always; a request for each.",
+        ),
+    ] = "auto"
+    no_referrers: Annotated[bool, typer.Option("--no-referrers", help="The same as --referrers none.")] = False
     refresh: Annotated[
         bool, typer.Option("--refresh", help="Asks for the referrers of images that have not changed, too.")
     ] = False
+
+    @property
+    def wanted_referrers(self) -> WantedReferrers:
+        """Which referrers come along (raises `InputError` for options that contradict each other)."""
+        from mirror.errors import InputError
+
+        if self.no_referrers and self.referrers == "all":
+            raise InputError("--no-referrers: contradicts --referrers all; give one of them")
+        return "none" if self.no_referrers else self.referrers
 
 
 @grouped
@@ -146,7 +161,7 @@ def run_copy(
     options = CopyOptions(
         platforms=parse_platforms(images.platform or ()),
         metadata_only=images.metadata_only,
-        referrers=images.referrers,
+        referrers=images.wanted_referrers,
         refresh=images.refresh,
         destination=destination,
         dry_run=dry_run,
@@ -183,6 +198,12 @@ def _show(summary: CopySummary, data: str, output: Format, *, dry_run: bool) -> 
         f"{summary.unchanged} unchanged, {summary.failed} failed; "
         f"{counted(summary.blobs, 'blob')}, {size_text(summary.bytes)}, {counted(summary.requests, 'request')}"
     )
+    if summary.unasked_indexes:
+        those = "an index" if summary.unasked_indexes == 1 else f"{summary.unasked_indexes} indexes"
+        note(
+            f"not asked for: what refers to the platforms of {those}, as the registry lists nothing that refers to "
+            f"{'the index itself' if summary.unasked_indexes == 1 else 'the indexes themselves'}; --referrers all asks"
+        )
     if failed:
         for one in failed:
             typer.echo(printable(line_of(one)), err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from fake_registry.fixtures import Tree
-from fake_registry.oci import SCHEMA1_TYPES, Descriptor, Links, manifest_links
+from fake_registry.oci import INDEX_TYPES, SCHEMA1_TYPES, Descriptor, Links, manifest_links
 from mirror.seed.copy_options import CopyOptions
 from mirror.seed.downloads import Download
 from mirror.seed.outcome import Account, Progress, Turns, together
@@ -18,7 +18,8 @@ from mirror.seed.tree_writer import TreeWriter
 SMALL: Final = 1 << 20
 """Bytes of the largest blob that goes through memory; with metadata only, of the payload of a signature."""
 
-_DEEPEST: Final = 8
+DEEPEST: Final = 8
+"""Levels of indexes below an index."""
 
 
 class ContentCopier:
@@ -37,13 +38,28 @@ class ContentCopier:
     def is_complete(self, descriptor: Descriptor, *, payload: bool, depth: int = 0) -> bool:
         """Whether the tree has everything of an image that these options would copy."""
         data = self._held.manifest(descriptor.digest, descriptor.media_type)
-        if data is None or depth > _DEEPEST:
+        if data is None or depth > DEEPEST:
             return False
         links = manifest_links(data)
         children = wanted_children(data, links, self._options.platforms)
         return all(map(self._held.has, self.wanted_blobs(links, payload=payload))) and all(
             self.is_complete(child, payload=payload, depth=depth + 1) for child in children
         )
+
+    def held(self, image: Fetched) -> list[Fetched]:
+        """An image and, of an index, the manifests below it that are wanted and there, each once."""
+        found = {image.descriptor.digest: image}
+        level = [image]
+        for _ in range(DEEPEST):
+            below: list[Fetched] = []
+            for _, data in level:
+                for child in wanted_children(data, manifest_links(data), self._options.platforms):
+                    held = None if child.digest in found else self._held.manifest(child.digest, child.media_type)
+                    if held is not None:
+                        found[child.digest] = Fetched(child, held)
+                        below.append(found[child.digest])
+            level = below
+        return list(found.values())
 
     async def manifest(self, origin: Repository, reference: str, media_type: str, account: Account) -> Fetched:
         """A manifest from the tree, else from a registry."""
@@ -69,8 +85,8 @@ class ContentCopier:
         payload: bool = False,
     ) -> None:
         """Copies what a manifest leads to."""
-        if depth > _DEEPEST:
-            raise RemoteError(f"{origin}@{descriptor.digest}: indexes more than {_DEEPEST} deep")
+        if depth > DEEPEST:
+            raise RemoteError(f"{origin}@{descriptor.digest}: indexes more than {DEEPEST} deep")
         links = manifest_links(data)
         children = wanted_children(data, links, self._options.platforms)
         work = [self._child(origin, child, account, depth + 1, payload=payload) for child in children]
@@ -98,6 +114,8 @@ class ContentCopier:
             await self.content(origin, descriptor, data, account, depth, payload=payload)
             if not self._options.dry_run:
                 await self._writer.content(data, descriptor.media_type, descriptor.digest)
+            elif descriptor.media_type in INDEX_TYPES:
+                self._held.plan_index(descriptor.digest, data)
 
     async def _blob(self, origin: Repository, blob: Descriptor, account: Account) -> None:
         """Copies a blob, unless somebody has or does already."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Literal
+from typing import Literal, get_args
 
 import msgspec
 
@@ -31,7 +31,9 @@ from mirror.seed.tree_writer import TreeWriter
 
 
 class CopySummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
-    """What a run did, its images by name. ``requests`` counts everything that was asked of any server."""
+    """What a run did, its images by name. ``requests`` counts everything that was asked of any server,
+    ``unaskedIndexes`` the indexes that have nothing in the registry's list of referrers, so that nobody asked what
+    refers to their manifests."""
 
     copied: int
     unchanged: int
@@ -40,10 +42,11 @@ class CopySummary(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     blobs: int
     bytes: int
     requests: int
+    unasked_indexes: int
     images: list[ImageResult]
 
 
-_Count = Literal["copied", "unchanged", "failed", "planned", "blobs", "bytes"]
+_Count = Literal["copied", "unchanged", "failed", "planned", "blobs", "bytes", "unasked_indexes"]
 
 
 class _Job(msgspec.Struct, frozen=True):
@@ -99,9 +102,7 @@ class _Copier:
         self.tree = tree
         self.writer = TreeWriter(tree)
         self.results: list[ImageResult] = []
-        self.counts: dict[_Count, int] = dict.fromkeys(
-            ("copied", "unchanged", "failed", "planned", "blobs", "bytes"), 0
-        )
+        self.counts: dict[_Count, int] = dict.fromkeys(get_args(_Count), 0)
         self._held = TreeContent(tree, self.writer, dry_run=options.dry_run)
         self._content = ContentCopier(tree, self._held, self.writer, options, progress)
         self._attachments = Attachments(self._held, self._content, self.writer, options)
@@ -177,6 +178,7 @@ class _Copier:
             self.counts[result.status] += 1
         self.counts["blobs"] += result.blobs
         self.counts["bytes"] += result.bytes
+        self.counts["unasked_indexes"] += result.unasked_indexes
         self._progress.done(result)
 
     async def _image(self, job: _Job) -> ImageResult:
@@ -223,17 +225,11 @@ class _Copier:
 
     async def _attached(self, job: _Job, origin: Repository, manifest: Fetched, account: Account) -> None:
         """Copies what belongs to an image and to those of its platforms that are wanted and there."""
-        if not self._options.referrers or attached_to(job.source.tag) is not None:
+        if self._options.referrers == "none" or attached_to(job.source.tag) is not None:
             return
-        children = wanted_children(manifest.data, manifest_links(manifest.data), self._options.platforms)
-        digests = [manifest.descriptor.digest, *(one.digest for one in children if one.digest not in account.missing)]
-        await self._attachments.copy(job.place, origin, digests, account, job.attached)
-        found = [manifest]
-        for child in children:
-            data = self._held.manifest(child.digest, child.media_type)
-            if data is not None:
-                found.append(Fetched(child, data))
-        await self._signatures.copy(job.place, origin, found, account)
+        await self._attachments.copy(job.place, origin, manifest, account, job.attached)
+        if origin.registry.offers_signatures:
+            await self._signatures.copy(job.place, origin, self._content.held(manifest), account)
 
     @property
     def _success(self) -> Status:
@@ -251,6 +247,7 @@ class _Copier:
             blobs=account.blobs,
             bytes=account.bytes,
             referrers=account.referrers,
+            unasked_indexes=account.unasked_indexes,
             missing=sorted(account.missing),
         )
 

@@ -18,6 +18,8 @@ class ImageResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     ``target`` is where it was pushed to, or its place in the tree if it has another one there. ``blobs`` and ``bytes``
     are what was moved for it (what would be, if nothing is written), manifests counted; ``mounted`` is how many blobs
     only had to be named. ``missing`` are manifests that its index names and that are not where it comes from.
+    ``unaskedIndexes`` is how many indexes there are in it whose manifests were not asked about: what refers to those
+    would not have come along, as the registry lists nothing for the index itself.
     """
 
     image: str
@@ -28,6 +30,7 @@ class ImageResult(msgspec.Struct, frozen=True, kw_only=True, rename="camel", omi
     bytes: int = 0
     mounted: int = 0
     referrers: int = 0
+    unasked_indexes: int = 0
     missing: list[str] = []
     reason: str = ""
 
@@ -64,7 +67,7 @@ class Account:
     """What one image took."""
 
     def __init__(self) -> None:
-        self.blobs = self.bytes = self.mounted = self.referrers = 0
+        self.blobs = self.bytes = self.mounted = self.referrers = self.unasked_indexes = 0
         self.missing: list[str] = []
 
     def add(self, size: int) -> None:

@@ -29,6 +29,7 @@ class TreeContent:
         self._store = BlobStore(tree.store.root, contents=_CACHE)  # each manifest is read once
         self._listed: dict[tuple[str, str], NamedManifests] = {}
         self._planned: set[str] | None = set() if dry_run else None
+        self._planned_indexes: dict[str, bytes] = {}
 
     def named(self, source: Source) -> Descriptor | None:
         """The manifest that the tree has under the name of a source."""
@@ -49,9 +50,13 @@ class TreeContent:
         self._planned.add(digest)
         return True
 
+    def plan_index(self, digest: str, data: bytes) -> None:
+        """Takes note of an index within another one that would be copied: what it names is looked at again."""
+        self._planned_indexes[digest] = data
+
     def manifest(self, digest: str, media_type: str) -> bytes | None:
         """The bytes of a manifest, or None if it is not there as it should be."""
-        data = self._writer.pending(digest)
+        data = self._writer.pending(digest) or self._planned_indexes.get(digest)
         if data is not None:
             return data
         try:

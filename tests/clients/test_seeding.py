@@ -19,6 +19,7 @@ import pytest
 from support.command import ismirror
 from support.registry import HOST, image, index, put_image
 from support.seeding import Silent
+from support.shapes import SHAPES, put_shapes
 
 from fake_registry import FakeRegistry
 from fake_registry.errors import TreeError
@@ -304,6 +305,59 @@ def test_the_same_as_skopeo_syncs_with_fewer_requests(tmp_path: Path) -> None:
     snapshot = Tree.open(tree).snapshot(host, name.partition(":")[0])
     assert snapshot is not None
     assert {one.digest for one in snapshot.manifests()} == manifests
+
+
+def synced(source: str, target: Path, *login: str) -> None:
+    """Copies a repository in clear text, by ``skopeo sync``."""
+    options = ("--all", "--preserve-digests", "--src-tls-verify=false", "--src", "docker", "--dest", "dir", *login)
+    run("skopeo", "--insecure-policy", "sync", *options, source, str(target))
+
+
+def ours(source: str, target: Path, *login: str) -> None:
+    """Copies a repository in clear text, by ``ismirror seed copy``."""
+    done = ismirror("seed", "copy", source, "--insecure", "--data", str(target), *login)
+    assert done.exit_code == 0, done.stderr
+
+
+@pytest.mark.parametrize("auth", [None, "anonymous", "bearer"])
+def test_fewer_requests_than_skopeo_whatever_the_shape(tmp_path: Path, auth: str | None) -> None:
+    """Signatures and attestations included, which skopeo leaves behind: by default, with as many answers as it gets."""
+    put_shapes(Tree.open(tmp_path / "origin", create=True), SHAPES)
+    user = {"username": "me", "password": "secret"}
+    tokens = {"auth": {"type": "bearer", "anonymous": auth == "anonymous", **user}}
+    login = ("--creds", LOGIN) if auth == "bearer" else ()
+    with FakeRegistry(tmp_path / "origin", hosts={HOST: {"scheme": "http"} | (tokens if auth else {})}) as registry:
+        for name in SHAPES:
+            source = registry.pull_spec(f"{HOST}/{name}").partition(":latest")[0]
+            counts = [registry.journal.total]
+            ours(source, tmp_path / "tree", *login)
+            counts.append(registry.journal.total)
+            synced(source, tmp_path / "synced" / name, *(one.replace("--", "--src-") for one in login))
+            counts.append(registry.journal.total)
+            assert counts[1] - counts[0] < counts[2] - counts[1], name
+    manifests, blobs = content_of(tmp_path / "synced")
+    assert {f"sha256:{path.name}" for path in (tmp_path / "tree/blobs/sha256").iterdir()} == manifests | blobs
+
+
+def test_fewer_requests_than_skopeo_where_there_are_no_lists_of_referrers(tmp_path: Path) -> None:
+    """Debian's docker-registry, whose log counts; it takes no schema 1 without a signature."""
+    shapes = {name: shape for name, shape in SHAPES.items() if name != "schema-1"}
+    put_shapes(Tree.open(tmp_path / "origin", create=True), shapes)
+    with docker_registry(tmp_path / "peer") as peer:
+        done = ismirror("seed", "push", str(tmp_path / "origin"), peer.address, "--insecure")
+        assert done.exit_code == 0, done.stderr
+        for name in shapes:
+            counts = [asked(tmp_path / "peer" / "log")]
+            ours(f"{peer.address}/{name}", tmp_path / "tree")
+            counts.append(asked(tmp_path / "peer" / "log"))
+            synced(f"{peer.address}/{name}", tmp_path / "synced" / name)
+            counts.append(asked(tmp_path / "peer" / "log"))
+            assert counts[1] - counts[0] < counts[2] - counts[1], name
+
+
+def asked(log: Path) -> int:
+    """How many requests a docker-registry has written into its log: a line each, with the method in quotes."""
+    return sum('"GET /v2/' in line or '"HEAD /v2/' in line for line in log.read_text().splitlines())
 
 
 async def test_a_push_that_stops_between_chunks_goes_on_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,9 +110,8 @@ class Registry:
         Raises:
             RemoteError: another status, no answer, or (from within the block) a body that does not come whole.
         """
-        url = await self._url(path)
         async with self._turns:
-            response = await self._answered(method, url, access, dict(headers or {}), body)
+            url, response = await self._answered(method, path, access, dict(headers or {}), body)
             self._lost = 0
             try:
                 if response.status not in ok:
@@ -183,43 +182,25 @@ class Registry:
             if self._lost >= _HOPELESS:
                 self._hopeless = RemoteError(f"{error} (given up)")
 
-    async def _url(self, path: str) -> URL:
-        if path.startswith(("http://", "https://")):
+    def _url(self, path: str) -> URL:
+        if _is_whole(path):
             url = URL(path, encoded=True)
             if url.scheme == "http" and not self.insecure:
                 raise RemoteError(
                     f"{self.host}: goes on in clear text at {url.with_query(None)}; --insecure allows that"
                 )
             return url
-        if not self._scheme:
-            async with self._finding:
-                if not self._scheme:
-                    self._scheme = await self._found_scheme()
         return URL(f"{self._scheme}://{self._authority}{path}", encoded=True)
 
     @property
     def _authority(self) -> str:
         return _HUB_SERVER if self.host == _HUB else self.host
 
-    async def _found_scheme(self) -> str:
-        """What a registry speaks that need not speak HTTPS."""
-        first: RemoteError | None = None
-        for scheme in ("https", "http"):
-            try:
-                url = URL(f"{scheme}://{self._authority}/v2/")
-                response = await self._network.send("GET", url, {}, insecure=True)
-            except (RemoteError, ValueError) as error:
-                first = first or (error if isinstance(error, RemoteError) else RemoteError(f"{self.host}: {error}"))
-                continue
-            response.release()
-            return scheme
-        raise first or RemoteError(f"{self.host}: no answer")
-
     async def _answered(
-        self, method: str, url: URL, access: Access, headers: dict[str, str], body: Body
-    ) -> ClientResponse:
-        """The answer to a request, after the challenges that it met."""
-        ours = self._is_own(url)
+        self, method: str, path: str, access: Access, headers: dict[str, str], body: Body
+    ) -> tuple[URL, ClientResponse]:
+        """The answer to a request, after the challenges that it met, and where it was sent to."""
+        ours = not _is_whole(path) or self._is_own(self._url(path))
         sent = ""
         for _ in range(3):
             await self._wait()
@@ -227,17 +208,42 @@ class Registry:
                 sent = await self._authorizer.header(access.scopes, access.login)
             if sent:
                 headers["Authorization"] = sent
-            response = await self._network.send(method, url, headers, body=body, insecure=self.insecure)
+            url, response = await self._sent(method, path, headers, body)
             if ours and response.headers.get(OFFERED[0]) == OFFERED[1]:
                 self.offers_signatures = True
             if response.status != 401 or not ours or _elsewhere(url, response):
-                return response
+                return url, response
             challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
             if not self._authorizer.challenged(challenges, access.scopes, access.login, sent):
-                return response
+                return url, response
             refusal = await self._refusal(method, url, response, self._is_anonymous(url, access))
             response.release()
         raise refusal
+
+    async def _sent(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> tuple[URL, ClientResponse]:
+        """Sends a request; its answer, and where it was sent to."""
+        if not self._scheme and not _is_whole(path):
+            async with self._finding:
+                if not self._scheme:
+                    return await self._first_sent(method, path, headers, body)
+        url = self._url(path)
+        return url, await self._network.send(method, url, headers, body=body, insecure=self.insecure)
+
+    async def _first_sent(
+        self, method: str, path: str, headers: Mapping[str, str], body: Body
+    ) -> tuple[URL, ClientResponse]:
+        """Sends the first request, which finds out what a registry speaks that need not speak HTTPS."""
+        first: RemoteError | None = None
+        for scheme in ("https", "http"):
+            try:
+                url = URL(f"{scheme}://{self._authority}{path}", encoded=True)
+                response = await self._network.send(method, url, headers, body=body, insecure=True)
+            except (RemoteError, ValueError) as error:
+                first = first or (error if isinstance(error, RemoteError) else RemoteError(f"{self.host}: {error}"))
+                continue
+            self._scheme = scheme
+            return url, response
+        raise first or RemoteError(f"{self.host}: no answer")
 
     async def _wait(self) -> None:
         while self._not_before is not None:
@@ -308,6 +314,11 @@ async def read_bounded(response: ClientResponse, limit: int) -> bytes:
             raise RemoteError(f"{response.method} {response.url.with_query(None)}: more than {limit} bytes")
         pieces.append(piece)
     return b"".join(pieces)
+
+
+def _is_whole(path: str) -> bool:
+    """Whether a path is a whole URL."""
+    return path.startswith(("http://", "https://"))
 
 
 def header_number(text: str) -> int | None:

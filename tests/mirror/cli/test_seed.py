@@ -157,6 +157,7 @@ def test_copy_says_what_it_did_and_what_it_could_not(tmp_path: Path) -> None:
         assert not tree.exists()
         done = ismirror(*copy)
         again = ismirror(*copy, "-o", "json", "-q")
+        whole = ismirror(*copy, "-o", "json", "-q", "--refresh", "--referrers", "all")
     failed = (
         "failed quay.io/none:1: GET https://quay.io/v2/none/manifests/1: "
         "404 NAME_UNKNOWN: repository name not known to registry"
@@ -166,7 +167,10 @@ def test_copy_says_what_it_did_and_what_it_could_not(tmp_path: Path) -> None:
     assert [row.split()[2] for row in rows] == ["planned", "failed"]
     assert (plan.exit_code, done.exit_code, again.exit_code) == (1, 1, 1)
     assert done.stdout == ""
-    *lines, summary, last = done.stderr.splitlines()
+    *lines, summary, unasked, last = done.stderr.splitlines()
+    assert unasked in plan.stderr.splitlines()
+    assert unasked.startswith("not asked for: what refers to the platforms of an index, as the registry lists nothing ")
+    assert unasked.endswith("; --referrers all asks")
     assert sorted(line.partition(",")[0] for line in lines) == ["copied docker.io/library/nginx:latest", failed]
     assert last == failed
     blobs, size = rows[0].split()[3:]
@@ -174,6 +178,8 @@ def test_copy_says_what_it_did_and_what_it_could_not(tmp_path: Path) -> None:
     assert again.stderr == f"{failed}\n"
     assert (again.json["unchanged"], again.json["failed"], again.json["bytes"]) == (1, 1, 0)
     assert int(size) > 0
+    assert whole.json["unaskedIndexes"] == 0
+    assert whole.json["requests"] > again.json["requests"]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +194,7 @@ def test_copy_says_what_it_did_and_what_it_could_not(tmp_path: Path) -> None:
         (("quay.io/a", "docker.io/b", "--as", "m.example.com/c"), "takes images of one repository, but there are doc"),
         (("quay.io/a", "--as", "m.example.com/c:1"), "there are all tags of a repository; leave the tag away"),
         (("quay.io/a:1", "quay.io/a:2", "--as", "m.example.com/c:1"), "there are 2 images; leave the tag away"),
+        (("quay.io/a", "--referrers", "all", "--no-referrers"), "--no-referrers: contradicts --referrers all"),
         (("quay.io/a:1", "--as", "m.example.com/C"), "--as m.example.com/C: "),
         (("quay.io/a:1", "--as", "m.example.com"), "--as m.example.com: "),
         (("quay.io/a:1", "--as", f"m.example.com/c@sha256:{'0' * 64}"), "expected HOST/REPOSITORY[:TAG]"),

@@ -170,7 +170,7 @@ async def test_logins_stay_with_the_registry_that_they_are_for(origin: Tree, tmp
     hosts = {HOST: Host(auth=auth, routes=[route]), "cdn.example.com": Host(auth=auth)}
     async with upstream(origin, hosts=hosts) as registry:
         login = {HOST: Login("me", "secret")}
-        summary = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0", logins=login, referrers=False)
+        summary = await registry.copy(tmp_path / "target", f"{HOST}/app:1.0", logins=login, referrers="none")
         asked = [(entry.host, entry.status, bool(entry.authorization)) for entry in registry.journal]
     # who is elsewhere cannot ask for them either, be it in the name of the registry
     assert asked == [(HOST, 307, False), ("cdn.example.com", 401, False)]

@@ -347,7 +347,7 @@ async def test_tags_are_chosen_and_signatures_come_along(origin: Tree, tmp_path:
         tags = TagFilter(include=["1.*"])
         summary = await registry.copy(tmp_path / "target", f"{HOST}/app", tags=tags, metadata_only=True)
         assert summary.images[0].referrers == 2
-        none = await registry.copy(tmp_path / "none", f"{HOST}/app", tags=tags, referrers=False)
+        none = await registry.copy(tmp_path / "none", f"{HOST}/app", tags=tags, referrers="none")
         assert none.images[0].referrers == 0
     tree = Tree.open(tmp_path / "target")
     assert sorted(tags_of(tree)) == ["1.0", signature]
@@ -398,12 +398,12 @@ async def test_what_refers_to_platforms_comes_along(origin: Tree, tmp_path: Path
     target = tmp_path / "target"
     async with upstream(origin) as registry:
         tags = TagFilter(include=["multi", "latest"])
-        summary = await registry.copy(target, f"{HOST}/app", tags=tags)
+        summary = await registry.copy(target, f"{HOST}/app", tags=tags, referrers="all")
         assert sum(one.referrers for one in summary.images) == 2
         asked = registry.asked("referrers")
         assert len(asked) == len(set(asked)) == 4  # index, two platforms, and what refers to one of them
         before = len(registry.journal)
-        again = await registry.copy(target, f"{HOST}/app", tags=tags, refresh=True)
+        again = await registry.copy(target, f"{HOST}/app", tags=tags, referrers="all", refresh=True)
         assert (again.unchanged, len(registry.journal) - before) == (2, 1 + 2 + 1 + 4)
     tree = Tree.open(target)
     assert sorted(tags_of(tree)) == ["latest", "multi", signature]
@@ -481,7 +481,7 @@ async def test_signatures_that_a_registry_keeps_beside_images(origin: Tree, tmp_
     target = tmp_path / "target"
     async with upstream(origin, hosts={HOST: Host(signatures=True, routes=routes)}) as registry:
         planned = await registry.copy(tmp_path / "planned", f"{HOST}/app:1.0", dry_run=True)
-        without = await registry.copy(tmp_path / "without", f"{HOST}/app:1.0", referrers=False)
+        without = await registry.copy(tmp_path / "without", f"{HOST}/app:1.0", referrers="none")
         assert [one.images[0].referrers for one in (planned, without)] == [1, 0]
         assert [entry.target for entry in registry.journal].count(path) == 1
         summary = await registry.copy(target, f"{HOST}/app:1.0", metadata_only=True)
