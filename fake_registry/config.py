@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 import msgspec
 from msgspec import Meta
 
+from fake_registry.ldap_text import read_name
+
 Scheme = Literal["https", "http", "selfsigned", "down"]
 
 Action = Literal["pull", "push", "delete"]
@@ -58,12 +60,48 @@ class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     """A part of a host's configuration; in files its fields are written in camel case."""
 
 
+class Ldap(_Part, frozen=True, kw_only=True):
+    """A directory that knows the users of a host, and in which groups they are.
+
+    ``url`` is ``ldap://`` or ``ldaps://``; of several the next is asked where one does not answer. ``start_tls`` goes
+    over to TLS first, ``insecure`` lets passwords go in clear text. ``ca`` is the certificate of the authority that
+    vouches for the servers (PEM; in a file also the name of another one, which holds it); empty: those of the system.
+
+    A user is looked for below ``base_dn``, as ``bind_dn`` with its password (which another file may hold), by
+    ``user_attribute`` or, if that is not enough, ``user_filter``, and proves to know the password as the one entry that
+    is found. ``user_dn`` is for directories where that is not needed: the name to prove it as. ``{user}`` in both is
+    what the client gave.
+
+    Groups are the values of ``group_attribute`` of the entry, and entries that ``group_filter`` finds, with ``{user}``
+    and ``{dn}``; with ``group_base_dn`` only those below it.
+
+    A server has ``timeout`` for all of it. For ``cache_for`` who has proved to know a password need not do so again.
+    """
+
+    url: Annotated[str, Meta(min_length=1)] | Annotated[list[Annotated[str, Meta(min_length=1)]], Meta(min_length=1)]
+    start_tls: bool = msgspec.field(default=False, name="startTLS")
+    insecure: bool = False
+    ca: str = ""
+    bind_dn: str = msgspec.field(default="", name="bindDN")
+    bind_password: str = ""
+    bind_password_file: str = ""
+    base_dn: str = msgspec.field(default="", name="baseDN")
+    user_attribute: str = "uid"
+    user_filter: str = ""
+    user_dn: str = msgspec.field(default="", name="userDN")
+    group_attribute: str = ""
+    group_filter: str = ""
+    group_base_dn: str = msgspec.field(default="", name="groupBaseDN")
+    timeout: Duration = "5s"
+    cache_for: Duration = "60s"
+
+
 class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Who may use a host: ``bearer`` takes tokens, ``basic`` passwords only.
 
     ``username`` and ``password`` are one user, ``users`` are more, with their passwords. ``htpasswd`` are users with
     bcrypt hashes in place of passwords (the text; in a file also the name of another one, which holds it).
-    ``anonymous``: everybody may read.
+    ``ldap`` has more of them in a directory. ``anonymous``: everybody may read.
 
     ``realm`` is the URL that clients are sent to for tokens, ``service`` what tokens are for; without them ``/token``
     on the host itself, and its name. The endpoint is there where the realm's host is one that is configured.
@@ -77,6 +115,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     password: str = ""
     users: dict[str, str] = {}
     htpasswd: str = ""
+    ldap: Ldap | None = None
     anonymous: bool = False
     realm: str = ""
     service: Annotated[str, Meta(max_length=300)] = ""
@@ -115,12 +154,18 @@ def is_realm(text: str) -> bool:
 class AccessRule(_Part, frozen=True, kw_only=True):
     """Lets some users do something with some repositories; what no rule allows is denied.
 
-    ``user`` is a pattern; everybody who gave no name is the empty one, which ``*`` does not stand for.
+    ``user`` is a pattern; everybody who gave no name is the empty one, which ``*`` does not stand for. ``group`` is one
+    for a group that the user has to belong to, by its name or, with ``=``, its distinguished name; empty: any or none.
     """
 
     user: Pattern = "*"
+    group: Pattern = ""
     repository: Pattern = "*"
     actions: list[Action]
+
+    def __post_init__(self) -> None:
+        if "=" in self.group:
+            read_name(self.group)
 
 
 class Mtls(_Part, frozen=True, kw_only=True):

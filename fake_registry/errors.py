@@ -10,6 +10,7 @@ FakeRegistryError
  │    └── UploadBusy   somebody else is writing to it
  ├── TallyFull         no counter is left for another rule
  ├── WorkersFailed     worker processes that end again and again
+ ├── DirectoryError    a directory that cannot say who somebody is
  ├── UsageError        a FakeRegistry used in a way that cannot be
  └── DigestError       text that is not a digest, or bytes that do not match one
       └── ContentError  a file of a tree whose content does not match the digest that names it
@@ -63,6 +64,10 @@ class TallyFull(FakeRegistryError):
 
 class WorkersFailed(FakeRegistryError):
     """Worker processes end again and again: there is no use in starting more of them."""
+
+
+class DirectoryError(FakeRegistryError):
+    """A directory cannot be asked, or not make sense of, who somebody is. The text names it and says what is wrong."""
 
 
 class UsageError(FakeRegistryError):

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 import msgspec
 from msgspec import Meta
 
-from fake_registry.config import Certificates, Hosts, ServerCertificate
+from fake_registry.config import Certificates, Hosts, Ldap, ServerCertificate
 from fake_registry.core.links import check_redirects
 from fake_registry.core.realms import RealmError, check_realms
 from fake_registry.fixtures.names import canonical_host, is_host
@@ -151,6 +151,15 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> H
                 line = _at_line(content, ["hosts", host, part, field])
                 raise InputError(f"{name}: hosts[{_one_line(host)}].{part}.{field}: {error}{line}") from None
             found[host] = msgspec.structs.replace(found[host], **{part: resolved})
+        auth = found[host].auth
+        if auth is not None and auth.ldap is not None:
+            try:
+                resolved = msgspec.structs.replace(auth, ldap=_directory(auth.ldap, path.parent))
+            except ValueError as error:
+                field = str(error).partition(": ")[0]
+                line = _at_line(content, ["hosts", host, "auth", "ldap", field])
+                raise InputError(f"{name}: hosts[{_one_line(host)}].auth.ldap.{error}{line}") from None
+            found[host] = msgspec.structs.replace(found[host], auth=resolved)
         try:
             check_redirects(config, hosts)
         except ValueError as error:
@@ -163,6 +172,19 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> H
         line = _at_line(content, ["hosts", error.host, "auth", error.field])
         raise InputError(f"{name}: hosts[{error.host}].auth.{error.field}: {error}{line}") from None
     return found
+
+
+def _directory(ldap: Ldap, directory: Path) -> Ldap:
+    """What is said of a directory of users, with the files that it names read (raises `ValueError`)."""
+    from fake_registry.directory import usable  # noqa: PLC0415 - few have any
+
+    def read(file: str) -> str:
+        try:
+            return read_file(directory / file, MAX_NAMED).decode("utf-8", "replace")
+        except InputError as error:
+            raise ValueError(str(error)) from None
+
+    return usable(ldap, read)
 
 
 def _htpasswd(text: str, directory: Path) -> str:

@@ -16,14 +16,14 @@ ROOT = Path(__file__).resolve().parent.parent
 # of the same layer. A name is a module or a package directly below fake_registry or mirror.
 LAYERS = {
     "fake_registry": (
-        {"errors"},
+        {"errors", "ldap_text"},
         {"client_hello", "config", "handshakes", "oci", "replacing", "resets", "sendfile"},
         {"mtls", "simple_signing"},
         {"tls"},
         {"given_certificates"},
         {"fixtures"},
         {"core", "images"},
-        {"control", "conversation", "files", "listening", "tunnel"},
+        {"control", "conversation", "directory", "files", "listening", "tunnel"},
         {"exchange", "quick"},
         {"server"},
         {"one_host"},

@@ -8,19 +8,21 @@ from __future__ import annotations
 import base64
 import binascii
 import hmac
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
 
-from fake_registry.config import Auth, TokenFlaw
+from fake_registry.config import Auth, Ldap, TokenFlaw
 from fake_registry.core import errors
 from fake_registry.core.access import READING, AccessRules
 from fake_registry.core.messages import Request
 from fake_registry.core.passwords import HashedPasswords
 from fake_registry.core.paths import parameters
+from fake_registry.core.proofs import NOBODY, Passwords, Proofs, User
 from fake_registry.core.realms import realm_of
 from fake_registry.core.tokens import LIFETIME, Access, Audience, Bearer, InvalidToken, Tokens, is_own
+from fake_registry.errors import DirectoryError
 from fake_registry.fixtures import is_repository_name
 
 if TYPE_CHECKING:
@@ -32,6 +34,10 @@ _MAX_SCOPES: Final = 64
 _USER_ACTIONS: Final = frozenset({"pull", "push", "delete"})
 _FLAWS: Final = {"refused": "invalid_token", "expired": "invalid_token", "wrongScope": "insufficient_scope"}
 _ELSEWHERE: Final = "ismirror/none-of-yours"
+
+
+Directories = Callable[[Ldap], Passwords]
+"""Makes what asks a directory."""
 
 
 class Issued(NamedTuple):
@@ -46,10 +52,19 @@ class Authenticator:
     """Guards one host: knows its users, and what its rules (None: there are none) let them do.
 
     `audience` is what tokens have to be for, `realm` where clients get them; `issues` is set by whoever issues such
-    tokens here (without it none of those count).
+    tokens here (without it none of those count). `directories` makes what asks the directory of its users; None: there
+    is nobody to ask one.
     """
 
-    def __init__(self, host: str, scheme: str, auth: Auth, tokens: Tokens, rules: AccessRules | None = None) -> None:
+    def __init__(
+        self,
+        host: str,
+        scheme: str,
+        auth: Auth,
+        tokens: Tokens,
+        rules: AccessRules | None = None,
+        directories: Directories | None = None,
+    ) -> None:
         self._host = host
         self._auth = auth
         self._tokens = tokens
@@ -60,29 +75,42 @@ class Authenticator:
         self._challenge = f'Bearer realm="{self.realm.url}",service="{self.audience.service}"'
         self._foreign = _foreign(auth, self.audience.service, tokens)
         self._hashed = HashedPasswords(auth.htpasswd) if auth.htpasswd else None
+        checked: list[Passwords] = [] if self._hashed is None else [self._hashed]
+        if auth.ldap is not None:
+            checked.append(_NoDirectory() if directories is None else directories(auth.ldap))
+        self._proofs = [Proofs(passwords, tokens.clock) for passwords in checked]
         users = dict(auth.users)
-        if auth.username or not (users or auth.htpasswd or auth.issuer):
+        if auth.username or not (users or checked or auth.issuer):
             users[auth.username] = auth.password
         self._users = [(name, name.encode(), password.encode()) for name, password in users.items()]
 
-    async def look(self, request: Request) -> None:
-        """Finds out whether the password of a request is right, where that takes its time. To be done first."""
-        if self._hashed is None:
-            return
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        given = basic_credentials(credentials) if scheme.lower() == "basic" else None
-        if given is not None:
-            await self.look_at(*given)
+    async def user_of(self, request: Request) -> User | None:
+        """The user whose name and password a request has, if there is one; finding out may take its time.
 
-    async def look_at(self, name: bytes, password: bytes) -> None:
-        """As `look`, where name and password come otherwise."""
-        if self._hashed is not None:
-            await self._hashed.look(name, password)
+        Raises:
+            RegistryError: 503, nobody can say.
+        """
+        given = _given(request)
+        return None if given is None else await self.user_with(*given)
+
+    async def user_with(self, name: bytes, password: bytes) -> User | None:
+        """As `user_of`, where name and password come otherwise."""
+        listed = self._listed(name, password)
+        if listed is not None:
+            return User(listed)
+        try:
+            for proofs in self._proofs:
+                user = await proofs.user(name, password)
+                if user is not None:
+                    return user._replace(groups=self._rules.groups_of(user) if self._rules is not None else frozenset())
+        except DirectoryError as error:
+            raise errors.directory_unavailable(str(error)) from None
+        return None
 
     @property
     def looks(self) -> bool:
-        """Whether requests have passwords for which that takes its time; those to the token endpoint aside."""
-        return self._hashed is not None and self._auth.type == "basic"
+        """Whether requests have passwords, those to the token endpoint aside."""
+        return self._auth.type == "basic"
 
     @property
     def takes_tokens(self) -> bool:
@@ -99,27 +127,27 @@ class Authenticator:
         """Whether there are tokens for those who do not say who they are."""
         return self._auth.anonymous
 
-    def user(self, request: Request, needed: Access | None) -> str:
-        """Who makes a request (empty: anybody), if they may.
+    def user(self, request: Request, needed: Access | None, proved: User | None) -> User:
+        """Who makes a request, if they may.
 
-        `needed` is what the request does; None: nothing that needs more than to be let in.
+        `needed` is what the request does; None: nothing that needs more than to be let in. `proved` is what `user_of`
+        has found, where requests have passwords.
 
         Raises:
             RegistryError: 401 with the challenge; 403 where a user is known and may not.
         """
         if self._auth.type == "bearer":
             return self._token_user(request, needed)
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        if not scheme and self._auth.anonymous and needed is not None and self._may("", needed):
-            return ""
-        user = self._basic_user(scheme, credentials)
-        if user is None:
+        said = bool(request.headers.get("authorization", ""))
+        if not said and self._auth.anonymous and needed is not None and self._may(NOBODY, needed):
+            return NOBODY
+        if proved is None:
             raise errors.unauthorized(BASIC_CHALLENGE)
-        if needed is not None and not self._may(user, needed):
+        if needed is not None and not self._may(proved, needed):
             raise errors.denied()
-        return user
+        return proved
 
-    def may(self, request: Request, user: str, needed: Access) -> bool:
+    def may(self, request: Request, user: User, needed: Access) -> bool:
         """Whether a request that was let in, from `user`, may do something else than what it was let in for, too."""
         if self._auth.type == "bearer":
             bearer = self._known_bearer(request)
@@ -131,7 +159,7 @@ class Authenticator:
     def claimed(self, request: Request) -> str:
         """Who a request says that it comes from, true or not (empty: it does not say)."""
         bearer = self._known_bearer(request)
-        return claimed_user(request) if bearer is None else bearer.user
+        return claimed_user(request) if bearer is None else bearer.user.name
 
     def refusal(self, flaw: TokenFlaw, needed: Access | None) -> errors.RegistryError:
         """What a request gets whose credentials are refused for no fault of their own."""
@@ -139,18 +167,16 @@ class Authenticator:
             return errors.unauthorized(BASIC_CHALLENGE)
         return errors.unauthorized(f'{self._bearer_challenge(needed)},error="{_FLAWS[flaw]}"')
 
-    def user_with(self, name: bytes, password: bytes) -> str | None:
-        """The user with this name and password, if there is one."""
+    def _listed(self, name: bytes, password: bytes) -> str | None:
+        """The user of the configuration with this name and password, if there is one."""
         found = None
         for user, known, secret in self._users:  # all of them: how long it takes says nothing
             same_name = hmac.compare_digest(name, known)
             if hmac.compare_digest(password, secret) and same_name:
                 found = user
-        if found is None and self._hashed is not None and self._hashed.proved(name, password):
-            found = name.decode("utf-8", "replace")
         return found
 
-    def issue(self, user: str | None, query: str, flaw: TokenFlaw | None = None) -> Issued:
+    def issue(self, user: User | None, query: str, flaw: TokenFlaw | None = None) -> Issued:
         """A token for a user (None: for anybody) and the scopes of a query or form. With a `flaw` it is good for
         nothing.
 
@@ -159,27 +185,27 @@ class Authenticator:
         """
         if flaw == "refused":
             raise errors.unauthorized(BASIC_CHALLENGE)
-        access = granted(query, anonymous=user is None, user=user or "", rules=self._rules)
+        access = granted(query, anonymous=user is None, user=user or NOBODY, rules=self._rules)
         if flaw == "wrongScope":
             access = [msgspec.structs.replace(one, name=_ELSEWHERE) for one in access]
         service, realm = self.audience
         age = 2 * LIFETIME if flaw == "expired" else 0
-        token, issued = self._tokens.issue(service, user or "", access, realm=realm, age=age)
+        token, issued = self._tokens.issue(service, user or NOBODY, access, realm=realm, age=age)
         return Issued(token, access, issued)
 
-    def refresh_token(self, user: str) -> str | None:
+    def refresh_token(self, user: User) -> str | None:
         """A token by which a user gets others without the password, as long as that is the same; None if there is no
         telling."""
-        mark = self._mark(user)
-        return None if mark is None else self._tokens.issue_refresh(self.audience, user, mark)
+        mark = None if user.elsewhere else self._mark(user.name)
+        return None if mark is None else self._tokens.issue_refresh(self.audience, user.name, mark)
 
-    def refreshed(self, token: str) -> str | None:
+    def refreshed(self, token: str) -> User | None:
         """Whose refresh token this is, if it counts."""
         claims = self._tokens.read_refresh(token, self.audience)
         mark = None if claims is None else self._mark(claims.sub)
         if claims is None or mark is None or not hmac.compare_digest(mark, claims.mark):
             return None
-        return claims.sub
+        return User(claims.sub)
 
     def _mark(self, user: str) -> str | None:
         for name, _, password in self._users:
@@ -188,7 +214,7 @@ class Authenticator:
         hashed = None if self._hashed is None else self._hashed.hash_of(user)
         return None if hashed is None else self._tokens.mark(user, hashed)
 
-    def _token_user(self, request: Request, needed: Access | None) -> str:
+    def _token_user(self, request: Request, needed: Access | None) -> User:
         """Who makes a request with a token, if they may."""
         try:
             bearer = self._bearer(request)
@@ -220,7 +246,7 @@ class Authenticator:
         if self._foreign is not None and not (self.issues and is_own(token)):
             return self._foreign.read(token)
         claims = self._tokens.read(token, self.audience.service, realm=self.audience.realm)
-        return None if claims is None else Bearer(claims.sub, claims.access)
+        return None if claims is None else Bearer(User(claims.sub, frozenset(claims.groups)), claims.access)
 
     def _known_bearer(self, request: Request) -> Bearer | None:
         try:
@@ -228,7 +254,7 @@ class Authenticator:
         except InvalidToken:
             return None
 
-    def wider(self, user: str, *needed: Access) -> errors.RegistryError | None:
+    def wider(self, user: User, *needed: Access) -> errors.RegistryError | None:
         """The challenge to come back with a token for all of this; None if tokens do not count, or a user, whose token
         is good for less, cannot have such a one, or nobody here knows whether they can."""
         if self._auth.type != "bearer" or self._foreign is not None:
@@ -241,14 +267,10 @@ class Authenticator:
         scopes = [f"{one.type}:{one.name}:{','.join(one.actions)}" for one in needed if one is not None]
         return f'{self._challenge},scope="{" ".join(scopes)}"' if scopes else self._challenge
 
-    def _basic_user(self, scheme: str, credentials: str) -> str | None:
-        given = basic_credentials(credentials) if scheme.lower() == "basic" else None
-        return None if given is None else self.user_with(*given)
-
-    def _may(self, user: str, needed: Access) -> bool:
+    def _may(self, user: User, needed: Access) -> bool:
         if needed.type != "repository":
-            return bool(user)
-        allowed = _allowed(user, needed.name, anonymous=not user, rules=self._rules)
+            return bool(user.name)
+        allowed = _allowed(user, needed.name, anonymous=not user.name, rules=self._rules)
         return allowed.issuperset(needed.actions)
 
 
@@ -260,7 +282,17 @@ def _foreign(auth: Auth, service: str, tokens: Tokens) -> ForeignTokens | None:
     return ForeignTokens(auth, service, tokens.clock)
 
 
-def granted(query: str, *, anonymous: bool, user: str = "", rules: AccessRules | None = None) -> list[Access]:
+class _NoDirectory:
+    """A directory where there is nobody to ask one."""
+
+    at_once: Final = 1
+    lasts: Final = 0.0
+
+    def user(self, name: bytes, password: bytes) -> User | None:
+        raise DirectoryError("no directory is asked here")
+
+
+def granted(query: str, *, anonymous: bool, user: User = NOBODY, rules: AccessRules | None = None) -> list[Access]:
     """What a token gives of the scopes that were asked for: what the rules allow; without rules all to users, and to
     anybody only pulling.
 
@@ -286,18 +318,23 @@ def granted(query: str, *, anonymous: bool, user: str = "", rules: AccessRules |
 
 def claimed_user(request: Request) -> str:
     """The user name of Basic credentials, right or wrong; empty if there are none."""
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    given = basic_credentials(credentials) if scheme.lower() == "basic" else None
+    given = _given(request)
     return "" if given is None else given[0].decode("utf-8", "replace")
 
 
-def _allowed(user: str, repository: str, *, anonymous: bool, rules: AccessRules | None) -> frozenset[str]:
+def _allowed(user: User, repository: str, *, anonymous: bool, rules: AccessRules | None) -> frozenset[str]:
     if rules is not None:
         return rules.allowed(user, repository)
     return READING if anonymous else _USER_ACTIONS
 
 
-def basic_credentials(credentials: str) -> tuple[bytes, bytes] | None:
+def _given(request: Request) -> tuple[bytes, bytes] | None:
+    """Name and password of the Basic credentials of a request."""
+    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+    return _basic_credentials(credentials) if scheme.lower() == "basic" else None
+
+
+def _basic_credentials(credentials: str) -> tuple[bytes, bytes] | None:
     """Name and password of Basic credentials, if they are that (RFC 7617)."""
     try:
         name, colon, password = base64.b64decode(credentials.strip(), validate=True).partition(b":")

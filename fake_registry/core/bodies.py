@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from fake_registry.core import errors
-from fake_registry.core.call import Call, Content, in_thread
+from fake_registry.core.call import Call, Content
+from fake_registry.core.threads import in_thread
 from fake_registry.fixtures import Upload
 
 PIECE: Final = 256 * 1024

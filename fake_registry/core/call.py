@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
-from functools import partial
 from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 from weakref import WeakValueDictionary
@@ -19,7 +17,9 @@ from fake_registry.core.faults import Met
 from fake_registry.core.hosts import VirtualHost, holder_for, namespace_of
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import Target
+from fake_registry.core.proofs import NOBODY, User
 from fake_registry.core.rates import Allowance
+from fake_registry.core.threads import in_thread
 from fake_registry.core.tokens import Access
 from fake_registry.errors import ContentError
 from fake_registry.fixtures import (
@@ -37,19 +37,6 @@ from fake_registry.oci import is_digest
 ANSWER_BYTES: Final = 64 << 20
 
 Result = TypeVar("Result")
-
-
-async def in_thread(function: Callable[..., Result], *arguments: Any) -> Result:
-    """Calls a function off the event loop. Whoever waits and is cancelled still waits until it is done: what it works
-    with is not taken away from under it."""
-    work = asyncio.get_running_loop().run_in_executor(None, partial(function, *arguments))
-    try:
-        return await asyncio.shield(work)
-    except asyncio.CancelledError:
-        while not work.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.wait([work])
-        raise
 
 
 class Content:
@@ -106,7 +93,7 @@ class Call(msgspec.Struct):
     host: VirtualHost
     target: Target
     content: Content
-    user: str = ""
+    user: User = NOBODY
     fault: Met | None = None
     note: str = ""
     allowance: Allowance | None = None
@@ -161,7 +148,7 @@ class Call(msgspec.Struct):
         certified = self.certified
         if guard is not None and not certified:
             return guard.may(self.request, self.user, Access("repository", name, [action]))
-        return rules is None or action in rules.allowed(certified, name)
+        return rules is None or action in rules.allowed(User(certified), name)
 
     def digest(self) -> str:
         """The digest that the path names (raises `RegistryError` if it is none)."""

@@ -277,6 +277,14 @@ def denied() -> RegistryError:
     return _standard(403, "DENIED")
 
 
+def directory_unavailable(reason: str) -> RegistryError:
+    """It cannot be found out who asks. The reason is for the journal alone: it names machines that are no client's
+    business."""
+    error = _standard(503, "UNAVAILABLE", headers=(("Retry-After", "5"),))
+    error.because = reason
+    return error
+
+
 def of_status(status: int, kind: str, code: str = "", message: str = "") -> RegistryError:
     """The error that a registry gives with a status to a request of some kind, unless code or message are given."""
     code = code or _CODES_BY_KIND.get((status, kind)) or _CODES.get(status, "UNKNOWN")

@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from fake_registry.config import Auth
+from fake_registry.core.proofs import User
 from fake_registry.core.tokens import Access, Bearer, InvalidToken, from_base64url
 from fake_registry.core.trusted_keys import ALGORITHMS, PublicKey, read_keys
 
@@ -121,8 +122,8 @@ class ForeignTokens:
         if ends is None:
             raise InvalidToken("the token does not say when it expires")
         begins = [time for time in (_time(claims, "nbf"), _time(claims, "iat")) if time is not None]
-        bearer = Bearer(self._user(claims), _access(claims["access"]) if "access" in claims else None)
-        if bearer.access is None and not bearer.user:
+        bearer = Bearer(User(self._user(claims)), _access(claims["access"]) if "access" in claims else None)
+        if bearer.access is None and not bearer.user.name:
             raise InvalidToken(f"the token has no claim {self._user_claim!r} that says who its user is")
         return _Checked(bearer, max(begins, default=-math.inf) - LEEWAY, ends + LEEWAY)
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from fake_registry.config import Host, Hosts
 from fake_registry.core.access import AccessRules
-from fake_registry.core.auth import Authenticator
+from fake_registry.core.auth import Authenticator, Directories
 from fake_registry.core.links import Destination, SignedLinks, destination_of, link_hosts
 from fake_registry.core.messages import Request
 from fake_registry.core.paths import parameters
@@ -37,8 +37,9 @@ class VirtualHost:
 
     ``explicit`` is true for a host that the configuration names, false for one that is only a directory of the tree
     (or nothing at all, whose repositories are then unknown); ``is_open`` where anybody may do everything, and nobody
-    says or is asked who they are; ``looks`` where it takes time to find that out; ``adds_headers`` where its answers
-    have some that those of other hosts have not; ``is_plain`` where nothing but the tree decides what is answered.
+    says or is asked who they are; ``looks`` where requests have passwords, which may take time to check;
+    ``adds_headers`` where its answers have some that those of other hosts have not; ``is_plain`` where nothing but the
+    tree decides what is answered.
     ``destination`` is where its blobs are, if that is elsewhere; ``links`` are those that lead to it from other hosts,
     if any do, and ``is_registry`` is false where it is there for nothing else.
     ``endpoints`` are the token endpoints that are on it, its own and those of other hosts, by their paths.
@@ -74,6 +75,7 @@ class VirtualHost:
         rates: RateLimits | None = None,
         destination: Destination | None = None,
         links: SignedLinks | None = None,
+        directories: Directories | None = None,
     ) -> None:
         self.name = name
         self.config = config
@@ -84,7 +86,7 @@ class VirtualHost:
         self.access = None if config.access is None else AccessRules(config.access)
         self.authenticator = None
         if config.auth is not None:
-            self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access)
+            self.authenticator = Authenticator(name, scheme, config.auth, tokens, self.access, directories)
         self.endpoints: dict[str, TokenEndpoint] = {}
         self.looks = self.authenticator is not None and self.authenticator.looks
         self.rates = rates
@@ -108,6 +110,7 @@ class HostTable:
         tally: Tally,
         default: str = "",
         before: HostTable | None = None,
+        directories: Directories | None = None,
     ) -> None:
         self._tree = tree
         self._default = default
@@ -124,6 +127,7 @@ class HostTable:
                 rates=self._rates(name, host, before),
                 destination=destination_of(name, host, hosts, links),
                 links=links if name in linked else None,
+                directories=directories,
             )
             for name, host in distinct(hosts).items()
         }

@@ -9,10 +9,11 @@ from fake_registry.core import errors
 from fake_registry.core.acceptance import accepted_type
 from fake_registry.core.answers import Answer, content_answer
 from fake_registry.core.bodies import read_manifest_body
-from fake_registry.core.call import Call, in_thread, look_for
+from fake_registry.core.call import Call, look_for
 from fake_registry.core.errors import API_VERSION
 from fake_registry.core.messages import Response
 from fake_registry.core.paths import parameters
+from fake_registry.core.threads import in_thread
 from fake_registry.errors import MissingContentError, TreeError
 from fake_registry.fixtures import Pushed, Snapshot, is_tag, push_manifest
 from fake_registry.oci import (

@@ -1,23 +1,20 @@
 """Password files as Apache's ``htpasswd`` writes them: names, and bcrypt hashes of passwords.
 
-A hash takes a tenth of a second or more, on purpose. It is worked out beside the event loop, one at a time, and whoever
-has proved to know a password is remembered: by a keyed hash that ends with the process, never by the password.
+A hash takes a tenth of a second or more, on purpose: one is worked out at a time.
 
 Sources: Apache, "Password Formats"; distribution, ``auth.htpasswd``, which takes bcrypt only, too.
 """
 
 from __future__ import annotations
 
-import asyncio
-import hmac
+import math
 import re
-import secrets
-from collections import OrderedDict
 from typing import Final
+
+from fake_registry.core.proofs import User
 
 _LINE: Final = re.compile(r"([^:\s][^:]*):(\S+)")
 _BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
-_REMEMBERED: Final = 1024
 _BYTES: Final = 72
 """Bytes of a password that bcrypt looks at, and htpasswd with it."""
 
@@ -50,42 +47,23 @@ def read_htpasswd(text: str) -> dict[str, str]:
 
 
 class HashedPasswords:
-    """The users of a password file (its text), and who of them has proved to know their password."""
+    """The users of a password file (its text). Their passwords stay what they are as long as it is not read again."""
+
+    at_once: Final = 1
+    lasts: Final = math.inf
 
     def __init__(self, text: str) -> None:
         self._hashes = {name.encode(): hashed.encode() for name, hashed in read_htpasswd(text).items()}
-        self._key = secrets.token_bytes(32)
-        self._proved: OrderedDict[bytes, None] = OrderedDict()
-        self._turns = asyncio.Lock()
-
-    def proved(self, name: bytes, password: bytes) -> bool:
-        """Whether this is the password of a user, as far as anybody has looked."""
-        mark = self._mark(name, password)
-        if mark not in self._proved:
-            return False
-        self._proved.move_to_end(mark)
-        return True
 
     def hash_of(self, name: str) -> bytes | None:
         """The hash of a user's password, if there is such a user."""
         return self._hashes.get(name.encode())
 
-    async def look(self, name: bytes, password: bytes) -> None:
-        """Finds out whether this is the password of a user. It takes as long for users that there are not."""
-        if self.proved(name, password):
-            return
-        async with self._turns:
-            if self.proved(name, password):  # somebody else has waited for the same
-                return
-            hashed = self._hashes.get(name)
-            some = hashed or next(iter(self._hashes.values()))
-            if await asyncio.to_thread(_matches, password, some) and hashed is not None:
-                self._proved[self._mark(name, password)] = None
-                if len(self._proved) > _REMEMBERED:
-                    self._proved.popitem(last=False)
-
-    def _mark(self, name: bytes, password: bytes) -> bytes:
-        return hmac.digest(self._key, b"%d:%b%b" % (len(name), name, password), "sha256")
+    def user(self, name: bytes, password: bytes) -> User | None:
+        """Whose name and password these are; None: nobody's. It takes as long for users that there are not."""
+        hashed = self._hashes.get(name)
+        some = hashed or next(iter(self._hashes.values()))
+        return User(name.decode("utf-8", "replace")) if _matches(password, some) and hashed is not None else None
 
 
 def _matches(password: bytes, hashed: bytes) -> bool:

@@ -12,7 +12,7 @@ from fake_registry.config import Certificates, Host, Hosts, ServerCertificate, T
 from fake_registry.core import blobs, errors, manifests, paths, redirecting, referrers, signatures, tags, uploads
 from fake_registry.core.answers import without_body
 from fake_registry.core.asked import KINDS, asked_of
-from fake_registry.core.auth import claimed_user
+from fake_registry.core.auth import Directories, claimed_user
 from fake_registry.core.call import ANSWER_BYTES, Call, Content
 from fake_registry.core.certificates import GivenCertificates
 from fake_registry.core.errors import API_VERSION, RegistryError
@@ -24,6 +24,7 @@ from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.origin import Origin
 from fake_registry.core.paths import Target, parse_link, parse_path
+from fake_registry.core.proofs import User
 from fake_registry.core.rates import Client, RateLimits
 from fake_registry.core.realms import Realm
 from fake_registry.core.replaying import recorded, scripted
@@ -122,7 +123,8 @@ class RegistryCore:
     `require_references` a manifest can only be pushed after everything that it names. `tally` counts what is counted.
     `answer_bytes` is how many bytes of answers are kept for the next who asks.
     For hosts that `origin` covers it answers, and nothing can be pushed. `default_host` is asked by requests that name
-    no host that is known. `certificates` are those that hosts show in place of made ones.
+    no host that is known. `certificates` are those that hosts show in place of made ones. `directories` makes what asks
+    the directories of users (`auth.ldap`); without, nobody does, and those users are not let in.
     """
 
     def __init__(
@@ -140,6 +142,7 @@ class RegistryCore:
         default_host: str = "",
         answer_bytes: int = ANSWER_BYTES,
         certificates: Certificates | None = None,
+        directories: Directories | None = None,
     ) -> None:
         self.tree = tree
         self._origin = origin
@@ -152,7 +155,8 @@ class RegistryCore:
         self._watchers: tuple[Watcher, ...] = ()
         self._content = Content(tree, complete=require_references, answer_bytes=answer_bytes)
         self._tokens = Tokens(token_key or secrets.token_bytes(32), clock)
-        self._hosts = HostTable(tree, hosts or {}, self._tokens, self._tally, default_host)
+        self._directories = directories
+        self._hosts = self._table(hosts, None)
         self._operations: dict[str, dict[str, Operation]] = {}
         for operation in OPERATIONS:
             methods = self._operations.setdefault(operation.pattern, {})
@@ -161,6 +165,11 @@ class RegistryCore:
             methods[operation.method] = operation
             if operation.method == "GET":
                 methods["HEAD"] = operation
+
+    def _table(self, hosts: Hosts | None, before: HostTable | None) -> HostTable:
+        return HostTable(
+            self.tree, hosts or {}, self._tokens, self._tally, self._default_host, before, self._directories
+        )
 
     def known_hosts(self) -> list[str]:
         """All hosts that are configured or have a directory, in byte order."""
@@ -207,7 +216,7 @@ class RegistryCore:
         """
         if require_references is not None:
             self._content.complete = require_references
-        table = HostTable(self.tree, hosts or {}, self._tokens, self._tally, self._default_host, self._hosts)
+        table = self._table(hosts, self._hosts)
         self.faults.configure(hosts or {})
         if certificates is not None:
             self._certificates = GivenCertificates(certificates)
@@ -248,7 +257,7 @@ class RegistryCore:
             request,
             response.status,
             kind=KINDS.get(call.target.pattern, "other"),
-            user=call.user,
+            user=call.user.name,
             repository=call.target.name,
             note=call.note,
             fault="" if call.fault is None else call.fault.id,
@@ -326,9 +335,8 @@ class RegistryCore:
                 _count(call, call.host.rates)
             return await redirecting.linked(call, call.host.links)
         if pattern.startswith(paths.BASE) or pattern == paths.SIGNATURES:
-            if call.host.looks and guard is not None:
-                await guard.look(call.request)
-            _admit(call, operation)
+            proved = await guard.user_of(call.request) if call.host.looks and guard is not None else None
+            _admit(call, operation, proved)
         handler = _handler(operation, call.host)
         if call.host.config.recorded:
             return await recorded(call, handler)
@@ -369,7 +377,7 @@ def _add_headers(call: Call, response: Response) -> None:
         response.headers.extend(call.allowance.headers())
 
 
-def _admit(call: Call, operation: Operation | None) -> None:
+def _admit(call: Call, operation: Operation | None, proved: User | None) -> None:
     """Finds out who asks, and raises `RegistryError` if that is nobody who may."""
     guard = call.host.authenticator
     if call.host.is_open and call.flaw is None:
@@ -377,9 +385,9 @@ def _admit(call: Call, operation: Operation | None) -> None:
     needed = _needed(call, operation)
     if call.flaw is not None:
         raise errors.refused() if guard is None else guard.refusal(call.flaw, needed)
-    call.user = call.certified
-    if guard is not None and not call.user:
-        call.user = guard.user(call.request, needed)
+    call.user = User(call.certified)
+    if guard is not None and not call.certified:
+        call.user = guard.user(call.request, needed, proved)
     elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
         raise errors.denied()
     if call.host.rates is not None:
@@ -388,7 +396,7 @@ def _admit(call: Call, operation: Operation | None) -> None:
 
 def _count(call: Call, rates: RateLimits) -> None:
     """Counts a request of a client that is let in, or raises `RegistryError` if it has made all that it may."""
-    request, user = call.request, call.user
+    request, user = call.request, call.user.name
     client = Client(user, request.remote.rpartition(":")[0].strip("[]"), request.headers.get("user-agent", ""))
     asked = asked_of(request.method, call.target, request.query, lambda: user, client.user_agent)
     call.allowance = rates.take(asked, client)

@@ -14,9 +14,10 @@ import msgspec
 
 from fake_registry.config import TokenFlaw
 from fake_registry.core import errors
-from fake_registry.core.auth import BASIC_CHALLENGE, Authenticator, basic_credentials
+from fake_registry.core.auth import BASIC_CHALLENGE, Authenticator
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.paths import first_parameters
+from fake_registry.core.proofs import NOBODY, User
 from fake_registry.core.tokens import LIFETIME
 
 MAX_FORM: Final = 64 * 1024
@@ -41,22 +42,20 @@ class TokenEndpoint:
         if guard.is_by_itself:
             self._own = guard
 
-    async def answer(self, request: Request, flaw: TokenFlaw | None) -> tuple[Response, str]:
+    async def answer(self, request: Request, flaw: TokenFlaw | None) -> tuple[Response, User]:
         """The answer to a request, and who asked. A token with a `flaw` is good for nothing.
 
         Raises:
-            RegistryError: 400, a form or service that cannot be; 401, wrong credentials or none where there must be.
+            RegistryError: 400, a form or service that cannot be; 401, wrong credentials or none where there must be;
+                503, nobody can say whether they are right.
         """
         if request.method == "POST":
             return await self._post(request, flaw)
         parameters = first_parameters(request.query)
         guard = self._guard(parameters.get("service", ""))
-        await guard.look(request)
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         user = None
-        if scheme:
-            given = basic_credentials(credentials) if scheme.lower() == "basic" else None
-            user = None if given is None else guard.user_with(*given)
+        if request.headers.get("authorization", ""):
+            user = await guard.user_of(request)
             if user is None:
                 raise errors.wrong_credentials(BASIC_CHALLENGE)
         elif not guard.lets_anybody_in:
@@ -68,10 +67,10 @@ class TokenEndpoint:
             "expires_in": LIFETIME,
             "issued_at": _written(issued.at),
         }
-        refresh = guard.refresh_token(user) if user and parameters.get("offline_token") == "true" else None
+        refresh = guard.refresh_token(user) if user is not None and parameters.get("offline_token") == "true" else None
         if refresh is not None:
             body["refresh_token"] = refresh
-        return Response(200, [("Content-Type", JSON), errors.API_VERSION], msgspec.json.encode(body)), user or ""
+        return Response(200, [("Content-Type", JSON), errors.API_VERSION], msgspec.json.encode(body)), user or NOBODY
 
     def _guard(self, service: str) -> Authenticator:
         """Whose tokens are asked for. The endpoint that a host has by itself takes any service for its own."""
@@ -81,7 +80,7 @@ class TokenEndpoint:
             raise errors.service_unknown(service) if service else errors.field_missing("service")
         return found
 
-    async def _post(self, request: Request, flaw: TokenFlaw | None) -> tuple[Response, str]:
+    async def _post(self, request: Request, flaw: TokenFlaw | None) -> tuple[Response, User]:
         text = await _form(request)
         try:
             pairs = parse_qsl(text, keep_blank_values=True, max_num_fields=_MAX_FIELDS)
@@ -97,8 +96,7 @@ class TokenEndpoint:
             user = guard.refreshed(refresh)
         elif grant == "password":
             name, password = _field(form, "username").encode(), _field(form, "password").encode()
-            await guard.look_at(name, password)
-            user = guard.user_with(name, password)
+            user = await guard.user_with(name, password)
         else:
             raise errors.field_unsupported("unknown grant_type value")
         if user is None:

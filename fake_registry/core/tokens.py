@@ -17,6 +17,8 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from fake_registry.core.proofs import User
+
 LIFETIME: Final = 300
 """Seconds that a token is good for."""
 
@@ -43,9 +45,9 @@ class Audience(NamedTuple):
 
 
 class Bearer(NamedTuple):
-    """Who brings a token (empty: anybody), and what it allows; None: what the host's rules let the user do."""
+    """Who brings a token, and what it allows; None: what the host's rules let the user do."""
 
-    user: str
+    user: User
     access: Sequence[Access] | None
 
     def allows(self, needed: Access) -> bool:
@@ -60,7 +62,8 @@ class Bearer(NamedTuple):
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What a token says: for which service, of whom (empty: anybody), until when, what is allowed, by which realm."""
+    """What a token says: for which service, of whom (empty: anybody), until when, what is allowed, by which realm, and
+    the groups of access rules that the user belongs to."""
 
     aud: str
     sub: str
@@ -68,6 +71,7 @@ class Claims(msgspec.Struct, frozen=True, omit_defaults=True):
     exp: int
     access: list[Access]
     iss: str = ""
+    groups: list[str] = []
 
 
 class RefreshClaims(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -95,11 +99,19 @@ class Tokens:
         return hmac.digest(self._key, purpose.encode(), "sha256")
 
     def issue(
-        self, service: str, user: str, access: Sequence[Access], *, realm: str = "", age: int = 0
+        self, service: str, user: User, access: Sequence[Access], *, realm: str = "", age: int = 0
     ) -> tuple[str, int]:
         """A token and the time (seconds since 1970) at which it was issued, which is `age` seconds ago."""
         issued = int(self.clock()) - age
-        claims = Claims(aud=service, sub=user, iat=issued, exp=issued + LIFETIME, access=list(access), iss=realm)
+        claims = Claims(
+            aud=service,
+            sub=user.name,
+            iat=issued,
+            exp=issued + LIFETIME,
+            access=list(access),
+            iss=realm,
+            groups=sorted(user.groups),
+        )
         return self._signed(_ACCESS, claims), issued
 
     def read(self, token: str, service: str, *, realm: str = "") -> Claims | None:

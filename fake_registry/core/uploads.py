@@ -11,10 +11,11 @@ from typing import Final
 from fake_registry.config import seconds
 from fake_registry.core import errors
 from fake_registry.core.bodies import add_to_upload, announced_length
-from fake_registry.core.call import Call, in_thread, look_for
+from fake_registry.core.call import Call, look_for
 from fake_registry.core.errors import API_VERSION
 from fake_registry.core.messages import Response
 from fake_registry.core.paths import first_parameters
+from fake_registry.core.threads import in_thread
 from fake_registry.core.tokens import Access
 from fake_registry.errors import DigestError, UploadBusy, UploadGone
 from fake_registry.fixtures import Snapshot, Upload, is_repository_name, mount_blob

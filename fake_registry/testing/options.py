@@ -8,11 +8,22 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
-from fake_registry.config import Certificates, Fault, FaultAction, FaultMatch, Host, Hosts, ServerCertificate
+from fake_registry.config import (
+    Auth,
+    Certificates,
+    Fault,
+    FaultAction,
+    FaultMatch,
+    Host,
+    Hosts,
+    Ldap,
+    ServerCertificate,
+)
 from fake_registry.core.faults import EVERYWHERE
 from fake_registry.core.links import check_redirects
 from fake_registry.core.passwords import read_htpasswd
 from fake_registry.core.realms import RealmError, check_realms
+from fake_registry.directory import usable
 from fake_registry.errors import UsageError
 from fake_registry.mtls import check_authority
 
@@ -57,6 +68,8 @@ def hosts_of(options: HostOptions | None) -> Hosts:
                 read_htpasswd(host.auth.htpasswd)
             except ValueError as error:
                 raise UsageError(f"hosts[{name!r}].auth.htpasswd: {error}") from None
+        if host.auth is not None and host.auth.ldap is not None:
+            hosts[name] = _with_directory(host, host.auth, host.auth.ldap, f"hosts[{name!r}]")
         try:
             check_redirects(host, hosts)
         except ValueError as error:
@@ -73,6 +86,15 @@ def hosts_of(options: HostOptions | None) -> Hosts:
     except RealmError as error:
         raise UsageError(f"hosts[{error.host!r}].auth.{error.field}: {error}") from None
     return hosts
+
+
+def _with_directory(host: Host, auth: Auth, ldap: Ldap, where: str) -> Host:
+    """A host with what its directory's files hold (raises `UsageError`)."""
+    try:
+        found = usable(ldap, lambda file: Path(file).read_text())
+    except ValueError as error:
+        raise UsageError(f"{where}.auth.ldap.{error}") from None
+    return msgspec.structs.replace(host, auth=msgspec.structs.replace(auth, ldap=found))
 
 
 def certificates_of(options: CertificateOptions | None) -> Certificates:

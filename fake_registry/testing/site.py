@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 from fake_registry.config import Certificates, Hosts
 from fake_registry.core.origin import OriginSession
 from fake_registry.core.registry import RegistryCore
+from fake_registry.directory import directory_of
 from fake_registry.errors import AuthorityError, TreeError, UsageError
 from fake_registry.fixtures import Tree, canonical_host
 from fake_registry.listening import Address, bind
@@ -78,6 +79,7 @@ class Site:
                 certificates=options.certificates,
                 origin=None if self._session is None else self._session.origin,
                 default_host=options.default_host,
+                directories=directory_of,
             )
             self._server = RegistryServer(self.core, self.authority, grace=_GRACE)
         except BaseException:

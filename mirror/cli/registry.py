@@ -60,6 +60,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
     """Serves until interrupted. Without a directory the CA lives as long as this, and its file, too."""
     from fake_registry.core.registry import RegistryCore
     from fake_registry.core.tally import SharedTally
+    from fake_registry.directory import directory_of
     from fake_registry.processes import Plan
     from mirror.cli.reloading import reading_again
     from mirror.cli.running import closed_with, tree_to_serve
@@ -76,6 +77,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
         origin=None if plan is None else plan.recorder.origin,
         default_host=options.default_host if plan is None else plan.default_host,
         certificates=options.certificates,
+        directories=directory_of,
     )
     with contextlib.ExitStack() as stack:
         workers = _listening(stack, options)

@@ -109,6 +109,7 @@ def serve(data: DataOption, *, flags: ServerFlags, api: ApiOptions, clients: Kub
     after --load may be listed one by one: --load a.yaml --load b.yaml.
     """
     from fake_registry.core.registry import RegistryCore
+    from fake_registry.directory import directory_of
     from fake_registry.processes import Listening, Plan
     from mirror.cli.reloading import reading_again
     from mirror.cli.running import closed_with, listen, tree_to_serve
@@ -122,6 +123,7 @@ def serve(data: DataOption, *, flags: ServerFlags, api: ApiOptions, clients: Kub
         require_references=options.require_references,
         default_host=options.default_host,
         certificates=options.certificates,
+        directories=directory_of,
     )
     settings = api.settings(options.config)
     with contextlib.ExitStack() as stack:

@@ -14,6 +14,7 @@ from support.registry import NOW, ask, body, error, header, put_image
 from fake_registry.config import Auth, Host
 from fake_registry.core.auth import granted
 from fake_registry.core.messages import Response
+from fake_registry.core.proofs import User
 from fake_registry.core.registry import RegistryCore
 from fake_registry.core.tokens import Access, Tokens
 from fake_registry.fixtures import Tree
@@ -277,7 +278,7 @@ class TestTokens:
     @given(st.text(), st.text())
     def test_only_what_was_issued_is_read(self, text: str, other: str) -> None:
         tokens = Tokens(b"key", lambda: NOW)
-        token, _ = tokens.issue("quay.io", "me", [Access("repository", "app", ["pull"])])
+        token, _ = tokens.issue("quay.io", User("me"), [Access("repository", "app", ["pull"])])
         for forged in (text, f"{text}.{other}", f"{token}{text}x", f"x{text}{token}", token[:-1]):
             assert tokens.read(forged, "quay.io") is None
         claims = tokens.read(token, "quay.io")
@@ -286,11 +287,11 @@ class TestTokens:
 
     def test_changed_claims(self) -> None:
         tokens = Tokens(b"key", lambda: NOW)
-        head, _, signature = tokens.issue("quay.io", "me", [])[0].split(".")
+        head, _, signature = tokens.issue("quay.io", User("me"), [])[0].split(".")
         claims = {"aud": "quay.io", "sub": "root", "iat": int(NOW), "exp": int(NOW) + 9, "access": []}
         payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
         assert tokens.read(f"{head}.{payload}.{signature}", "quay.io") is None
 
     def test_same_key_and_clock_give_the_same_token(self) -> None:
-        first, second = (Tokens(b"key", lambda: NOW).issue("quay.io", "me", []) for _ in range(2))
+        first, second = (Tokens(b"key", lambda: NOW).issue("quay.io", User("me"), []) for _ in range(2))
         assert first == second

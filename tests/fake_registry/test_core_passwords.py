@@ -16,8 +16,9 @@ from support.registry import HOST, NOW, ask, body, put_image
 
 from fake_registry import FakeRegistry, UsageError
 from fake_registry.config import AccessRule, Auth, Host
-from fake_registry.core import passwords
+from fake_registry.core import passwords, proofs
 from fake_registry.core.passwords import HashedPasswords, read_htpasswd
+from fake_registry.core.proofs import Proofs, User
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
 
@@ -114,13 +115,12 @@ async def test_tokens(tmp_path: Path, looks: list[bytes]) -> None:
 
 
 async def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch, looks: list[bytes]) -> None:
-    monkeypatch.setattr(passwords, "_REMEMBERED", 2)
-    hashed = HashedPasswords("\n".join(line(f"user-{number}", b"x") for number in range(3)))
-    for name in (b"user-0", b"user-1", b"user-0", b"user-2"):
-        await hashed.look(name, b"x")
-    assert len(looks) == 3
-    assert [hashed.proved(name, b"x") for name in (b"user-0", b"user-1", b"user-2")] == [True, False, True]
-    assert not hashed.proved(b"user-", b"0x")
+    monkeypatch.setattr(proofs, "_REMEMBERED", 2)
+    users = Proofs(HashedPasswords("\n".join(line(f"user-{number}", b"x") for number in range(3))), lambda: NOW)
+    for number, name in enumerate((b"user-0", b"user-1", b"user-0", b"user-2", b"user-0", b"user-2", b"user-1")):
+        assert await users.user(name, b"x") == User(name.decode())
+        assert len(looks) == (1, 2, 2, 3, 3, 3, 4)[number]
+    assert await users.user(b"user-", b"0x") is None
 
 
 @pytest.mark.parametrize(
