@@ -46,6 +46,10 @@ class Controlled(Protocol):
         """What was asked."""
         ...
 
+    async def more(self, seconds: float) -> None:
+        """Returns when something may have been asked since, and at the latest after so many seconds."""
+        ...
+
     async def metrics(self) -> Exposition | None:
         """The counters; None if nobody counts."""
         ...
@@ -67,6 +71,9 @@ class OneProcess:
 
     async def journal(self, wanted: JournalFilter) -> JournalPage:
         return journal_page(self.core, wanted)
+
+    async def more(self, seconds: float) -> None:
+        await self.core.journal.more(seconds)
 
     async def metrics(self) -> Exposition | None:
         if self._metrics is None:

@@ -12,7 +12,7 @@ from fake_registry.control.plane import ENDPOINTS, Endpoint
 
 _DESCRIPTION: Final = "What belongs to the fake registry and not to the registries that it fakes."
 _REFERENCE: Final = "#/components/schemas/{name}"
-_NUMBERS: Final = {"status": "integer", "limit": "integer", "since": "number"}
+_NUMBERS: Final = {"status": "integer", "limit": "integer", "since": "number", "wait": "integer", "count": "integer"}
 _REASONS: Final = {200: "Done", 201: "Added", 204: "Done"}
 
 

@@ -38,8 +38,13 @@ from fake_registry.fixtures import Tree, canonical_host, is_host
 
 MAX_BODY: Final = 1024 * 1024
 DEFAULT_LIMIT: Final = 1000
+LONGEST_WAIT: Final = 300
+"""Seconds that a request may wait for something to be asked; more count as this."""
 OPEN: Final = frozenset({"healthz", "readyz"})
 """What takes no token: those who look after processes have none."""
+
+_BREATH: Final = 0.02
+"""Seconds that one who waits lets pass after something was asked: a busy registry has more to do than to look."""
 
 _TEXT: Final = "text/plain; charset=utf-8"
 
@@ -91,6 +96,26 @@ class ControlPlane:
         self.controlled = controlled
         self._names = names | {"localhost"}
         self._token = token.encode()
+        self._stop = asyncio.Event()
+
+    @property
+    def stopped(self) -> bool:
+        """Whether nobody is to wait any more."""
+        return self._stop.is_set()
+
+    def stop(self) -> None:
+        """Has all answered who wait for something to be asked: the registry is about to end."""
+        self._stop.set()
+
+    async def more(self, seconds: float) -> None:
+        """Returns when something may have been asked, when nobody is to wait any more, or after so many seconds."""
+        ends = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(self.controlled.more(seconds))}
+        try:
+            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for end in ends:
+                end.cancel()
+            await asyncio.gather(*ends, return_exceptions=True)
 
     @property
     def core(self) -> RegistryCore:
@@ -178,21 +203,34 @@ async def reset(plane: ControlPlane, asked: Asked) -> Response:
     return Response(204)
 
 
-FILTERS: Final = ("host", "method", "status", "kind", "repository", "user", "fault", "target", "since", "limit")
+FILTERS: Final = (
+    *("host", "method", "status", "kind", "repository", "user", "fault", "target", "since", "limit"),
+    *("wait", "count"),
+)
 
 
 async def journal(plane: ControlPlane, asked: Asked) -> Response:
     """What was asked, by whom, and what was answered: the last requests that match all filters.
 
     ``target`` is a part of path and query, ``since`` a time in seconds since 1970, ``limit`` how many at most (1000).
+    With ``wait`` the answer comes when there are ``count`` (1), and at the latest after so many seconds.
     """
     filters: dict[str, Any] = dict(asked.query)
     limit = _number(filters.pop("limit", str(DEFAULT_LIMIT)), "limit")
+    wait = min(_number(filters.pop("wait", "0"), "wait"), LONGEST_WAIT)
+    count = min(_number(filters.pop("count", "1"), "count"), limit)
     if "status" in filters:
         filters["status"] = _number(filters["status"], "status")
     if "since" in filters:
         filters["since"] = _time(filters["since"])
-    return _json(await plane.controlled.journal(JournalFilter(**filters, limit=limit)))
+    wanted = JournalFilter(**filters, limit=limit)
+    page = await plane.controlled.journal(wanted)
+    end = asyncio.get_running_loop().time() + wait
+    while len(page.entries) < count and (rest := end - asyncio.get_running_loop().time()) > 0 and not plane.stopped:
+        await plane.more(rest)
+        await asyncio.sleep(_BREATH)
+        page = await plane.controlled.journal(wanted)
+    return _json(page)
 
 
 async def forget(plane: ControlPlane, asked: Asked) -> Response:

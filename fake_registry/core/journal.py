@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import deque
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, TypedDict, Unpack
 
 import msgspec
 
@@ -15,6 +16,20 @@ _MAX_TEXT: Final = 2048
 
 
 HANDSHAKE: Final = "handshake"
+
+
+class Wanted(TypedDict, total=False):
+    """What `Journal.entries` takes."""
+
+    host: str | None
+    method: str | None
+    status: int | None
+    repository: str | None
+    target: str | None
+    since: float | None
+    kind: str | None
+    user: str | None
+    fault: str | None
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True, gc=False, rename="camel"):
@@ -61,6 +76,7 @@ class Journal:
     def __init__(self, limit: int = 10_000) -> None:
         self._entries: deque[Entry] = deque(maxlen=limit)
         self._handshakes: deque[Entry] = deque(maxlen=limit)
+        self._waiting: list[asyncio.Future[None]] = []
         self.total = 0
 
     def __len__(self) -> int:
@@ -108,6 +124,8 @@ class Journal:
         """Keeps an entry that was made elsewhere."""
         self.total += 1
         self._entries.append(entry)
+        if self._waiting:
+            self._wake()
 
     def add_handshake(self, time: float, host: str, remote: str, note: str) -> None:
         """Keeps a handshake that came to nothing."""
@@ -115,6 +133,8 @@ class Journal:
             time=time, host=host, method="", target="", status=0, kind=HANDSHAKE, note=note[:_MAX_TEXT], remote=remote
         )
         self._handshakes.append(entry)
+        if self._waiting:
+            self._wake()
 
     @property
     def handshakes(self) -> list[Entry]:
@@ -151,6 +171,43 @@ class Journal:
             and (user is None or entry.user == user)
             and (fault is None or entry.fault == fault)
         ]
+
+    async def wait_for(self, *, count: int = 1, within: float = 10.0, **wanted: Unpack[Wanted]) -> list[Entry]:
+        """Waits until there are so many entries as `entries` would give; those that are there already count. To be
+        awaited in the loop of the registry.
+
+        Raises:
+            TimeoutError: there were fewer `within` so many seconds; the text says how many.
+        """
+        loop = asyncio.get_running_loop()
+        end = loop.time() + within
+        while len(found := self.entries(**wanted)) < count:
+            rest = end - loop.time()
+            if rest <= 0:
+                shown = ", ".join(f"{name}={value!r}" for name, value in wanted.items()) or "anything"
+                raise TimeoutError(f"{shown}: {len(found)} of {count} requests in {within:g} seconds")
+            await self.more(rest)
+        return found
+
+    async def more(self, seconds: float) -> None:
+        """Returns when something was added, and at the latest after so many seconds."""
+        waiting = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiting)
+        try:
+            async with asyncio.timeout(seconds):
+                await waiting
+        except TimeoutError:
+            pass
+        finally:
+            if waiting in self._waiting:
+                self._waiting.remove(waiting)
+
+    def _wake(self) -> None:
+        """Has all look again who wait, once for whatever is added before they do."""
+        waiting, self._waiting = self._waiting, []
+        for one in waiting:
+            if not one.done():
+                one.set_result(None)
 
     def clear(self) -> None:
         """Forgets all entries; ``total`` goes on."""

@@ -87,6 +87,7 @@ async def serve_control(stack: contextlib.AsyncExitStack, plan: Plan, controlled
 
     plane = ControlPlane(controlled, token=plan.token)
     server = await stack.enter_async_context(RegistryServer(plane, plan.authority))
+    stack.callback(plane.stop)  # before the server waits for requests under way
     await server.listen(list(plan.control))
 
 

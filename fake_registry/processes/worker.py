@@ -24,6 +24,9 @@ from fake_registry.processes.serving import listen, log_access, metrics, serve_c
 
 _CHANGES: Final = (Configure, AddFault, RemoveFault, ClearFaults, Forget, Reset)
 
+_PAUSE: Final = 0.1
+"""Seconds between two looks at the journals of the workers, for those who wait for something."""
+
 
 async def work(plan: Plan, end: socket.socket) -> None:
     """Serves the registry until a signal says so, or nobody is at the other end of the channel."""
@@ -122,6 +125,9 @@ class Fleet:
         pages = [msgspec.msgpack.decode(value, type=JournalPage) for value in answer.values.values()]
         entries = sorted((entry for page in pages for entry in page.entries), key=lambda entry: entry.time)
         return JournalPage(sum(page.total for page in pages), entries[max(len(entries) - wanted.limit, 0) :])
+
+    async def more(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, _PAUSE))  # the workers are asked, and do not tell
 
     async def metrics(self) -> Exposition | None:
         answer = await self._ask(AskMetrics())

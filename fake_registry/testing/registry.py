@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeVar, Unpack
 
 from aiohttp import TCPConnector
 
-from fake_registry.core.journal import Journal
+from fake_registry.core.journal import Entry, Journal, Wanted
 from fake_registry.core.origin import OriginSession
 from fake_registry.core.registry import RegistryCore
 from fake_registry.errors import UsageError
@@ -239,6 +239,18 @@ class FakeRegistry:
         if self._faults is None:
             raise UsageError("a FakeRegistry has no faults before it is entered: with FakeRegistry() as registry")
         return self._faults
+
+    def wait_for(self, *, count: int = 1, within: float = 10.0, **wanted: Unpack[Wanted]) -> list[Entry]:
+        """Waits until so many requests were made that have what is said, as ``journal.entries`` takes it; those that
+        were made already count. For code that is not async: in a loop it is ``await registry.journal.wait_for(…)``.
+
+        Raises:
+            TimeoutError: there were fewer `within` so many seconds.
+            UsageError: the loop of the registry would wait for itself.
+        """
+        if self._thread is None:
+            raise UsageError("wait_for blocks the loop that the registry runs in: await registry.journal.wait_for(…)")
+        return self._thread.run(self._journal.wait_for(count=count, within=within, **wanted))
 
     def reset(self) -> None:
         """As it was at the start: nothing asked, and the faults, the scripted answers and the content of the start.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -154,12 +155,35 @@ class TestJournal:
             ("status=ok", "status: 'ok' is no number"),
             ("limit=-1", "limit: '-1' is no number"),
             ("limit=99999999999999999999", "limit: '99999999999999999999' is no number"),
+            ("wait=-1", "wait: '-1' is no number"),
+            ("count=all", "count: 'all' is no number"),
             ("since=now", "since: 'now' is no number of seconds since 1970"),
             ("statsu=1", "no such parameter: statsu"),
         ],
     )
     async def test_what_is_no_filter(self, plane: ControlPlane, query: str, text: str) -> None:
         assert await problem(plane, f"journal?{query}") == (400, text)
+
+    @pytest.mark.parametrize("query", ["kind=blob&wait=0", "kind=manifest&wait=0&count=3", "wait=300&limit=0"])
+    async def test_nobody_waits(self, plane: ControlPlane, query: str) -> None:
+        found = {"kind=blob&wait=0": 0, "kind=manifest&wait=0&count=3": 2, "wait=300&limit=0": 0}[query]
+        assert len((await result(plane, f"journal?{query}"))["entries"]) == found
+
+    async def test_waiting_until_it_is_asked(self, plane: ControlPlane, core: RegistryCore) -> None:
+        waiting = asyncio.create_task(result(plane, "journal?kind=tags&method=GET&count=2&wait=300"))
+        for asked in ("/v2/", "/v2/team/app/tags/list", "/v2/lone/tags/list?ns=docker.io"):
+            await asyncio.sleep(0)
+            assert not waiting.done()
+            await ask(core, asked)
+        assert (await waiting)["entries"][0]["target"] == "/v2/team/app/tags/list"
+        core.handshake_failed("quay.io", "", "unknown ca")
+        assert len((await result(plane, "journal?kind=handshake&wait=300"))["entries"]) == 1
+
+    async def test_nobody_waits_for_a_registry_that_ends(self, plane: ControlPlane) -> None:
+        waiting = asyncio.create_task(result(plane, "journal?kind=blob&wait=300"))
+        await asyncio.sleep(0)
+        plane.stop()
+        assert (await waiting)["entries"] == []
 
     async def test_forgetting(self, plane: ControlPlane) -> None:
         assert (await call(plane, "journal", "DELETE")).status == 204

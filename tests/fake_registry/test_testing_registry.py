@@ -14,6 +14,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -495,6 +496,30 @@ class TestFaults:
             client.request("GET", "/v2/")
             with pytest.raises(TimeoutError):
                 client.getresponse()
+
+
+class TestWaiting:
+    def test_for_what_another_thread_asks(self, registry: FakeRegistry) -> None:
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(registry.wait_for, host="quay.io", kind="tags", count=2, within=300)
+            for _ in range(2):
+                assert get(registry, f"{registry.url('quay.io')}/v2/app/tags/list")[0] == 404
+            assert [entry.status for entry in waiting.result()] == [404, 404]
+        assert registry.wait_for(status=404)[0].kind == "tags"  # it was there already
+
+    def test_for_nothing(self, registry: FakeRegistry) -> None:
+        get(registry, f"{registry.url('quay.io')}/v2/app/tags/list")
+        with pytest.raises(TimeoutError, match=r"^kind='tags', status=404: 1 of 2 requests in 0 seconds$"):
+            registry.wait_for(kind="tags", status=404, count=2, within=0)
+
+    async def test_in_a_loop(self) -> None:
+        async with FakeRegistry() as registry:
+            waiting = asyncio.create_task(registry.journal.wait_for(kind="ping", within=300))
+            await asyncio.sleep(0)
+            await registry.core.handle(Request("GET", "/v2/", host="quay.io"))
+            assert [entry.target for entry in await waiting] == ["/v2/"]
+            with pytest.raises(UsageError, match=r"await registry.journal.wait_for"):
+                registry.wait_for(kind="ping")
 
 
 def test_the_journal_as_text(registry: FakeRegistry) -> None:

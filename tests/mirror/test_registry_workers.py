@@ -8,6 +8,7 @@ import os
 import signal
 import ssl
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,10 @@ def test_what_is_counted_is_counted_once(tmp_path: Path) -> None:
     with serving("--data", str(tmp_path / "tree"), *options) as registry:
         odd = [ask(registry.port, "/v2/odd", host="q.example.com").status for _ in range(CONNECTIONS)]
         assert odd == [418] * 3 + [404] * (CONNECTIONS - 3)
-        catalog = [ask(registry.port, "/v2/_catalog", host="q.example.com").status for _ in range(CONNECTIONS)]
+        with ThreadPoolExecutor(1) as threads:
+            waiting = threads.submit(registry.control, f"journal?kind=catalog&count={CONNECTIONS}&wait=300")
+            catalog = [ask(registry.port, "/v2/_catalog", host="q.example.com").status for _ in range(CONNECTIONS)]
+            assert len(waiting.result().json["entries"]) == CONNECTIONS
         assert catalog == [200] * 4 + [503] + [200] * (CONNECTIONS - 5)
         page = registry.control("journal").json
         assert page["total"] == 2 * CONNECTIONS
