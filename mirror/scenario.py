@@ -28,6 +28,10 @@ START: Final = datetime(2026, 1, 1, tzinfo=UTC)
 """Where the clock of a scenario stands unless the user says otherwise: every run gives the same bytes."""
 
 
+API_ADDRESS: Final = "192.0.2.1:6443"
+"""Under which steps reach the API server, where an answer shows it: nothing listens there."""
+
+
 class Expect(msgspec.Struct, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a step must be answered."""
 
@@ -114,7 +118,7 @@ def request_of(step: Step) -> ApiRequest:
         body = step.raw.encode()
     else:
         body = b"" if step.body is msgspec.UNSET else msgspec.json.encode(step.body)
-    return ApiRequest(step.method, path, query, headers, body)
+    return ApiRequest(step.method, path, query, headers, body, address=API_ADDRESS)
 
 
 async def _result(response: ApiResponse) -> StepResult:
