@@ -57,6 +57,13 @@ class ClusterConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         dict[str, Any],
         Meta(description="The cluster's own pull secret, {auths: …}; for what no pull secret of the namespace is for."),
     ] = {}
+    limitRanges: Annotated[
+        list[dict[str, Any]],
+        Meta(
+            description="Whole LimitRange objects, of which the limits of openshift.io/ImageStream count; without "
+            "metadata.namespace they are of every namespace."
+        ),
+    ] = []
     internalRegistryHostname: str = INTERNAL_REGISTRY
     externalRegistryHostnames: list[str] = []
     imageStreamImportMode: Annotated[

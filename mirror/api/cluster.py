@@ -74,6 +74,7 @@ class Cluster:
             config.internalRegistryHostname,
             config.externalRegistryHostnames,
             self.now,
+            self.settings.limits,
         )
         self.kinds = ImageKinds(self.mode)
         self.stream_registry = Registry(self.streams, self.kinds.streams, uids, self.now)

@@ -83,6 +83,11 @@ def set_failure(stream: ImageStream, name: str, condition: TagEventCondition) ->
         spec.generation = 0
 
 
+def put_condition(stream: ImageStream, name: str, condition: TagEventCondition) -> None:
+    """Records a condition in the place of all others of a tag; its spec is not touched."""
+    _own_status_tag(stream, name).conditions = [condition]
+
+
 def _same(one: TagEventCondition, other: TagEventCondition) -> bool:
     return (one.type, one.status, one.reason, one.message) == (other.type, other.status, other.reason, other.message)
 

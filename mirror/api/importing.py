@@ -5,6 +5,7 @@ Source: openshift-apiserver ``registry/imagestreamimport/rest.go``.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -14,6 +15,7 @@ from mirror.api import failures, history
 from mirror.api.defaults import default_stream
 from mirror.api.fields import FieldError
 from mirror.api.image_validation import image_errors
+from mirror.api.limits import is_limit_exceeded
 from mirror.api.objects import Objects
 from mirror.api.strategy import InternalStrategy, StreamStrategy
 from mirror.reference import Reference
@@ -174,8 +176,32 @@ class ImportFlow:
         if CHECK_ANNOTATION in (meta.annotations or {}) and stream == unchanged:
             return stored
         meta.annotations = {**(meta.annotations or {}), CHECK_ANNOTATION: self._now()}
-        _check(meta.name, await self._internal.update(stream, stored))
+        try:
+            _check(meta.name, await self._internal.update(stream, stored))
+        except failures.ApiFailure as failure:
+            if is_limit_exceeded(failure.status.message):
+                await self._note_limit(stream, stored, failure)
+            raise
         return await self._streams.update(stream, stored.metadata.resourceVersion, called=self._resource)
+
+    async def _note_limit(self, refused: ImageStream, stored: ImageStream, failure: failures.ApiFailure) -> None:
+        """Writes into the stream as it was why the tags that are new have not come. Where that is refused, too, it is
+        left at that."""
+        noted = _copy(stored)
+        for tag in refused.status.tags or ():
+            if history.status_tag(stored, tag.tag) is None:
+                condition = TagEventCondition(
+                    type=history.IMPORT_SUCCESS,
+                    status="False",
+                    lastTransitionTime=self._now(),
+                    reason=failure.status.reason,
+                    message=failure.status.message,
+                    generation=(stored.metadata.generation or 0) + 1,
+                )
+                history.put_condition(noted, tag.tag, condition)
+        if noted != stored and not await self._internal.update(noted, stored):
+            with contextlib.suppress(failures.ApiFailure):
+                await self._streams.update(noted, stored.metadata.resourceVersion, called=self._resource)
 
 
 class Outcome:

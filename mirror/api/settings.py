@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from mirror.api.limits import StreamLimits
 from mirror.config import ClusterConfig
 from mirror.errors import InputError
 from mirror.importer.allowed import AllowedRegistries
@@ -52,6 +53,7 @@ class ClusterSettings:
         self.secrets = [_secret(index, document) for index, document in enumerate(config.secrets)]
         self.node_secrets = [node_secret(config.globalPullSecret)] if config.globalPullSecret else []
         try:
+            self.limits = StreamLimits(config.limitRanges)
             self.allowed = AllowedRegistries(config.allowedRegistriesForImport, config.internalRegistryHostname)
         except InputError as error:
             raise InputError(f"cluster.{error}") from None

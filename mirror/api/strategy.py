@@ -10,7 +10,8 @@ from collections.abc import Callable
 import msgspec
 
 from mirror.api import history
-from mirror.api.fields import FieldError, joined
+from mirror.api.fields import FieldError, forbidden, joined
+from mirror.api.limits import StreamLimits
 from mirror.api.metadata import own_update_errors
 from mirror.api.tag_events import FindStream, TagEvents, follow, tag_changed
 from mirror.api.validation import pull_specs, status_update_errors, stream_errors
@@ -20,7 +21,8 @@ from mirror.v1.imagestream import ImageStream, ImageStreamStatus
 
 
 class StreamStrategy:
-    """Writes by users: of the status nothing is theirs. `now` gives the time of events that a write makes itself."""
+    """Writes by users: of the status nothing is theirs. `now` gives the time of events that a write makes itself;
+    `limits` says how large streams may be."""
 
     def __init__(
         self,
@@ -29,8 +31,10 @@ class StreamStrategy:
         internal_registry: str,
         external_registries: list[str],
         now: Callable[[], str],
+        limits: StreamLimits | None = None,
     ) -> None:
         self.allowed = allowed
+        self.limits = limits or StreamLimits()
         self.events = TagEvents(find, internal_registry, now)
         self._internal = internal_registry
         self._external = external_registries
@@ -69,6 +73,7 @@ class StreamStrategy:
         self.decorate(stream)
         errors = _nested(stream, await self.events.derive(None, stream))
         follow(None, stream)
+        errors = errors or self._limit_errors(stream)
         return [*errors, *stream_errors(stream, self.allowed)]
 
     async def update(self, stream: ImageStream, old: ImageStream) -> list[FieldError]:
@@ -91,8 +96,13 @@ class StreamStrategy:
         self.decorate(stream)
         errors = _nested(stream, await self.events.derive(old, stream))
         follow(old, stream)
+        errors = errors or self._limit_errors(stream)
         errors += own_update_errors(stream.metadata, old.metadata)
         return [*errors, *stream_errors(stream, self.allowed.admitting(pull_specs(old)))]
+
+    def _limit_errors(self, stream: ImageStream) -> list[FieldError]:
+        problem = self.limits.problem(stream)
+        return [FieldError("Internal", "[]", detail=problem)] if problem else []
 
 
 class InternalStrategy:
@@ -126,6 +136,9 @@ class StatusStrategy:
         stream.spec.dockerImageRepository = old.spec.dockerImageRepository
         _set_observed_generations(stream, old)
         errors = own_update_errors(stream.metadata, old.metadata)
+        problem = self._strategy.limits.problem(stream)
+        if problem:
+            errors.append(forbidden("imageStream", problem))
         return [*errors, *status_update_errors(stream, old, self._strategy.allowed)]
 
 

@@ -251,19 +251,20 @@ async def _imported(trial: Trial, api: ApiCore, cluster: TrialCluster) -> TrialA
 
 
 async def _invalid(stream: ImageStream, cluster: TrialCluster) -> Status | None:
-    """The Status of a stream that cannot be created, among others for the registries of tags that are not imported.
+    """The Status of a stream that cannot be created, among others for the registries of tags that are not imported, or
+    for their number.
 
     That another stream, which a tag follows, is not there yet is no reason: it may come before.
     """
     new = _as_new(stream)
     default_stream(new, cluster.mode)
-    allowed = cluster.settings.allowed
-    if not stream_errors(new, allowed):
+    allowed, limits = cluster.settings.allowed, cluster.settings.limits
+    if not stream_errors(new, allowed) and not limits.problem(new):
         return None
     # To the word, with what is wrong about the history that the tags of a new stream have at once.
     config = cluster.config
     strategy = StreamStrategy(
-        _any_stream, allowed, config.internalRegistryHostname, config.externalRegistryHostnames, cluster.now
+        _any_stream, allowed, config.internalRegistryHostname, config.externalRegistryHostnames, cluster.now, limits
     )
     errors = await strategy.create(new)
     return failures.invalid("ImageStream", new.metadata.name, errors).status

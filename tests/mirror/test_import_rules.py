@@ -36,6 +36,10 @@ from support.import_cases import (
     tag,
 )
 
+from mirror.session import TransportKind
+
+KINDS: tuple[TransportKind, ...] = ("embedded", "http")
+
 # What is fetched, and how often
 
 LATEST = "/v2/app/web/manifests/latest"
@@ -176,9 +180,10 @@ FETCHING = {
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", FETCHING)
-async def test_fetching(name: str) -> None:
-    await check(FETCHING[name])
+async def test_fetching(name: str, kind: TransportKind) -> None:
+    await check(FETCHING[name], kind)
 
 
 # Repositories, platforms
@@ -329,9 +334,10 @@ CHOOSING = {
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", CHOOSING)
-async def test_choosing(name: str) -> None:
-    await check(CHOOSING[name])
+async def test_choosing(name: str, kind: TransportKind) -> None:
+    await check(CHOOSING[name], kind)
 
 
 # Mirrors
@@ -511,6 +517,7 @@ MIRRORS = {
 }
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("name", MIRRORS)
-async def test_mirrors(name: str) -> None:
-    await check(MIRRORS[name])
+async def test_mirrors(name: str, kind: TransportKind) -> None:
+    await check(MIRRORS[name], kind)

@@ -105,6 +105,18 @@ async def test_a_rate_limit_is_over_when_its_window_is(tree: Path) -> None:
     assert (await import_it())[:2] == ("imports", None)
 
 
+@pytest.mark.parametrize("resource", ["images", "image-tags"])
+async def test_a_stream_that_is_too_large(resource: str, tree: Path) -> None:
+    limit = {"type": "openshift.io/ImageStream", "max": {f"openshift.io/{resource}": "1"}}
+    policy = {"cluster": {"limitRanges": [{"kind": "LimitRange", "spec": {"limits": [limit]}}]}}
+    (one,) = (await report(tree, [tag()], policy)).tags
+    assert one.imports
+    too_many = await report(tree, [tag(), tag("2", "quay.io/team/single:1")], policy)
+    said = f"requested usage of openshift.io/{resource} exceeds the maximum limit per openshift.io/ImageStream (2 > 1)"
+    assert [(one.verdict, one.cause) for one in too_many.tags] == [("fails", Cause.OBJECT_INVALID)] * 2
+    assert all(one.status is not None and said in one.status.message for one in too_many.tags)
+
+
 async def test_an_import_that_takes_too_long(tree: Path) -> None:
     busy = Host(
         routes=[Route(path=f"/v2/team/app/manifests/{number}", status=429, body="later") for number in range(12)]

@@ -24,6 +24,8 @@ from support.import_cases import (
     tag,
 )
 
+from mirror.store import Store
+
 P = "private.example.com/secret/app"
 WRONG = {"secrets": [secret({"private.example.com": ("me", "wrong")})]}
 OPEN = routed("private.example.com", auth={"type": "bearer", "username": "me", "password": "pass", "anonymous": True})
@@ -34,6 +36,21 @@ GONE = gone(f"{WEB}:gone")
 NO_SOURCE = 'spec.tags[x].from.name: Invalid value: "*": invalid reference format'
 V2_OK = f"2.0.0 Success {WEB}@7078c1fe"
 GONE_TAG = f"gone {GONE}"
+
+MOST = {"openshift.io/images": "1", "openshift.io/image-tags": 1}
+LIMITED = {
+    "limitRanges": [{"kind": "LimitRange", "spec": {"limits": [{"type": "openshift.io/ImageStream", "max": MOST}]}}]
+}
+REFUSED_APP = (
+    'ImageStream.image.openshift.io "app" is invalid: []: Internal error: '
+    'ImageStream.image.openshift.io "app" is forbidden: '
+)
+EXCEEDS = "exceeds the maximum limit per openshift.io/ImageStream (2 > 1)"
+TOO_MANY_IMAGES = f"{REFUSED_APP}requested usage of openshift.io/images {EXCEEDS}"
+TOO_LARGE = (
+    f"{REFUSED_APP}[requested usage of openshift.io/images {EXCEEDS}, "
+    f"requested usage of openshift.io/image-tags {EXCEEDS}]"
+)
 
 STREAMS = {
     "a failure is in the spec of an image's tag, not in that of a repository's": Case(
@@ -227,6 +244,39 @@ STREAMS = {
         ],
         stream=["generation 1"],
     ),
+    "a new tag that is one too many is noted in the stream as it was": Case(
+        [
+            imports(image(WEB, "x"), store=True),
+            imports(image(WEB, "x", scheduled=True), image(f"{WEB}:2.0.0", "y"), store=True),
+        ],
+        [[WEB_OK], [f"Invalid: {TOO_LARGE}"]],
+        LIMITED,
+        stream=["generation 1", f"x | {WEB} 1 Legacy/Source | 1@13fe8e49", "y |  | Invalid 2"],
+    ),
+    "of a new stream nothing is noted": Case(
+        [
+            imports(image(WEB, "x"), image(f"{WEB}:2.0.0", "y"), store=True),
+            {"method": "GET", "path": f"{NAMESPACE}/imagestreams/app"},
+        ],
+        [[f"Invalid: {TOO_LARGE}"], ['NotFound: imagestreams.image.openshift.io "app" not found']],
+        LIMITED,
+    ),
+    "another image for the tag that there is, is one too many, too": Case(
+        [imports(image(WEB, "x"), store=True), imports(image(f"{WEB}:2.0.0", "x"), store=True)],
+        [[WEB_OK], [f"Invalid: {TOO_MANY_IMAGES}"]],
+        LIMITED,
+        stream=["generation 1", f"x | {WEB} 1 Legacy/Source | 1@13fe8e49"],
+    ),
+    "what two tags have in common counts once": Case(
+        [imports(image(WEB, "x"), image(f"{WEB}:latest", "y"), store=True)],
+        [[WEB_OK, WEB_OK]],
+        LIMITED,
+        stream=[
+            "generation 1",
+            f"x | {WEB} 1 Legacy/Source | 1@13fe8e49",
+            f"y | {WEB}:latest 1 Legacy/Source | 1@13fe8e49",
+        ],
+    ),
     "what the stream cannot have is refused as a whole": Case(
         [
             imports(image("*", "x"), image(WEB, "y"), store=True),
@@ -243,5 +293,5 @@ STREAMS = {
 
 
 @pytest.mark.parametrize("name", STREAMS)
-async def test_streams(name: str) -> None:
-    await check(STREAMS[name])
+async def test_streams(name: str, store: Store) -> None:
+    await check(STREAMS[name], store=store)
