@@ -93,6 +93,9 @@ class ServerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     ] = {}
     control: Annotated[str, Meta(description="Address of the control plane, host:port; port 0: a free one.")] = ""
     controlTokenFile: Annotated[str, Meta(description="File with the token that the control plane asks for.")] = ""
+    tokenKey: Annotated[
+        str, Meta(description="File with the key that signs tokens, for several registries; made if it is not there.")
+    ] = ""
     workers: Annotated[int, Meta(ge=1, le=64, description="Processes of 'ismirror registry'.")] = 1
     accessLog: Annotated[bool, Meta(description="A line of JSON for each request, on standard error.")] = False
     readOnly: Annotated[bool, Meta(description="Refuse pushes and deletes.")] = False

@@ -62,9 +62,10 @@ class FakeRegistry:
     temporary one. `hosts` configures hosts as a configuration file does; those that are not named speak HTTPS and let
     everybody in. `faults` are rules as for `FaultRules.add`. With `read_only` clients can push and delete nothing; with
     `require_references` they can push a manifest only after everything that it names. `clock` gives seconds since 1970.
-    `certificates` are those that hosts show in place of made ones, by their names or patterns of them. Requests that
-    name no host that is known are for `default_host`. `origin` makes, each time that the registry is entered, what
-    answers for some hosts in place of the tree; `mirror.record_from` has one that asks the real registries.
+    Registries with the same `token_key` take each other's tokens. `certificates` are those that hosts show in place of
+    made ones, by their names or patterns of them. Requests that name no host that is known are for `default_host`.
+    `origin` makes, each time that the registry is entered, what answers for some hosts in place of the tree;
+    `mirror.record_from` has one that asks the real registries.
 
     Raises `UsageError` for hosts and faults that cannot be, and `TreeError`, when it is entered, for a directory that
     is no tree.
@@ -80,6 +81,7 @@ class FakeRegistry:
         read_only: bool = False,
         require_references: bool = False,
         clock: Callable[[], float] = time.time,
+        token_key: bytes | None = None,
         certificates: CertificateOptions | None = None,
         default_host: str = "",
         origin: Callable[[], OriginSession] | None = None,
@@ -90,6 +92,7 @@ class FakeRegistry:
         self._core_options = CoreOptions(
             hosts_of(hosts),
             clock,
+            token_key,
             read_only,
             require_references,
             certificates_of(certificates),

@@ -32,6 +32,7 @@ class CoreOptions(NamedTuple):
 
     hosts: Hosts
     clock: Callable[[], float]
+    token_key: bytes | None
     read_only: bool
     require_references: bool
     certificates: Certificates
@@ -74,6 +75,7 @@ class Site:
                 self.tree,
                 options.hosts,
                 clock=options.clock,
+                token_key=options.token_key,
                 read_only=options.read_only,
                 require_references=options.require_references,
                 certificates=options.certificates,

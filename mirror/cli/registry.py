@@ -71,6 +71,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
     core = RegistryCore(
         tree,
         options.hosts if plan is None else plan.hosts,
+        token_key=options.token_key,
         read_only=options.read_only,
         require_references=options.require_references,
         tally=SharedTally() if options.workers > 1 else None,

@@ -119,6 +119,7 @@ def serve(data: DataOption, *, flags: ServerFlags, api: ApiOptions, clients: Kub
     core = RegistryCore(
         tree_to_serve(data, read_only=options.read_only),
         options.hosts,
+        token_key=options.token_key,
         read_only=options.read_only,
         require_references=options.require_references,
         default_host=options.default_host,

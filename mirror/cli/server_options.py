@@ -20,6 +20,7 @@ from mirror.cli.server_certificates import (
     certificates_of,
     say_oddities,
 )
+from mirror.cli.token_key import TokenKeyOption, load_or_create
 
 if TYPE_CHECKING:
     import socket
@@ -79,6 +80,7 @@ class ServerFlags:
         Path | None,
         typer.Option("--control-token", metavar="FILE", help="The token that the control plane is to ask for."),
     ] = None
+    token_key: TokenKeyOption = None
     access_log: Annotated[
         bool, typer.Option("--access-log", help="Write a line of JSON for each request to standard error.")
     ] = False
@@ -106,6 +108,7 @@ class ServerOptions:
     host_ports: Mapping[str, int] = field(default_factory=dict)
     control: str = ""
     token: str = ""
+    token_key: bytes | None = None
     access_log: bool = False
     workers: int = 1
     certificate: CertificateFiles | None = None
@@ -146,6 +149,7 @@ def settle(flags: ServerFlags) -> ServerOptions:
         host_ports=_host_ports(alone.host_port, {}),
         control=flags.control or "",
         token="" if flags.control_token is None else _token(flags.control_token),
+        token_key=None if flags.token_key is None else load_or_create(flags.token_key),
         access_log=flags.access_log,
         workers=alone.workers or 1,
         certificate=certificate_files(flags.tls_cert, flags.tls_key),
@@ -170,6 +174,7 @@ def settle(flags: ServerFlags) -> ServerOptions:
         host_ports=_host_ports(alone.host_port, server.hostPorts),
         control=said.control or server.control,
         token=said.token or (_token(Path(server.controlTokenFile)) if server.controlTokenFile else ""),
+        token_key=said.token_key or (load_or_create(Path(server.tokenKey)) if server.tokenKey else None),
         access_log=said.access_log or server.accessLog,
         workers=alone.workers or server.workers,
         certificates={**server.certificates, **said.certificates},
