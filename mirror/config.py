@@ -6,8 +6,9 @@ One format for scenarios, ``--policy`` and ``--config``: YAML or JSON with the p
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 
@@ -15,7 +16,7 @@ import msgspec
 from msgspec import Meta
 
 from fake_registry.config import Certificates, Hosts, Ldap, ServerCertificate
-from fake_registry.core.links import check_redirects
+from fake_registry.core.links import ready_redirects
 from fake_registry.core.realms import RealmError, check_realms
 from fake_registry.fixtures.names import canonical_host, is_host
 from fake_registry.mtls import check_authority
@@ -170,12 +171,14 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> H
                 line = _at_line(content, ["hosts", host, "auth", "ldap", field])
                 raise InputError(f"{name}: hosts[{_one_line(host)}].auth.ldap.{error}{line}") from None
             found[host] = msgspec.structs.replace(found[host], auth=resolved)
-        try:
-            check_redirects(config, hosts)
-        except ValueError as error:
-            place = ["hosts", host, "blobRedirects", str(error).partition(": ")[0]]
-            where = f"{name}: hosts[{_one_line(host)}].blobRedirects"
-            raise InputError(f"{where}.{error}{_at_line(content, place)}") from None
+        if config.blob_redirects is not None:
+            try:
+                ready = ready_redirects(config.blob_redirects, hosts, _reader(path.parent), os.environ)
+            except ValueError as error:
+                place = ["hosts", host, "blobRedirects", *str(error).partition(": ")[0].split(".")]
+                where = f"{name}: hosts[{_one_line(host)}].blobRedirects"
+                raise InputError(f"{where}.{error}{_at_line(content, place)}") from None
+            found[host] = msgspec.structs.replace(found[host], blob_redirects=ready)
     try:
         check_realms(found)
     except RealmError as error:

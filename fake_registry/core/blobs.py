@@ -67,18 +67,27 @@ async def delete(call: Call) -> Response:
     return Response(202, [API_VERSION])
 
 
+def described(call: Call, snapshot: Snapshot) -> Response | None:
+    """What HEAD says of a blob that manifests name and the tree does not have; None if they do not say its size."""
+    blob = snapshot.blob(call.target.argument)
+    size = None if blob is None else _known_size(snapshot, blob)
+    if blob is None or size is None:
+        return None
+    answer = content_answer(call.target.argument, blob.descriptor.media_type, b"", ranges=True)
+    response = answer.respond(call.request)
+    if response.status == 200:
+        response.headers.append(("Content-Length", str(size)))
+    return response
+
+
 def _not_mirrored(call: Call, snapshot: Snapshot, digest: str) -> Response:
     """A blob that manifests name and the tree does not have: layers may be left out, anything else is missing."""
     blob = snapshot.blob(digest)
     if blob is None or blob.role not in {"layer", "child"}:
         raise errors.blob_unknown(digest)
-    size = _known_size(snapshot, blob)
-    if call.request.method != "HEAD" or size is None:
+    response = described(call, snapshot) if call.request.method == "HEAD" else None
+    if response is None:
         raise errors.blob_not_mirrored(digest)
-    answer: Answer = content_answer(digest, blob.descriptor.media_type, b"", ranges=True)
-    response = answer.respond(call.request)
-    if response.status == 200:
-        response.headers.append(("Content-Length", str(size)))
     return response
 
 

@@ -10,12 +10,16 @@ from __future__ import annotations
 import base64
 import hmac
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
+
 from fake_registry.config import BlobRedirects, Host, Hosts, seconds
+from fake_registry.core.presigning import presigned, signing_credentials, with_secrets
 from fake_registry.fixtures import canonical_host
 
+_DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
 _SIGNATURE: Final = re.compile(r"(?<=Signature=)[^&]*")
 _QUERY: Final = re.compile(r"Expires=([0-9]{1,15})&Signature=[A-Za-z0-9_-]{43}")
 
@@ -45,11 +49,11 @@ class SignedLinks:
 
     def __init__(self, key: bytes, clock: Callable[[], float]) -> None:
         self._key = key
-        self._clock = clock
+        self.clock = clock
 
     def target(self, at: str, registry: str, repository: str, digest: str, lifetime: float) -> str:
         """Path and query of a link at the host `at` to a blob of a repository, good for so many seconds."""
-        return self._signed(at, f"/{registry}/{repository}/blobs/{digest}", int(self._clock() + lifetime))
+        return self._signed(at, f"/{registry}/{repository}/blobs/{digest}", int(self.clock() + lifetime))
 
     def problem(self, at: str, path: str, query: str) -> Refusal | None:
         """Why a link is not good at the host `at`; None: it is."""
@@ -59,7 +63,7 @@ class SignedLinks:
         target = f"{path}?{query}".encode("utf-8", "replace")
         if not hmac.compare_digest(self._signed(at, path, found[1]).encode("utf-8", "replace"), target):
             return _FORGED
-        return _EXPIRED if self._clock() >= int(found[1]) else None
+        return _EXPIRED if self.clock() >= int(found[1]) else None
 
     def _signed(self, at: str, path: str, expires: int | str) -> str:
         text = f"{path}?Expires={expires}"
@@ -96,24 +100,65 @@ def _scheme(hosts: Hosts, to: str) -> str:
     return "http" if host is not None and host.scheme == "http" else "https"
 
 
+class Store:
+    """A place outside, in which blobs lie as they do in a tree. `clock` gives seconds since 1970."""
+
+    def __init__(self, redirects: BlobRedirects, clock: Callable[[], float]) -> None:
+        self._base = _without_default_port(redirects.store.rstrip("/"))
+        self._sign = redirects.sign
+        aws = None if redirects.sign is None else redirects.sign.aws
+        self._credentials = None if aws is None else signing_credentials(aws)
+        self._region = "" if aws is None else aws.region
+        self._lifetime = int(seconds(redirects.expires))
+        self._clock = clock
+
+    def url(self, method: str, repository: str, digest: str) -> str:
+        """The URL of a blob, with what opens the store."""
+        del repository
+        url = f"{self._base}/{digest.replace(':', '/')}"
+        if self._credentials is not None:
+            return presigned(method, url, self._credentials, self._region, self._clock(), self._lifetime)
+        return url if self._sign is None else f"{url}?{self._sign.query}"
+
+
+def _without_default_port(url: str) -> str:
+    """Clients differ in whether they say a port that goes without saying, which a signature covers."""
+    scheme, _, rest = url.partition("://")
+    authority, slash, path = rest.partition("/")
+    return f"{scheme}://{authority.lower().removesuffix(_DEFAULT_PORTS[scheme])}{slash}{path}"
+
+
 def destination_of(name: str, host: Host, hosts: Hosts, links: SignedLinks) -> Destination | None:
     """Where the blobs of a host are, that has this canonical name; None: here."""
     if host.blob_redirects is None:
         return None
+    if host.blob_redirects.store:
+        return Store(host.blob_redirects, links.clock)
     to = canonical_host(host.blob_redirects.host)
     return LinkedHost(name, to, _scheme(hosts, to), host.blob_redirects, links)
 
 
 def link_hosts(hosts: Hosts) -> frozenset[str]:
     """The canonical names of the hosts to which others send clients for blobs."""
-    return frozenset(
-        canonical_host(host.blob_redirects.host) for host in hosts.values() if host.blob_redirects is not None
-    )
+    named = (host.blob_redirects.host for host in hosts.values() if host.blob_redirects is not None)
+    return frozenset(canonical_host(name) for name in named if name)
 
 
-def check_redirects(host: Host, hosts: Hosts) -> None:
-    """Raises `ValueError` if a host sends clients to one that is not among `hosts`; begins with the field."""
-    redirects = host.blob_redirects
-    if redirects is not None and canonical_host(redirects.host) not in map(canonical_host, hosts):
+def ready_redirects(
+    redirects: BlobRedirects, hosts: Hosts, read: Callable[[str], str] | None, environment: Mapping[str, str]
+) -> BlobRedirects:
+    """Redirects with all that signing takes: what they name files and variables for. `read` gives the text of a file;
+    without it there are none.
+
+    Raises:
+        ValueError: a host is not among `hosts`, or something cannot be used; begins with the field.
+    """
+    if redirects.host and canonical_host(redirects.host) not in map(canonical_host, hosts):
         expected = "expected one of the hosts, where it may be as short as " + f"`{redirects.host}: {{}}`"
         raise ValueError(f"host: {redirects.host!r} is not among the hosts; {expected}")
+    if redirects.sign is None:
+        return redirects
+    try:
+        return msgspec.structs.replace(redirects, sign=with_secrets(redirects.sign, read, environment))
+    except ValueError as error:
+        raise ValueError(f"sign.{error}") from None

@@ -27,12 +27,17 @@ _INVALID_RANGE: Final = Refusal("InvalidRange", "The requested range is not sati
 
 async def blob(call: Call, redirects: BlobRedirects, destination: Destination) -> Response:
     """GET and HEAD of a blob: where it is, unless it is sent directly, or there is none."""
-    if call.request.method == "HEAD" and not redirects.head:
-        return await blobs.get(call)
     snapshot = call.snapshot()
     digest = await blobs.served_digest(call, snapshot)
     file = snapshot.find_blob(digest)
-    if file is None or file.size < redirects.min_size:
+    only_head = call.request.method == "HEAD" and not redirects.head
+    if file is None:
+        if redirects.host:
+            return await blobs.get(call)  # which says what is missing
+        known = blobs.described(call, snapshot) if only_head else None
+        if known is not None:
+            return known
+    elif only_head or file.size < redirects.min_size or (redirects.store and redirects.when == "absent"):
         return await blobs.get(call)
     return _redirect(call, redirects.status, destination.url(call.request.method, call.target.name, digest))
 

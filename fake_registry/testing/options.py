@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -20,7 +21,7 @@ from fake_registry.config import (
     ServerCertificate,
 )
 from fake_registry.core.faults import EVERYWHERE
-from fake_registry.core.links import check_redirects
+from fake_registry.core.links import ready_redirects
 from fake_registry.core.passwords import read_htpasswd
 from fake_registry.core.realms import RealmError, check_realms
 from fake_registry.directory import usable
@@ -57,7 +58,7 @@ def hosts_of(options: HostOptions | None) -> Hosts:
         UsageError: a field that there is not, or a value that it cannot have.
     """
     hosts = {name: _converted(host, Host, f"hosts[{name!r}]") for name, host in (options or {}).items()}
-    for name, host in hosts.items():
+    for name, host in list(hosts.items()):
         if host.mtls is not None and host.mtls.ca:
             try:
                 check_authority(host.mtls.ca)
@@ -70,10 +71,12 @@ def hosts_of(options: HostOptions | None) -> Hosts:
                 raise UsageError(f"hosts[{name!r}].auth.htpasswd: {error}") from None
         if host.auth is not None and host.auth.ldap is not None:
             hosts[name] = _with_directory(host, host.auth, host.auth.ldap, f"hosts[{name!r}]")
-        try:
-            check_redirects(host, hosts)
-        except ValueError as error:
-            raise UsageError(f"hosts[{name!r}].blobRedirects.{error}") from None
+        if host.blob_redirects is not None:
+            try:
+                ready = ready_redirects(host.blob_redirects, hosts, None, os.environ)
+            except ValueError as error:
+                raise UsageError(f"hosts[{name!r}].blobRedirects.{error}") from None
+            hosts[name] = msgspec.structs.replace(hosts[name], blob_redirects=ready)
         if host.auth is not None and host.auth.keys:
             from fake_registry.core.trusted_keys import read_keys  # noqa: PLC0415 - few have any
 

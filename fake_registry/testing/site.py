@@ -123,7 +123,7 @@ class Site:
         if port is None:
             port = self._ports[host] = self._open(host)
             config = self.core.host(host)
-            if config is not None and config.blob_redirects is not None:
+            if config is not None and config.blob_redirects is not None and config.blob_redirects.host:
                 self.port_of(canonical_host(config.blob_redirects.host))  # its clients are sent there
         return port.address
 

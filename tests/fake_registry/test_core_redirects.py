@@ -1,4 +1,4 @@
-"""Registries that send clients to a CDN for blobs, and the CDN."""
+"""Registries that send clients elsewhere for blobs: to a CDN, which is faked as well, or to a store outside."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ import re
 import urllib.request
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from support.redirects import Client, Clock, Direct, client
-from support.registry import HOST, NOW, put_image
+from support.registry import HOST, NOW, image, put_image, signed_schema1
 
 from fake_registry import FakeRegistry, UsageError
 from fake_registry.core.links import SignedLinks
 from fake_registry.fixtures import Tree
-from fake_registry.oci import compute_digest
+from fake_registry.fixtures.pushing import push_manifest
+from fake_registry.oci import DOCKER_SCHEMA1_SIGNED, OCI_MANIFEST, compute_digest
 
 CDN = "cdn01.quay.io"
 CONFIG = b'{"os":"linux"}'
@@ -58,6 +60,12 @@ def blob(data: bytes, repository: str = "team/app") -> str:
 def damage(tree: Tree, data: bytes) -> None:
     """Changes the last byte of a blob."""
     Path(tree.store.path(compute_digest(data))).write_bytes(data[:-1] + b"?")
+
+
+def remove(tree: Tree, *blobs: bytes) -> None:
+    """Leaves of blobs only what manifests say of them."""
+    for data in blobs:
+        Path(tree.store.path(compute_digest(data))).unlink()
 
 
 async def link_to(ask: Client, data: bytes) -> str:
@@ -283,6 +291,93 @@ def test_a_link_is_for_one_host() -> None:
     assert SignedLinks(b"other", lambda: NOW).problem(CDN, path, query) is not None
 
 
+# Stores outside
+
+STORE = "https://s3.example.com:443/bucket/blobs/"
+AWAY = f"https://s3.example.com/bucket/blobs/sha256/{compute_digest(LAYER)[7:]}"
+CREDENTIALS = "[default]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = s3cr3t\n"
+
+
+def outside(**redirects: Any) -> dict[str, Any]:
+    return {HOST: {"blobRedirects": {"store": STORE, **redirects}}}
+
+
+@pytest.fixture
+def thin(tree: Tree) -> Tree:
+    """A tree without its small layer."""
+    remove(tree, LAYER)
+    return tree
+
+
+@both_ways
+@pytest.mark.parametrize(
+    ("redirects", "method", "data", "status"),
+    [
+        ({}, "GET", LAYER, 307),
+        ({}, "GET", CONFIG, 200),
+        ({}, "GET", LARGE, 200),
+        ({}, "GET", b"never pushed", 404),
+        ({"minSize": 1 << 30}, "GET", LAYER, 307),
+        ({"when": "always"}, "GET", CONFIG, 307),
+        ({"when": "always", "minSize": 1000}, "GET", CONFIG, 200),
+        ({"when": "always", "minSize": 1000}, "GET", LARGE, 307),
+        ({}, "HEAD", LAYER, 200),
+        ({"head": True}, "HEAD", LAYER, 307),
+        ({"head": True}, "HEAD", LARGE, 200),
+        ({"head": True, "when": "always"}, "HEAD", LARGE, 307),
+    ],
+)
+async def test_what_is_in_a_store(
+    thin: Tree, kind: str, redirects: dict[str, Any], method: str, data: bytes, status: int
+) -> None:
+    async with client(kind, thin, outside(**redirects)) as ask:
+        got = await ask(blob(data), method)
+    assert (got.status, "location" in got.headers) == (status, status == 307)
+    if status == 307:
+        assert got.location == f"https://s3.example.com/bucket/blobs/sha256/{compute_digest(data)[7:]}"
+    elif (method, status) == ("HEAD", 200):
+        assert got.headers["content-length"] == str(len(data))
+
+
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_whatever_a_manifest_names_may_be_there(tree: Tree, method: str) -> None:
+    """Configs, too, and layers whose size no manifest says, which only the store knows."""
+    old = signed_schema1([compute_digest(LAYER)])
+    tree.put_manifest(HOST, "old", old, DOCKER_SCHEMA1_SIGNED, "v1")
+    remove(tree, LAYER, CONFIG)
+    async with client("direct", tree, outside()) as ask:
+        assert (await ask(blob(LAYER, "old"), method)).location == AWAY
+        got = await ask(blob(CONFIG), method)
+    assert got.status == (307 if method == "GET" else 200)
+
+
+async def test_naming_content_is_no_way_to_get_at_it(thin: Tree) -> None:
+    ask = Direct(thin, outside(), Clock())
+    push_manifest(thin, HOST, "mine", image(CONFIG, [LAYER]), OCI_MANIFEST, "v1")
+    assert (await ask(blob(LAYER, "mine"))).status == 404
+    assert (await ask(blob(LAYER, "mine"), "HEAD")).status == 404
+    assert (await ask(blob(LAYER))).status == 307
+
+
+@both_ways
+async def test_urls_that_are_signed(thin: Tree, kind: str) -> None:
+    async with client(kind, thin, outside(sign={"query": "sv=2022&sig=s3cr3t%3D"})) as ask:
+        assert await link_to(ask, LAYER) == f"{AWAY}?sv=2022&sig=s3cr3t%3D"
+        assert "s3cr3t" not in repr(list(ask.journal))
+    aws = {"region": "eu-central-1", "credentials": CREDENTIALS}
+    async with client(kind, thin, outside(sign={"aws": aws}, head=True, expires="5m")) as ask:
+        first = await link_to(ask, LAYER)
+        parameters = dict(parse_qsl(first.partition("?")[2]))
+        assert first.startswith(f"{AWAY}?")
+        assert parameters["X-Amz-Credential"] == "AKIAEXAMPLE/20231114/eu-central-1/s3/aws4_request"
+        assert (parameters["X-Amz-Date"], parameters["X-Amz-Expires"]) == ("20231114T221320Z", "300")
+        assert await link_to(ask, LAYER) == first
+        assert (await ask(blob(LAYER), "HEAD")).location != first  # the method is signed, too
+        ask.clock.now += 1
+        assert await link_to(ask, LAYER) != first
+        assert "AKIA" not in repr(list(ask.journal))
+
+
 @pytest.mark.parametrize(
     ("redirects", "problem"),
     [
@@ -293,9 +388,42 @@ def test_a_link_is_for_one_host() -> None:
         ({"host": CDN, "status": 301}, "Invalid enum value 301"),
         ({"host": CDN, "expires": "soon"}, "'soon' is no duration"),
         ({"host": CDN, "minSize": -1}, "Expected `int` >= 0"),
-        ({}, "missing required field `host`"),
+        ({}, "Expected one of `host`, `store`"),
+        ({"host": CDN, "store": STORE}, "Expected one of `host`, `store`"),
+        ({"host": CDN, "when": "always"}, "Expected `when` and `sign` only with `store`"),
+        ({"host": CDN, "sign": {"query": "a=b"}}, "Expected `when` and `sign` only with `store`"),
+        *(
+            (
+                {"store": store},
+                "Expected `store` to be a URL without query, such as https://s3.example.com/bucket/blobs",
+            )
+            for store in (
+                "s3://bucket",
+                "s3.example.com",
+                "https://",
+                "https://me:secret@s3.example.com",
+                "https://s3.example.com/?a=b",
+                "https://s3.example.com:99999/",
+                "https://s3.example.com/\r\nX: y",
+            )
+        ),
+        ({"store": STORE, "sign": {}}, "Expected one of `query`, `aws`"),
+        ({"store": STORE, "sign": {"aws": {}}}, "Expected one of `credentials`, `environment`"),
+        (
+            {"store": STORE, "sign": {"aws": {"credentials": "keys"}}},
+            "blobRedirects.sign.aws.credentials: not a credent",
+        ),
+        (
+            {"store": STORE, "sign": {"aws": {"environment": {"accessKeyId": "NO_SUCH_KEY"}}}},
+            "blobRedirects.sign.aws.environment.accessKeyId: the variable NO_SUCH_KEY is not set",
+        ),
+        (
+            {"store": STORE, "expires": "500ms", "sign": {"aws": {"credentials": CREDENTIALS}}},
+            "Expected `expires` to be a second or more with `sign.aws`",
+        ),
     ],
 )
 def test_what_cannot_be(redirects: dict[str, Any], problem: str) -> None:
-    with pytest.raises(UsageError, match=re.escape(problem)):
+    with pytest.raises(UsageError, match=re.escape(problem)) as raised:
         FakeRegistry(hosts={HOST: {"blobRedirects": redirects}, CDN: {}})
+    assert "s3cr3t" not in str(raised.value)

@@ -52,6 +52,8 @@ FILES: dict[str, str | bytes] = {
     "bad-host.yaml": "hosts: {quay.io: {}, bad host: {}}\n",
     "bad-port.yaml": "hosts: {'quay.io:70000': {}}\n",
     "path-as-host.yaml": "hosts: {../../etc: {}}\n",
+    "no-cdn.yaml": "hosts:\n  quay.io:\n    blobRedirects:\n      host: cdn.quay.io\n",
+    "no-keys.yaml": "hosts: {quay.io: {blobRedirects: {store: 'https://s3.example.com/b', sign: {query: no-file}}}}\n",
     "same-host.yaml": "hosts: {quay.io: {}, QUAY.io: {scheme: http}}\n",
     "bad-secret.yaml": "cluster: {secrets: [{kind: Secret, metadata: {name: pull}, data: {a: '!!'}}]}\n",
     "bad-mirrors.yaml": "cluster: {idms: [{kind: ImageTagMirrorSet}]}\n",
@@ -157,6 +159,10 @@ POLICIES = {
     "bad-host.yaml": "bad-host.yaml: hosts[bad host]: expected a host such as quay.io",
     "bad-port.yaml": "bad-port.yaml: hosts[quay.io:70000]: expected a host such as quay.io",
     "path-as-host.yaml": "path-as-host.yaml: hosts[../../etc]: expected a host",
+    "no-cdn.yaml": "no-cdn.yaml: hosts[quay.io].blobRedirects.host: 'cdn.quay.io' is not among the hosts; expected one "
+    "of the hosts, where it may be as short as `cdn.quay.io: {}` (line 4)",
+    "no-keys.yaml": "no-keys.yaml: hosts[quay.io].blobRedirects.sign.query: no-file: No such file or directory "
+    "(line 1)",
     "same-host.yaml": "same-host.yaml: hosts[quay.io]: QUAY.io is the same host",
     "bad-secret.yaml": "bad-secret.yaml: cluster.secrets[0]: Secret 'pull': data[a]: illegal base64 data",
     "bad-mirrors.yaml": "bad-mirrors.yaml: cluster.idms[0]: ",
