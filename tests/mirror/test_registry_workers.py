@@ -45,19 +45,26 @@ def test_a_token_is_good_at_every_worker(tmp_path: Path) -> None:
         registry.end()
 
 
-def test_an_upload_goes_on_at_another_worker(tree: str) -> None:
-    with serving("--data", tree, "--workers", "2") as registry:
+def test_an_upload_goes_on_at_another_worker(tree: str, tmp_path: Path) -> None:
+    """And a link to the blob is good at every worker."""
+    config = tmp_path / "config.yaml"
+    hosts = "{q.example.com: {scheme: http, blobRedirects: {host: cdn.example.com}}, cdn.example.com: {scheme: http}}"
+    config.write_text(f"hosts: {hosts}\n")
+    with serving("--data", tree, "--config", str(config), "--workers", "2") as registry:
+        host = "q.example.com"
         content = os.urandom(CONNECTIONS)
-        location = ask(registry.port, "/v2/app/blobs/uploads/", "POST", b"").headers["location"]
+        location = ask(registry.port, "/v2/app/blobs/uploads/", "POST", b"", host=host).headers["location"]
         for position in range(CONNECTIONS):
             piece = content[position : position + 1]
-            answer = ask(registry.port, location, "PATCH", piece, Content_Range=f"{position}-{position}")
+            answer = ask(registry.port, location, "PATCH", piece, host=host, Content_Range=f"{position}-{position}")
             assert answer.status == 202
             location = answer.headers["location"]
         digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-        assert ask(registry.port, f"{location}?digest={digest}", "PUT", b"").status == 201
-        bodies = {ask(registry.port, f"/v2/app/blobs/{digest}").body for _ in range(CONNECTIONS)}
-        assert bodies == {content}
+        assert ask(registry.port, f"{location}?digest={digest}", "PUT", b"", host=host).status == 201
+        answers = [ask(registry.port, f"/v2/app/blobs/{digest}", host=host) for _ in range(CONNECTIONS)]
+        assert {one.status for one in answers} == {307}
+        links = [one.headers["location"].removeprefix("http://cdn.example.com") for one in answers]
+        assert {ask(registry.port, link, host="cdn.example.com").body for link in links} == {content}
         registry.end()
 
 
