@@ -187,17 +187,23 @@ def checked_hosts(hosts: Hosts, path: Path, content: bytes, name: str = "") -> H
     return found
 
 
+def _reader(directory: Path) -> Callable[[str], str]:
+    """Reads files that a configuration in this directory names (raises `ValueError`)."""
+
+    def read(file: str) -> str:
+        try:
+            return read_file(directory / Path(file).expanduser(), MAX_NAMED).decode("utf-8", "replace")
+        except (InputError, RuntimeError) as error:  # there may be no home
+            raise ValueError(str(error)) from None
+
+    return read
+
+
 def _directory(ldap: Ldap, directory: Path) -> Ldap:
     """What is said of a directory of users, with the files that it names read (raises `ValueError`)."""
     from fake_registry.directory import usable  # noqa: PLC0415 - few have any
 
-    def read(file: str) -> str:
-        try:
-            return read_file(directory / file, MAX_NAMED).decode("utf-8", "replace")
-        except InputError as error:
-            raise ValueError(str(error)) from None
-
-    return usable(ldap, read)
+    return usable(ldap, _reader(directory))
 
 
 def _htpasswd(text: str, directory: Path) -> str:
