@@ -1,7 +1,7 @@
 """aiohttp's connections, made and watched by us: what fails gets the text that Go has for it.
 
-Connecting is done here, because texts depend on how far it got: name, address, handshake, certificate. Requests,
-responses and streams are aiohttp's own with their failures translated.
+Connecting is done here, because texts depend on how far it got: name, address, handshake, certificate. Answers are read
+by `mirror.importer.answer_reader`; the pool, requests and streams are aiohttp's own with their failures translated.
 Source: net/http ``transport.go`` (dialConn, readLoop, mapRoundTripError).
 """
 
@@ -19,23 +19,19 @@ from typing import TYPE_CHECKING, Any, Final
 from aiohttp import (
     BaseConnector,
     ClientError,
-    ClientPayloadError,
     ClientRequest,
     ClientResponse,
     ClientTimeout,
+    HttpVersion11,
+    StreamReader,
 )
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
+from multidict import CIMultiDict, CIMultiDictProxy
 
 from mirror.clock import Clock
-from mirror.importer.answer_failures import (
-    BROKEN,
-    LONG_HEAD,
-    TOO_LONG,
-    UNEXPECTED_EOF,
-    accepted_head_failure,
-    chunk_failure,
-    head_failure,
-)
+from mirror.importer.answer_failures import BROKEN, HEAD_LIMIT, UNEXPECTED_EOF
+from mirror.importer.answer_reader import AnswerHead, AnswerReader
 from mirror.importer.dial import Dialer, Target, errno_text
 from mirror.importer.tls_failures import certificate_failure, handshake_kind, openssl_alert, record_failure
 from mirror.importer.tls_probe import probe
@@ -43,11 +39,11 @@ from mirror.importer.transport import TransportError
 from mirror.importer.waiting import HANDSHAKE_LATE
 
 if TYPE_CHECKING:
-    from aiohttp import StreamReader
     from aiohttp.connector import Connection
     from aiohttp.tracing import Trace
 
 _IDLE: Final = 90.0
+_BUFFER: Final = 64 * 1024
 _PEM: Final = re.compile(rb"-----BEGIN CERTIFICATE-----([A-Za-z0-9+/=\s]+)-----END CERTIFICATE-----")
 _RESETS: Final = frozenset({errno.ECONNRESET, errno.ETIMEDOUT, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EPIPE})
 
@@ -132,80 +128,122 @@ class Connector(BaseConnector):
 
 
 class AnswerStream(ResponseHandler):
-    """aiohttp's reader of answers, which also remembers how an answer began and how the connection ended."""
+    """aiohttp's end of a connection, which reads answers as Go does and remembers how the connection ended."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, dialer: Dialer, target: Target) -> None:
         super().__init__(loop)
         self._dialer = dialer
         self._target = target
-        self._head = b""
+        self._answer = AnswerReader()
+        self._is_asked = False
+        self._early = b""
+        self._content: StreamReader | None = None
         self._ended: BaseException | None = None
         self._over: asyncio.Future[None] = loop.create_future()
         self._reset = ""
-        self._content: StreamReader | None = None
+
+    @property
+    def answer(self) -> AnswerReader:
+        """What is being read."""
+        return self._answer
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._reset = self._dialer.reset_text(self._target, transport)
         super().connection_made(transport)
 
-    def set_response_params(self, **params: Any) -> None:
-        self._head = b""
+    def set_response_params(self, *, skip_payload: bool = False, **params: Any) -> None:
+        """From here on there is a request. What a server says before it is asked counts as its answer."""
+        del params
+        self._answer = AnswerReader(with_body=not skip_payload)
         self._content = None
-        super().set_response_params(**params)
-
-    def set_content(self, content: StreamReader) -> None:
-        """From here on it is the body that is read."""
-        self._content = content
-
-    def set_exception(self, exc: BaseException, exc_cause: BaseException | None = None) -> None:
-        super().set_exception(exc, *(() if exc_cause is None else (exc_cause,)))
-        # aiohttp forgets whoever waits for a body that has turned out to be malformed.
-        if self._content is not None and not self._content.is_eof() and self._content.exception() is None:
-            self._content.set_exception(ClientPayloadError(str(exc)))
+        self._is_asked = True
+        early, self._early = self._early, b""
+        if early:
+            self.data_received(early)
 
     def data_received(self, data: bytes) -> None:
-        if len(self._head) < LONG_HEAD:
-            self._head = self._head + data if self._head else data
-        super().data_received(data)
+        if not self._is_asked:
+            self._early += data
+            if len(self._early) > HEAD_LIMIT:
+                self._give_up()
+            return
+        answer = self._answer
+        piece = answer.feed(data)
+        if self._content is None:
+            if answer.head is None:
+                if answer.failure:
+                    self._give_up()
+                    self.set_exception(TransportError(BROKEN + answer.failure))
+                return
+            self._begin(answer.head)
+        if piece and self._content is not None:
+            self._content.feed_data(piece)
+        if answer.is_over:
+            self._finish()
+
+    def _begin(self, head: AnswerHead) -> None:
+        """Hands out status and headers, and the body that is to come."""
+        headers = CIMultiDictProxy(CIMultiDict(head.headers))
+        content = self._content = self._payload = StreamReader(self, _BUFFER, loop=self._loop)
+        # The version, encodings and upgrades are of no concern to whoever reads this.
+        message = RawResponseMessage(
+            HttpVersion11, head.status, head.reason, headers, (), head.is_last, None, False, False
+        )
+        self._should_close = self._should_close or head.is_last
+        self.feed_data((message, content), 0)
+
+    def _finish(self) -> None:
+        if self._answer.is_unclean:
+            self._give_up()
+        if self._content is not None and not self._content.is_eof():
+            self._content.feed_eof()
+
+    def _give_up(self) -> None:
+        """The connection is good for nothing any more; what came over it still is."""
+        self._should_close = True
+        if self.transport is not None:
+            self.transport.close()
+
+    def pause_reading(self) -> None:
+        """The body comes faster than it is read."""
+        self._reading_paused = True
+        if self.transport is not None and self.is_connected():
+            self.transport.pause_reading()
+
+    def resume_reading(self, resume_parser: bool = True) -> None:
+        """It has been read."""
+        del resume_parser  # which there is none of
+        self._reading_paused = False
+        if self.transport is not None and self.is_connected():
+            self.transport.resume_reading()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         self._ended = EOFError() if exc is None else exc
         if not self._over.done():
             self._over.set_result(None)
+        answer = self._answer
+        if answer.head is not None and not answer.is_over:
+            if exc is None:
+                answer.end()
+            else:
+                text = _lost_text(exc, self._reset)
+                answer.break_off(UNEXPECTED_EOF if text == "EOF" else text)
+            self._finish()
         super().connection_lost(exc)
-
-    def check_head(self) -> None:
-        """Looks at the beginning of an answer that aiohttp has taken.
-
-        Raises:
-            TransportError: Go would not take it.
-        """
-        text = accepted_head_failure(self._head)
-        if text is not None:
-            raise TransportError(BROKEN + text)
 
     async def head_failure(self, error: BaseException) -> TransportError:
         """Why there are no status and headers. `error` is what aiohttp made of it."""
         if self._ended is None and not self.is_connected():
             # The connection is being closed: the reason is about to be known.
             await asyncio.wait([self._over], timeout=1)
-        if not self._head:
+        answer = self._answer
+        if not answer.has_begun:
             ended = error if self._ended is None else self._ended
             return TransportError(_lost_text(ended, self._reset), hung_up=True)
         if self._ended is None or isinstance(self._ended, EOFError):
-            text = head_failure(self._head)
-            if text is None and chunk_failure(str(error)) is not None:
-                return self.body_failure(error)
-            # What Go would have read has outgrown the narrower limits of our reader.
-            return TransportError(BROKEN + (text or TOO_LONG))
+            answer.end()
+            return TransportError(BROKEN + answer.failure)
         return TransportError(BROKEN + _lost_text(self._ended, self._reset), kind="lost")
-
-    def body_failure(self, error: BaseException) -> TransportError:
-        """Why the body is not complete."""
-        text = chunk_failure(str(error))
-        if text is None:
-            text = UNEXPECTED_EOF if self._ended is None else _lost_text(self._ended, self._reset)
-        return TransportError(UNEXPECTED_EOF if text == "EOF" else text, in_body=True)
 
 
 class Request(ClientRequest):
@@ -223,19 +261,16 @@ class Request(ClientRequest):
 class Response(ClientResponse):
     """aiohttp's response, whose failures are ours."""
 
-    stream: AnswerStream
+    answer: AnswerReader
 
     async def start(self, connection: Connection) -> ClientResponse:
         stream = connection.protocol
         assert isinstance(stream, AnswerStream)
-        self.stream = stream
+        self.answer = stream.answer
         try:
-            started = await super().start(connection)
+            return await super().start(connection)
         except (ClientError, OSError) as error:
             raise await stream.head_failure(error) from None
-        stream.check_head()
-        stream.set_content(self.content)
-        return started
 
 
 def _certificates(pem: bytes) -> list[bytes]:

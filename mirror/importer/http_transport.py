@@ -1,6 +1,6 @@
 """The transport over real sockets: aiohttp's client, with Go's manner of connecting and Go's words for what fails.
 
-aiohttp pools connections, which `mirror.importer.connections` makes, and reads answers. Its conveniences (retries,
+aiohttp pools connections, which `mirror.importer.connections` makes and reads answers from. Its conveniences (retries,
 redirects, cookies, decompression, proxies, default headers) are all off: one call of `HttpTransport.send` is one
 exchange.
 """
@@ -13,7 +13,6 @@ from collections.abc import Mapping, Sequence
 from typing import Final, Self
 
 from aiohttp import (
-    ClientError,
     ClientResponse,
     ClientSession,
     ClientTimeout,
@@ -40,7 +39,6 @@ from mirror.importer.inflating import MAX_BODY
 from mirror.importer.transport import Answer, TransportError
 from mirror.importer.waiting import BODY_LATE, HANDSHAKE_TIMEOUT, HEADERS_LATE, Waits
 
-_MAX_LINE: Final = 1024 * 1024
 _NO_DEFAULTS: Final = ("Accept", "Accept-Encoding", "User-Agent", "Content-Type")
 
 
@@ -187,8 +185,6 @@ class HttpTransport:
                 skip_auto_headers=_NO_DEFAULTS,
                 request_class=Request,
                 response_class=Response,
-                max_line_size=_MAX_LINE,
-                max_field_size=_MAX_LINE,
             )
             # aiohttp repeats what a used connection hung up on; here the caller decides that.
             self._session._retry_connection = False
@@ -210,16 +206,12 @@ async def _read(response: ClientResponse, pieces: list[bytes]) -> None:
     """
     assert isinstance(response, Response)
     length = 0
-    try:
-        while length <= MAX_BODY:
-            piece = await response.content.readany()
-            if not piece:
-                return
-            pieces.append(piece)
-            length += len(piece)
-    except (ClientError, OSError) as error:
-        if isinstance(error, TimeoutError) and error.errno is None:
-            raise
-        pieces.extend(response.content._buffer)  # what had come before the failure, which readany reports first
-        raise response.stream.body_failure(error) from None
+    while length <= MAX_BODY:
+        piece = await response.content.readany()
+        if not piece:
+            if response.answer.failure:
+                raise TransportError(response.answer.failure, in_body=True)
+            return
+        pieces.append(piece)
+        length += len(piece)
     raise TransportError(f"body of more than {MAX_BODY} bytes", in_body=True)

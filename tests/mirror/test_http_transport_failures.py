@@ -315,6 +315,7 @@ BODY_ROWS = [
     (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhel", "unexpected EOF"),
     (b"Transfer-Encoding: chunked\r\n\r\nzz\r\nhello", "invalid byte in chunk length"),
     (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhelloXX", "malformed chunked encoding"),
+    (b"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n", "http: unexpected EOF reading trailer"),
 ]
 
 
