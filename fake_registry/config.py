@@ -107,7 +107,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     on the host itself, and its name. The endpoint is there where the realm's host is one that is configured.
     ``issuer`` is somebody else whose tokens count, signed with one of ``keys``: a set of JSON web keys, or PEM with
     public keys and certificates (the text; in a file also the name of another one, which holds it). Where such a token
-    does not say what it allows, its claim ``userClaim`` is the user.
+    does not say what it allows, its claim ``userClaim`` is the user, and ``groupsClaim`` has the groups.
     """
 
     type: Literal["bearer", "basic"]
@@ -122,6 +122,7 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     issuer: Annotated[str, Meta(max_length=2000)] = ""
     keys: str = ""
     user_claim: Annotated[str, Meta(min_length=1)] = msgspec.field(default="sub", name="userClaim")
+    groups_claim: Annotated[str, Meta(min_length=1)] = msgspec.field(default="groups", name="groupsClaim")
 
     def __post_init__(self) -> None:
         tokens = {"realm": self.realm, "service": self.service, "issuer": self.issuer, "keys": self.keys}
@@ -136,8 +137,9 @@ class Auth(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
             raise ValueError("Expected `issuer` and `keys` together: whose tokens count, and what they are signed with")
         if self.issuer and not self.realm:
             raise ValueError("Expected `realm` with `issuer`: where clients get its tokens")
-        if self.user_claim != "sub" and not self.issuer:
-            raise ValueError("Expected `userClaim` only with `issuer`")
+        for name, value, usual in (("userClaim", self.user_claim, "sub"), ("groupsClaim", self.groups_claim, "groups")):
+            if value != usual and not self.issuer:
+                raise ValueError(f"Expected `{name}` only with `issuer`")
 
 
 def is_realm(text: str) -> bool:

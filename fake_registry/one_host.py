@@ -5,14 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection
 from typing import Final, Protocol
-from urllib.parse import urlsplit
 
 import msgspec
 
 from fake_registry.config import Host, ServerCertificate, TlsFailure
 from fake_registry.core.messages import Request, Response
 from fake_registry.core.paths import decoded
-from fake_registry.core.realms import Realm
+from fake_registry.core.realms import Realm, moved
 from fake_registry.fixtures import canonical_host
 from fake_registry.server import Registries
 
@@ -86,6 +85,5 @@ class OneHost:
 
     def _reachable(self, challenge: str, request: Request, realm: Realm | None) -> str:
         if realm is not None:
-            there = urlsplit(realm.url)._replace(scheme="https" if request.secure else "http", netloc=request.host)
-            challenge = challenge.replace(f'realm="{realm.url}"', f'realm="{there.geturl()}"')
+            challenge = moved(challenge, realm, request.host, secure=request.secure)
         return challenge.replace(f'://{self._name}/token"', f'://{request.host}/token"')

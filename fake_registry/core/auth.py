@@ -73,7 +73,7 @@ class Authenticator:
         self.audience = Audience(auth.service or host, self.realm.url)
         self.issues = False
         self._challenge = f'Bearer realm="{self.realm.url}",service="{self.audience.service}"'
-        self._foreign = _foreign(auth, self.audience.service, tokens)
+        self._foreign = _foreign(auth, self.audience.service, tokens, rules)
         self._hashed = HashedPasswords(auth.htpasswd) if auth.htpasswd else None
         checked: list[Passwords] = [] if self._hashed is None else [self._hashed]
         if auth.ldap is not None:
@@ -274,12 +274,12 @@ class Authenticator:
         return allowed.issuperset(needed.actions)
 
 
-def _foreign(auth: Auth, service: str, tokens: Tokens) -> ForeignTokens | None:
+def _foreign(auth: Auth, service: str, tokens: Tokens, rules: AccessRules | None) -> ForeignTokens | None:
     if not auth.issuer:
         return None
     from fake_registry.core.foreign_tokens import ForeignTokens  # noqa: PLC0415 - few have any
 
-    return ForeignTokens(auth, service, tokens.clock)
+    return ForeignTokens(auth, service, tokens.clock, rules)
 
 
 class _NoDirectory:

@@ -17,9 +17,11 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from fake_registry.config import Auth
+from fake_registry.core.access import AccessRules
 from fake_registry.core.proofs import User
 from fake_registry.core.tokens import Access, Bearer, InvalidToken, from_base64url
 from fake_registry.core.trusted_keys import ALGORITHMS, PublicKey, read_keys
+from fake_registry.ldap_text import folded
 
 LEEWAY: Final = 60
 """Seconds by which the clocks of issuer and registry may differ."""
@@ -43,15 +45,17 @@ class _Checked(NamedTuple):
 
 
 class ForeignTokens:
-    """Reads the tokens that the issuer of a host's `auth` signs for a service.
+    """Reads the tokens that the issuer of a host's `auth` signs for a service; `rules` are the host's.
 
     Raises:
         ValueError: its keys cannot be used.
     """
 
-    def __init__(self, auth: Auth, service: str, clock: Callable[[], float]) -> None:
+    def __init__(self, auth: Auth, service: str, clock: Callable[[], float], rules: AccessRules | None = None) -> None:
         self._issuer = auth.issuer
         self._user_claim = auth.user_claim
+        self._groups_claim = auth.groups_claim
+        self._rules = rules
         self._service = service
         self._clock = clock
         self._keys = read_keys(auth.keys)
@@ -122,10 +126,19 @@ class ForeignTokens:
         if ends is None:
             raise InvalidToken("the token does not say when it expires")
         begins = [time for time in (_time(claims, "nbf"), _time(claims, "iat")) if time is not None]
-        bearer = Bearer(User(self._user(claims)), _access(claims["access"]) if "access" in claims else None)
-        if bearer.access is None and not bearer.user.name:
+        user = User(self._user(claims), self._groups(claims))
+        bearer = Bearer(user, _access(claims["access"]) if "access" in claims else None)
+        if bearer.access is None and not user.name:
             raise InvalidToken(f"the token has no claim {self._user_claim!r} that says who its user is")
         return _Checked(bearer, max(begins, default=-math.inf) - LEEWAY, ends + LEEWAY)
+
+    def _groups(self, claims: Mapping[str, Any]) -> frozenset[str]:
+        """The groups of the user, as the host's rules call them; what is no name of a group is none."""
+        if self._rules is None:
+            return frozenset()
+        said = claims.get(self._groups_claim)
+        named = [group for group in said if isinstance(group, str)] if isinstance(said, list) else []
+        return self._rules.groups_of(User("", frozenset(map(folded, named))))
 
     def _user(self, claims: Mapping[str, Any]) -> str:
         user = claims.get(self._user_claim, "")

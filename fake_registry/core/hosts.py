@@ -222,8 +222,13 @@ class HostTable:
 
     def _unknown(self, name: str) -> VirtualHost:
         """A host that has nothing yet. Its name goes into headers, so one with odd characters has none."""
-        shown = canonical_host(name) if _PRINTABLE.fullmatch(name) else ""
+        shown = canonical_host(name) if is_printable(name) else ""
         return VirtualHost(shown, Host(), self._tokens, self._tally, explicit=False)
+
+
+def is_printable(name: str) -> bool:
+    """Whether a name that a client says can go into headers."""
+    return _PRINTABLE.fullmatch(name) is not None
 
 
 def holder_for(request: Request, host: VirtualHost) -> str:

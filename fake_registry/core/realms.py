@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Final, NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import msgspec
 
@@ -12,6 +12,7 @@ from fake_registry.core import paths
 from fake_registry.fixtures import canonical_host
 
 _DEFAULT_PORT: Final = {"http": ":80", "https": ":443"}
+_OF_ISSUERS: Final = {"realm": "", "issuer": "", "keys": "", "user_claim": "sub", "groups_claim": "groups"}
 _FREE: Final = frozenset({paths.TOKEN, paths.BELOW, paths.ELSEWHERE})
 
 
@@ -39,6 +40,16 @@ def realm_of(name: str, scheme: str, auth: Auth) -> Realm:
     url = urlsplit(auth.realm)
     host = canonical_host(url.netloc.removesuffix(_DEFAULT_PORT[url.scheme]))
     return Realm(auth.realm, host, paths.decoded(url.path) or "/")
+
+
+def moved(challenge: str, realm: Realm, address: str, *, secure: bool, namespace: str = "") -> str:
+    """A challenge of `realm` for a client that knows nothing but the address of the registry (and says by ``ns`` which
+    host it means, where `namespace` is the realm's): the token endpoint is there, too."""
+    url = urlsplit(realm.url)
+    added = urlencode({"ns": namespace}) if namespace else ""
+    query = "&".join(filter(None, (url.query, added)))
+    there = url._replace(scheme="https" if secure else "http", netloc=address, path=url.path or "/", query=query)
+    return challenge.replace(f'realm="{realm.url}"', f'realm="{there.geturl()}"')
 
 
 def is_free(path: str) -> bool:
@@ -74,4 +85,4 @@ def check_realms(hosts: Hosts) -> None:
 def _users(host: Host) -> tuple[object, object]:
     """What decides who gets tokens of a host, and for what."""
     assert host.auth is not None
-    return msgspec.structs.replace(host.auth, realm="", service="", issuer="", keys="", user_claim="sub"), host.access
+    return msgspec.structs.replace(host.auth, service="", **_OF_ISSUERS), host.access

@@ -17,7 +17,7 @@ from fake_registry.core.call import ANSWER_BYTES, Call, Content
 from fake_registry.core.certificates import GivenCertificates
 from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.faults import Faults, Met
-from fake_registry.core.hosts import HostTable, VirtualHost, holder_for, namespace_of
+from fake_registry.core.hosts import HostTable, VirtualHost, holder_for, is_printable, namespace_of
 from fake_registry.core.journal import Entry, Journal
 from fake_registry.core.links import unsigned
 from fake_registry.core.messages import JSON, Request, Response
@@ -26,7 +26,7 @@ from fake_registry.core.origin import Origin
 from fake_registry.core.paths import Target, parse_link, parse_path
 from fake_registry.core.proofs import User
 from fake_registry.core.rates import Client, RateLimits
-from fake_registry.core.realms import Realm
+from fake_registry.core.realms import Realm, moved
 from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
 from fake_registry.core.tokens import Access, Tokens
@@ -285,9 +285,22 @@ class RegistryCore:
             response, call.note = errors.error_response(errors.tree_broken(str(error))), str(error)
         if call.request.query and call.host.name and namespace_of(call.request):
             response.headers.append(("OCI-Namespace", call.host.name))
+            if response.status == 401:
+                self._keep_here(call, response)
         if call.host.adds_headers:
             _add_headers(call, response)
         return response if call.fault is None else altered(call.fault.action, response)
+
+    def _keep_here(self, call: Call, response: Response) -> None:
+        """Has a challenge name the address that a client of a mirror knows, and not the host that it says by ``ns``."""
+        request = call.request
+        realm, named = self._hosts.realm_here(call.host.name), self._hosts.known(request.host)
+        if realm is None or named is call.host or not is_printable(request.host):
+            return
+        for position, (name, value) in enumerate(response.headers):
+            if name == "WWW-Authenticate":
+                challenge = moved(value, realm, request.host, secure=request.secure, namespace=realm.host)
+                response.headers[position] = (name, challenge)
 
     def _refused(self, request: Request, host: VirtualHost) -> Response | None:
         """What is no answer of the registry: nobody listens, only TLS is spoken there (as Go's server says it),

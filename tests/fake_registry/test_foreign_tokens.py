@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -357,6 +358,35 @@ async def test_rules_decide_where_the_token_does_not(
     assert {entry.user for entry in core.journal if entry.status < 300} <= {user}
 
 
+GROUPS = [
+    {"group": "Builders", "repository": "team/*", "actions": ["pull", "push"]},
+    {"group": "read*", "actions": ["pull"]},
+]
+
+
+@pytest.mark.parametrize(
+    ("claim", "claims", "statuses"),
+    [
+        ("groups", {}, (403, 403)),
+        ("groups", {"groups": ["builders", "others"]}, (200, 202)),
+        ("groups", {"groups": ["readers"]}, (200, 403)),
+        ("groups", {"groups": ["BUILDERS"]}, (200, 202)),
+        ("groups", {"groups": ["no builders"]}, (403, 403)),
+        ("groups", {"groups": "builders"}, (403, 403)),
+        ("groups", {"groups": [["builders"], None, 1]}, (403, 403)),
+        ("roles", {"groups": ["builders"]}, (403, 403)),
+        ("roles", {"roles": ["builders"]}, (200, 202)),
+        ("groups", {"groups": ["builders"], "access": PULL}, (200, 401)),
+    ],
+)
+async def test_groups(tree: Tree, clock: Clock, claim: str, claims: dict[str, Any], statuses: tuple[int, int]) -> None:
+    client = CoreClient(core_of(tree, clock, auth_of(groups_claim=claim), GROUPS))
+    for _ in range(2):
+        token = signed(**claims)
+        found = (await status(client, token), await status(client, token, "/v2/team/app/blobs/uploads/", "POST"))
+        assert found == statuses
+
+
 async def test_every_token_is_checked_once(tree: Tree, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[str] = []
     real = foreign_tokens._payload
@@ -541,6 +571,13 @@ def test_what_is_no_key(keys: str, problem: str) -> None:
     assert str(refused.value) == f"hosts['quay.io'].auth.keys: {problem}"
 
 
+def test_the_extra_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "jwt", None)
+    with pytest.raises(ValueError) as found:
+        read_keys(pem(EC))
+    assert str(found.value) == "takes the extra tokens: pip install 'ismirror[tokens]'"
+
+
 TOGETHER = "Expected `issuer` and `keys` together: whose tokens count, and what they are signed with"
 
 
@@ -551,6 +588,7 @@ TOGETHER = "Expected `issuer` and `keys` together: whose tokens count, and what 
         ({"keys": JWKS, "realm": REALM}, TOGETHER),
         ({"issuer": ISSUER, "keys": JWKS}, "Expected `realm` with `issuer`: where clients get its tokens"),
         ({"userClaim": "email"}, "Expected `userClaim` only with `issuer`"),
+        ({"groupsClaim": "roles"}, "Expected `groupsClaim` only with `issuer`"),
         ({"type": "basic", "issuer": ISSUER}, "Expected `type` to be bearer with `issuer`"),
     ],
 )  # fmt: skip

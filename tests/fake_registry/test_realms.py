@@ -456,6 +456,39 @@ async def test_ports_of_one_host(port: Ask, host: str, realm: str, service: str,
     assert (await port(host).ask("GET", "/v2/", headers=headers)).status == 200
 
 
+@pytest.mark.parametrize(
+    ("host", "path", "service", "login"),
+    [
+        ("quay.io", "/token?ns=auth.example.com", "Quay Inc.", ("alice", "a-secret")),
+        ("alone.example.com", "/token?ns=alone.example.com", "alone.example.com", ("carol", "c-secret")),
+        ("below.example.com", "/v2/auth?ns=below.example.com", "below.example.com", ("alice", "below")),
+        ("far.example.com", "", "far.example.com", None),
+    ],
+)
+async def test_mirrors_that_are_told_the_host(
+    at: Ask, host: str, path: str, service: str, login: tuple[str, str] | None
+) -> None:
+    mirror = at("127.0.0.1:5000")
+    reply = await mirror.ask("GET", f"/v2/team/app/tags/list?ns={host}")
+    scheme = "https" if isinstance(mirror, CoreClient) else "http"
+    realm = f"{scheme}://127.0.0.1:5000{path}" if path else "https://nowhere.example.com/token"
+    assert reply.header("WWW-Authenticate") == (
+        f'Bearer realm="{realm}",service="{service}",scope="repository:team/app:pull"'
+    )
+    assert reply.header("OCI-Namespace") == host
+    if login is not None:
+        headers = await token(mirror, f"{path}&{query(service=service)}", basic(*login))
+        assert (await mirror.ask("GET", f"/v2/?ns={host}", headers=headers)).status == 200
+    # Who comes to the host itself is sent where everybody is.
+    reply = await at(host).ask("GET", f"/v2/?ns={host}")
+    assert "ns=" not in reply.header("WWW-Authenticate")
+
+
+async def test_odd_addresses_do_not_go_into_challenges(tree: Tree) -> None:
+    client = CoreClient(core_of(tree), 'a"b')
+    assert f'realm="{AUTH}"' in (await client.ask("GET", "/v2/?ns=quay.io")).header("WWW-Authenticate")
+
+
 async def test_a_realm_that_is_down_is_down_at_ports_too(tree: Tree) -> None:
     core = core_of(tree, **{"auth.example.com": {"scheme": "down"}})
     response = await OneHost(core, "quay.io", lambda _: None).handle(
