@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections.abc import Callable
 from email.utils import formatdate
 from typing import Protocol
 
@@ -59,9 +60,10 @@ class RealTime:
 
 
 class AnswerLines:
-    """Makes the lines that every answer has."""
+    """Makes the lines that every answer has. `clock` gives seconds since 1970."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
         self._status_lines: dict[tuple[int, int], bytes] = {}
         self._date = (0, b"")
 
@@ -75,7 +77,7 @@ class AnswerLines:
 
     def date_line(self) -> bytes:
         """The Date header of this second."""
-        now = int(time.time())
+        now = int(self._clock())
         if self._date[0] != now:
             self._date = (now, f"Date: {formatdate(now, usegmt=True)}\r\n".encode())
         return self._date[1]

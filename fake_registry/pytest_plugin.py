@@ -26,8 +26,10 @@ OPTIONS: Final = (
     "read_only",
     "require_references",
     "clock",
+    "token_key",
     "certificates",
     "default_host",
+    "seed",
     "origin",
 )
 """What a marker may say: the parameters of `FakeRegistry`."""

@@ -16,7 +16,8 @@ import math
 import socket
 import ssl
 import threading
-from collections.abc import Collection
+import time
+from collections.abc import Callable, Collection
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol, Self
 
@@ -74,7 +75,7 @@ class RegistryServer:
     long a client may take to say what it wants, TLS handshake included; `idle` how long a connection may wait for the
     next request, whole headers included; `stall` how long one may send nothing in the middle of a body; `grace` how
     long requests under way are waited for by `close`. `pacing` is how time passes for clients that are kept waiting on
-    purpose.
+    purpose, `clock` gives the seconds since 1970 that answers are dated with.
     """
 
     def __init__(
@@ -87,6 +88,7 @@ class RegistryServer:
         stall: float = 60.0,
         grace: float = 5.0,
         pacing: Pacing | None = None,
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self._core = core
         self._pacing: Pacing = RealTime() if pacing is None else pacing
@@ -95,7 +97,7 @@ class RegistryServer:
         self._idle = idle
         self._patience = stall
         self._grace = grace
-        self._lines = AnswerLines()
+        self._lines = AnswerLines(clock)
         self._manager: Server | None = None
         self._listeners: set[socket.socket] = set()
         self._greetings: dict[asyncio.Task[None], socket.socket] = {}

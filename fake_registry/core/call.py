@@ -27,6 +27,7 @@ from fake_registry.fixtures import (
     FoundFile,
     Snapshot,
     Tree,
+    UploadIds,
     Uploads,
     is_host,
     is_repository,
@@ -45,12 +46,15 @@ class Content:
     Manifests and small blobs are read where they are asked for, once; a thread would cost more than the read.
     ``complete`` says that a manifest is taken only with everything that it names. ``pending`` is how many bytes of
     manifests are in memory that are still on their way, ``gathered`` how many of uploads. `answer_bytes` is how many
-    bytes of answers are kept.
+    bytes of answers are kept. With a `seed` uploads have the same ids each time.
     """
 
-    def __init__(self, tree: Tree, *, complete: bool = False, answer_bytes: int = ANSWER_BYTES) -> None:
+    def __init__(
+        self, tree: Tree, *, complete: bool = False, answer_bytes: int = ANSWER_BYTES, seed: int | None = None
+    ) -> None:
         self.tree = tree
-        self.uploads = Uploads(tree.store)
+        self.upload_ids = UploadIds(seed)
+        self.uploads = Uploads(tree.store, self.upload_ids)
         self.complete = complete
         self.pending = 0
         self.gathered = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 import time
 from collections.abc import Awaitable, Callable
@@ -124,7 +125,8 @@ class RegistryCore:
     `answer_bytes` is how many bytes of answers are kept for the next who asks.
     For hosts that `origin` covers it answers, and nothing can be pushed. `default_host` is asked by requests that name
     no host that is known. `certificates` are those that hosts show in place of made ones. `directories` makes what asks
-    the directories of users (`auth.ldap`); without, nobody does, and those users are not let in.
+    the directories of users (`auth.ldap`); without, nobody does, and those users are not let in. With a `seed` nothing
+    is drawn at random, neither the key of tokens nor the ids of uploads: for tests, since whoever knows it knows them.
     """
 
     def __init__(
@@ -143,6 +145,7 @@ class RegistryCore:
         answer_bytes: int = ANSWER_BYTES,
         certificates: Certificates | None = None,
         directories: Directories | None = None,
+        seed: int | None = None,
     ) -> None:
         self.tree = tree
         self._origin = origin
@@ -153,8 +156,8 @@ class RegistryCore:
         self.faults = Faults(hosts, self._tally)
         self._clock = clock
         self._watchers: tuple[Watcher, ...] = ()
-        self._content = Content(tree, complete=require_references, answer_bytes=answer_bytes)
-        self._tokens = Tokens(token_key or secrets.token_bytes(32), clock)
+        self._content = Content(tree, complete=require_references, answer_bytes=answer_bytes, seed=seed)
+        self._tokens = Tokens(token_key or _key(seed), clock)
         self._directories = directories
         self._hosts = self._table(hosts, None)
         self._operations: dict[str, dict[str, Operation]] = {}
@@ -233,6 +236,7 @@ class RegistryCore:
             if host.rates is not None:
                 host.rates.reset()
         self.faults.reset()
+        self._content.upload_ids.reset()
 
     async def handle(self, request: Request) -> Response:
         """Answers one request. Errors are answers, too; nothing is raised but by bugs."""
@@ -380,6 +384,11 @@ def _rare(target: Target, request: Request, host: VirtualHost) -> Target:
 
 def _is_endpoint(call: Call) -> bool:
     return paths.decoded(call.request.path) in call.host.endpoints
+
+
+def _key(seed: int | None) -> bytes:
+    """A key for tokens."""
+    return secrets.token_bytes(32) if seed is None else hashlib.sha256(b"key of tokens %d" % seed).digest()
 
 
 def _add_headers(call: Call, response: Response) -> None:

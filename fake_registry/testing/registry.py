@@ -62,8 +62,9 @@ class FakeRegistry:
     temporary one. `hosts` configures hosts as a configuration file does; those that are not named speak HTTPS and let
     everybody in. `faults` are rules as for `FaultRules.add`. With `read_only` clients can push and delete nothing; with
     `require_references` they can push a manifest only after everything that it names. `clock` gives seconds since 1970.
-    Registries with the same `token_key` take each other's tokens. `certificates` are those that hosts show in place of
-    made ones, by their names or patterns of them. Requests that name no host that is known are for `default_host`.
+    Registries with the same `token_key` take each other's tokens. With a `seed` nothing is drawn at random: the same
+    requests get the same upload ids and, by the same clock, tokens. `certificates` are those that hosts show in place
+    of made ones, by their names or patterns of them. Requests that name no host that is known are for `default_host`.
     `origin` makes, each time that the registry is entered, what answers for some hosts in place of the tree;
     `mirror.record_from` has one that asks the real registries.
 
@@ -84,6 +85,7 @@ class FakeRegistry:
         token_key: bytes | None = None,
         certificates: CertificateOptions | None = None,
         default_host: str = "",
+        seed: int | None = None,
         origin: Callable[[], OriginSession] | None = None,
     ) -> None:
         self._source = Path(tree) if isinstance(tree, str) else tree
@@ -98,6 +100,7 @@ class FakeRegistry:
             certificates_of(certificates),
             origin,
             canonical_host(default_host),
+            seed,
         )
         self._running: Site | None = None
         self._thread: LoopThread | None = None

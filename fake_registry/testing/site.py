@@ -38,6 +38,7 @@ class CoreOptions(NamedTuple):
     certificates: Certificates
     origin: Callable[[], OriginSession] | None
     default_host: str
+    seed: int | None
 
 
 class ClientFiles(NamedTuple):
@@ -82,8 +83,10 @@ class Site:
                 origin=None if self._session is None else self._session.origin,
                 default_host=options.default_host,
                 directories=directory_of,
+                seed=options.seed,
             )
-            self._server = RegistryServer(self.core, self.authority, grace=_GRACE)
+            self._clock = options.clock
+            self._server = RegistryServer(self.core, self.authority, grace=_GRACE, clock=options.clock)
         except BaseException:
             self._discard()
             raise
@@ -168,7 +171,8 @@ class Site:
             closed.bind((_LOOPBACK, 0))
             return _Port(Address.of(closed), [closed], None)
         sockets = bind(_LOOPBACK, 0)
-        server = RegistryServer(OneHost(self.core, host, self._own_port), self.authority, grace=_GRACE)
+        one = OneHost(self.core, host, self._own_port)
+        server = RegistryServer(one, self.authority, grace=_GRACE, clock=self._clock)
         self._starting.append(self.loop.create_task(server.listen(sockets, serving=host)))
         return _Port(Address.of(sockets[0]), sockets, server)
 

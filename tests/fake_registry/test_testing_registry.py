@@ -498,6 +498,41 @@ class TestFaults:
                 client.getresponse()
 
 
+def exchanged(registry: FakeRegistry) -> list[tuple[int, list[tuple[str, str]], bytes]]:
+    """Everything that comes back of some requests over one connection: dates, ids, tokens."""
+    wanted = [("POST", "/v2/app/blobs/uploads/", HOST_HEADERS), ("POST", "/v2/app/blobs/uploads/", HOST_HEADERS)]
+    wanted += [("GET", "/token?service=private.example.com&scope=repository:app:pull", PRIVATE_HEADERS)]
+    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", registry.address.port)) as connection:
+        answers = []
+        for method, target, headers in wanted:
+            connection.request(method, target, headers=headers)
+            with connection.getresponse() as answer:
+                answers.append((answer.status, answer.getheaders(), answer.read()))
+    return answers
+
+
+HOST_HEADERS = {"Host": "mine.example.com:80"}
+PRIVATE_HEADERS = {"Host": "private.example.com", "Authorization": "Basic bWU6c2VjcmV0"}
+
+
+def test_nothing_is_left_to_chance() -> None:
+    hosts = {
+        "private.example.com": {**HOSTS["private.example.com"], "scheme": "http"},
+        "mine.example.com:80": {"scheme": "http"},
+    }
+    found = []
+    for seed in (1, 1, 2):
+        with FakeRegistry(hosts=hosts, clock=lambda: 1_700_000_000.0, seed=seed) as registry:
+            found.append(exchanged(registry))
+            registry.reset()
+            assert exchanged(registry) == found[-1]
+    assert [status for status, *_ in found[0]] == [202, 202, 200]
+    assert dict(found[0][0][1])["Date"] == "Tue, 14 Nov 2023 22:13:20 GMT"
+    assert found[0] == found[1]
+    assert all(one != other for one, other in zip(found[0], found[2], strict=True))
+    assert found[0][0] != found[0][1]
+
+
 class TestWaiting:
     def test_for_what_another_thread_asks(self, registry: FakeRegistry) -> None:
         with ThreadPoolExecutor(1) as threads:
