@@ -7,10 +7,13 @@ newest first; then all other tags in byte order.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
+from itertools import groupby, pairwise
 from operator import itemgetter
 from typing import NamedTuple, TypeAlias
+
+from mirror.importer.gosort import STABLE, go_order
 
 __all__ = ["prioritize_tags"]
 
@@ -109,19 +112,19 @@ _remembered = lru_cache(maxsize=8192)(_read)
 _Versioned: TypeAlias = tuple[_Version, str, str]  # version, prefix, tag
 
 
-def _newest_first(tags: list[_Versioned]) -> list[str]:
+def _newest_first(tags: list[_Versioned]) -> None:
     """Newest first; of equal versions the one without ``v`` first, and of those the one that came first."""
     tags.sort(key=itemgetter(1))
     tags.sort(key=itemgetter(0), reverse=True)
-    return [tag for _, _, tag in tags]
 
 
 def prioritize_tags(tags: Iterable[str]) -> list[str]:
     """Order tags by priority.
 
-    Tags that are equal in version and prefix (they differ in build metadata, which no valid tag has) keep the order
-    they came in: upstream leaves it open.
+    Tags that are equal in version and prefix (they differ in build metadata, which no valid tag has) come in the order
+    that the sort of Go leaves them in.
     """
+    tags = list(tags)
     latest: list[str] = []
     minor: list[_Versioned] = []
     full: list[_Versioned] = []
@@ -133,4 +136,21 @@ def prioritize_tags(tags: Iterable[str]) -> list[str]:
             (full if read.is_full else minor).append((read.version, read.prefix, tag))
         else:
             other.append(tag)
-    return [*latest, *_newest_first(minor), *_newest_first(full), *sorted(other)]
+    _newest_first(minor)
+    _newest_first(full)
+    ordered = [*latest, *(tag for _, _, tag in minor), *(tag for _, _, tag in full), *sorted(other)]
+    if len(tags) <= STABLE or not any(_has_equals(group) for group in (minor, full)):
+        return ordered
+    ranks = dict.fromkeys(latest, 0)
+    for equal in (*_equals(minor), *_equals(full), *([tag] for tag in sorted(set(other)))):
+        ranks |= dict.fromkeys(equal, len(ranks) + 1)
+    return [tags[place] for place in go_order([ranks[tag] for tag in tags])]
+
+
+def _has_equals(tags: list[_Versioned]) -> bool:
+    return any(before[:2] == tag[:2] and before[2] != tag[2] for before, tag in pairwise(tags))
+
+
+def _equals(tags: list[_Versioned]) -> Iterator[list[str]]:
+    for _, group in groupby(tags, key=itemgetter(0, 1)):
+        yield [tag for _, _, tag in group]

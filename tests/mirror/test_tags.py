@@ -51,6 +51,19 @@ def test_order_does_not_depend_on_the_order_given(lists: tuple[list[str], list[s
         (["1.2\n", "1.2"], ["1.2", "1.2\n"]),
         (["latest", "latest"], ["latest", "latest"]),
         (["1.0.0+b", "1.0.0+a", "v1.0.0+0", "1.0.0"], ["1.0.0+b", "1.0.0+a", "1.0.0", "v1.0.0+0"]),
+        # More than twelve, and equals come in the order that Go's sort leaves them in.
+        (
+            ["1.0.0+a", "1.0.0+b", "1.0.0+c", *(f"2.{number}.0" for number in range(10)), "latest", "x", "x"],
+            [
+                "latest",
+                *(f"2.{number}.0" for number in range(9, -1, -1)),
+                "1.0.0+a",
+                "1.0.0+c",
+                "1.0.0+b",
+                "x",
+                "x",
+            ],
+        ),
     ],
 )
 def test_limits(tags: list[str], ordered: list[str]) -> None:
