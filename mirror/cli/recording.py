@@ -70,6 +70,25 @@ class RecordingOptions:
         typer.Option(metavar="URL", help="The proxy to go through; those of the environment do not count."),
     ] = None
 
+    def require_sources(self) -> None:
+        """Raises `InputError` for options that say how to record, where nothing says what."""
+        from mirror.errors import InputError
+
+        said = {
+            "missing": self.record_missing,
+            "refresh": self.record_refresh,
+            "ca": self.record_ca,
+            "insecure": self.record_insecure,
+            "creds": self.record_creds,
+            "authfile": self.record_authfile,
+            "anonymous": self.record_anonymous,
+            "connect": self.record_connect,
+            "proxy": self.record_proxy,
+        }
+        first = next((name for name, value in said.items() if value), None)
+        if first is not None and not self.record_from:
+            raise InputError(f"--record-{first}: goes with --record-from, which says what is recorded")
+
     def plan(self, tree: Tree, options: ServerOptions) -> RecordingPlan:
         """What records into a tree, besides what `options` say.
 

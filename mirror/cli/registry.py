@@ -66,6 +66,7 @@ def _serve(data: str, options: ServerOptions, recording: RecordingOptions) -> No
     from mirror.cli.running import closed_with, tree_to_serve
     from mirror.cli.server_options import authority, control_sockets, say_what_is_served
 
+    recording.require_sources()
     tree = tree_to_serve(data, read_only=options.read_only)
     plan = recording.plan(tree, options) if recording.record_from else None
     core = RegistryCore(

@@ -137,35 +137,49 @@ class SparingOrigin:
     async def _ask(self, request: Request, question: Question, target: Target) -> Response:
         """The real answer, or what is known where there is none."""
         known = await self._known(request, question)
-        try:
-            response = await self._origin.answer(request, question.host, target, lasting=known is not None)
-        except RegistryError as error:
-            if known is None:
-                raise
-            self._tell(question.host, error.message)
-            return known
-        if not response.drop and response.status != 429 and response.status < 500:
-            self._remember(question, target, response)
-            return response
         if known is None:
-            return response
-        self._tell(question.host, "it hangs up" if response.drop else f"it answers {response.status}")
+            response = await self._origin.answer(request, question.host, target)
+        else:
+            response = await self._asked_anew(request, question, target, known)
+        if response is not known:
+            self._remember(question, target, response)
+        return response
+
+    async def _asked_anew(self, request: Request, question: Question, target: Target, known: Response) -> Response:
+        """The real answer to what was answered before, or that.
+
+        Whether a tag has moved is found out by HEAD: that does not count where pulls are limited.
+        """
+        is_tag = target.pattern == paths.MANIFEST and request.method == "GET" and known.status == 200
+        for method in ("HEAD", "GET") if is_tag else (request.method,):
+            asked = msgspec.structs.replace(request, method=method)
+            try:
+                response = await self._origin.answer(asked, question.host, target, lasting=True)
+            except RegistryError:
+                return self._instead(question.host, "does not answer", known)
+            if response.drop or response.status == 429 or response.status >= 500:
+                reason = "hangs up" if response.drop else f"answers {response.status}"
+                return self._instead(question.host, reason, known)
+            if is_tag and method == "HEAD" and response.status == 200 and _digest(response) == _digest(known):
+                self._remember(question, target, response)
+                return known
+        return response
+
+    def _instead(self, host: str, reason: str, known: Response) -> Response:
+        """What is known, where the real registry has no answer. The user is told so once for each host."""
+        if host not in self._said:
+            self._said.add(host)
+            self._say(f"{host}: {reason}; what it answered before is given instead")
         return known
 
     def _remember(self, question: Question, target: Target, response: Response) -> None:
         """Takes note of when something that can change was asked, and where a tag leads."""
-        if _is_content(target):
+        if _is_content(target) or response.drop or response.status == 429 or response.status >= 500:
             return
         if is_lasting(response.status):
             self._asked[question] = self._clock()
         if target.pattern == paths.MANIFEST:
             self._latest[_place(question)] = _Latest(_digest(response), self._clock())
-
-    def _tell(self, host: str, reason: str) -> None:
-        """Tells the user, once for each host, that answers are old ones."""
-        if host not in self._said:
-            self._said.add(host)
-            self._say(f"{host}: {reason}; what it answered before is given instead")
 
 
 def _lasting(host: Host | None) -> Host:

@@ -218,6 +218,8 @@ def test_through_a_proxy(upstream: FakeRegistry, tmp_path: Path) -> None:
             "--record-proxy: 'ftp://x' is not the URL of an HTTP proxy",
         ),
         (("--record-from", "quay.io", "--record-connect", "x"), "--record-connect: 'x' is not an address such as"),
+        (("--record-missing",), "--record-missing: goes with --record-from, which says what is recorded"),
+        (("--record-proxy", "http://127.0.0.1:9"), "--record-proxy: goes with --record-from"),
         (("--record-from", "quay.io", "--record-refresh", "5m"), "--record-refresh: goes with --record-missing"),
         (
             ("--record-from", "quay.io", "--record-missing", "--record-refresh", "soon"),

@@ -140,8 +140,13 @@ async def test_tags_are_asked_again_when_they_are_old_and_content_never(studio: 
     assert requests(studio, path) == 3  # GET, then HEAD that knew nothing of a new manifest, then GET
     assert requests(studio, blob) == 1
     async with studio.session(anonymous=True, missing=True, refresh=60, clock=watch) as session:
-        await digest(session)  # nobody knows how old the recording is
+        assert await digest(session) == new  # nobody knows how old the recording is
     assert requests(studio, path) == 4
+    assert [entry.method for entry in studio.upstream.journal.entries(target=path)][-1] == "HEAD"  # it has not moved
+    studio.upstream.push_image(f"{APP}:latest", layers=[b"newer"])
+    async with studio.session(anonymous=True, missing=True, refresh=60, clock=watch) as session:
+        assert await digest(session) == studio.upstream.digest(f"{APP}:latest")
+    assert [entry.method for entry in studio.upstream.journal.entries(target=path)][-2:] == ["HEAD", "GET"]
 
 
 @pytest.mark.parametrize("refresh", [None, 0.0])
