@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +20,7 @@ from support.registry import HOST, NOW, ask, body, header, put_image
 
 from fake_registry import FakeRegistry, UsageError
 from fake_registry.config import AccessRule, Auth, Host, Ldap
+from fake_registry.core.changes import Configure
 from fake_registry.core.messages import Response
 from fake_registry.core.proofs import Proofs, User
 from fake_registry.core.registry import RegistryCore
@@ -26,6 +28,7 @@ from fake_registry.directory import directory_of, usable, users
 from fake_registry.errors import DirectoryError
 from fake_registry.fixtures import Tree
 from fake_registry.oci import compute_digest
+from fake_registry.processes.channel import Ask
 from mirror.config import load_config
 from mirror.errors import InputError
 
@@ -253,17 +256,17 @@ async def refused_for(core: RegistryCore, headers: dict[str, str] | None = None,
     return response
 
 
-async def test_a_directory_that_is_gone(tmp_path: Path, directory: SmallDirectory) -> None:
-    with SmallDirectory() as gone:
-        url = gone.url
-    ldap = msgspec.structs.replace(ldap_of(directory), url=[url])
-    core = core_of(tmp_path, ldap, users={"robot": "x"}, anonymous=True)
-    await refused_for(core)
-    assert await status(core, "robot", "x") == 200
-    assert (await ask(core, "/v2/app/manifests/v1")).status == 200
-    assert next(iter(core.journal)).note == f"UNAVAILABLE: service unavailable ({url}: Connection refused)"
-    tokens = core_of(tmp_path, ldap, type="bearer")
-    await refused_for(tokens, path="/token?scope=repository:app:pull")
+async def test_a_directory_that_is_gone(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens there
+        url = f"ldap://127.0.0.1:{taken.getsockname()[1]}"
+        ldap = usable(msgspec.convert({"url": url, **BY_SEARCH}, Ldap), str)
+        core = core_of(tmp_path, ldap, users={"robot": "x"}, anonymous=True)
+        await refused_for(core)
+        assert await status(core, "robot", "x") == 200
+        assert (await ask(core, "/v2/app/manifests/v1")).status == 200
+        assert next(iter(core.journal)).note == f"UNAVAILABLE: service unavailable ({url}: Connection refused)"
+        await refused_for(core_of(tmp_path, ldap, type="bearer"), path="/token?scope=repository:app:pull")
     await refused_for(RegistryCore(Tree.open(tmp_path), {HOST: Host(auth=Auth(type="basic", ldap=ldap))}))
 
 
@@ -527,6 +530,16 @@ def test_files_beside_the_configuration(tmp_path: Path) -> None:
     assert problem_of(*lines[:-1], "        uesrAttribute: uid") == unknown
     group = "access[0]: 'b' is no part of a distinguished name such as 'ou=people' (line 12)"
     assert problem_of(*lines, "    access:", "      - {group: 'cn=a,b', actions: [pull]}") == group
+
+
+def test_workers_are_told_of_it(directory: SmallDirectory) -> None:
+    """Another configuration goes from process to process as bytes."""
+    ldap = ldap_of(
+        directory, **BY_SEARCH, startTLS=True, cacheFor="1h", groupBaseDN=GROUPS, groupFilter="(member={dn})"
+    )
+    change = Configure({HOST: Host(auth=Auth(type="bearer", ldap=ldap))}, require_references=False)
+    sent = msgspec.msgpack.encode(Ask(1, change))
+    assert msgspec.msgpack.decode(sent, type=Ask).about == change
 
 
 async def test_over_sockets(tmp_path: Path, directory: SmallDirectory) -> None:
