@@ -19,7 +19,7 @@ from fake_registry.core.access import READING, AccessRules
 from fake_registry.core.messages import Request
 from fake_registry.core.passwords import HashedPasswords
 from fake_registry.core.paths import parameters
-from fake_registry.core.proofs import NOBODY, Passwords, Proofs, User
+from fake_registry.core.proofs import NOBODY, Passwords, Proofs, TooManyWaiting, User
 from fake_registry.core.realms import realm_of
 from fake_registry.core.tokens import LIFETIME, Access, Audience, Bearer, InvalidToken, Tokens, is_own
 from fake_registry.errors import DirectoryError
@@ -88,7 +88,7 @@ class Authenticator:
         """The user whose name and password a request has, if there is one; finding out may take its time.
 
         Raises:
-            RegistryError: 503, nobody can say.
+            RegistryError: 503, nobody can say; 429, too many others are asked about.
         """
         given = _given(request)
         return None if given is None else await self.user_with(*given)
@@ -105,6 +105,8 @@ class Authenticator:
                     return user._replace(groups=self._rules.groups_of(user) if self._rules is not None else frozenset())
         except DirectoryError as error:
             raise errors.directory_unavailable(str(error)) from None
+        except TooManyWaiting:
+            raise errors.too_many("too many passwords are being checked") from None
         return None
 
     @property

@@ -14,7 +14,10 @@ from typing import Final
 from fake_registry.core.proofs import User
 
 _LINE: Final = re.compile(r"([^:\s][^:]*):(\S+)")
-_BCRYPT: Final = re.compile(r"\$2[aby]\$(?:0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+_BCRYPT: Final = re.compile(r"\$2[aby]\$(0[4-9]|[12][0-9]|3[01])\$[./A-Za-z0-9]{53}")
+_COSTLIEST: Final = 16
+"""The logarithm of how often a hash is worked on: seconds. Each one more takes twice as long, and 31 takes days."""
+
 _BYTES: Final = 72
 """Bytes of a password that bcrypt looks at, and htpasswd with it."""
 
@@ -36,9 +39,15 @@ def read_htpasswd(text: str) -> dict[str, str]:
         parts = _LINE.fullmatch(line.strip())
         if parts is None:
             raise ValueError(f"line {number}: expected NAME:HASH, as 'htpasswd -B' writes it")
-        if _BCRYPT.fullmatch(parts[2]) is None:
+        hashed = _BCRYPT.fullmatch(parts[2])
+        if hashed is None:
             raise ValueError(
                 f"line {number}: the hash of {parts[1]!r} is none of bcrypt; 'htpasswd -B' makes such ones"
+            )
+        if int(hashed[1]) > _COSTLIEST:
+            raise ValueError(
+                f"line {number}: the hash of {parts[1]!r} has the cost {hashed[1]}, which takes too long to check; "
+                f"expected at most {_COSTLIEST}, as 'htpasswd -B -C 12' makes it"
             )
         found.setdefault(parts[1], parts[2])
     if not found:

@@ -11,7 +11,8 @@ import hmac
 import math
 import secrets
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from typing import Final, NamedTuple, Protocol
 from weakref import WeakValueDictionary
 
@@ -19,6 +20,8 @@ from fake_registry.core.threads import in_thread
 from fake_registry.errors import DirectoryError
 
 _REMEMBERED: Final = 1024
+_MOST_WAITING: Final = 256
+"""Names and passwords that wait for their turn; whoever guesses keeps others waiting no longer than that."""
 
 
 class User(NamedTuple):
@@ -31,6 +34,10 @@ class User(NamedTuple):
 
 
 NOBODY: Final = User("")
+
+
+class TooManyWaiting(Exception):
+    """More passwords are to be checked than anybody should wait for."""
 
 
 class Passwords(Protocol):
@@ -66,6 +73,7 @@ class Proofs:
         self._proved: OrderedDict[bytes, tuple[User, float]] = OrderedDict()
         self._alike: WeakValueDictionary[bytes, asyncio.Lock] = WeakValueDictionary()
         self._turns = asyncio.Semaphore(passwords.at_once)
+        self._waiting = 0
         self._failures = 0
         self._failure = DirectoryError("")
 
@@ -76,6 +84,7 @@ class Proofs:
 
         Raises:
             DirectoryError: nobody can say.
+            TooManyWaiting: too many others are before it.
         """
         mark = hmac.digest(self._key, b"%d:%b%b" % (len(name), name, password), "sha256")
         known = self._known(mark)
@@ -83,22 +92,41 @@ class Proofs:
             return known
         failures = self._failures
         alike = self._alike.setdefault(mark, asyncio.Lock())
-        async with alike, self._turns:
+        async with alike:
             known = self._known(mark)
             if known is not None:  # somebody else has waited for the same
                 return known
-            if self._failures != failures:
-                raise DirectoryError(str(self._failure))
-            try:
-                found = await in_thread(self._passwords.user, name, password)
-            except DirectoryError as error:
-                self._failures, self._failure = self._failures + 1, error
-                raise
-            if found is not None and self._passwords.lasts > 0:
-                self._proved[mark] = (found, self._clock() + self._passwords.lasts)
-                if len(self._proved) > _REMEMBERED:
-                    self._proved.popitem(last=False)
-            return found
+            async with self._turn():
+                if self._failures != failures:
+                    raise DirectoryError(str(self._failure))
+                return await self._checked(mark, name, password)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Waits until one more password may be checked."""
+        if self._waiting >= _MOST_WAITING:
+            raise TooManyWaiting
+        self._waiting += 1
+        try:
+            await self._turns.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            yield
+        finally:
+            self._turns.release()
+
+    async def _checked(self, mark: bytes, name: bytes, password: bytes) -> User | None:
+        try:
+            found = await in_thread(self._passwords.user, name, password)
+        except DirectoryError as error:
+            self._failures, self._failure = self._failures + 1, error
+            raise
+        if found is not None and self._passwords.lasts > 0:
+            self._proved[mark] = (found, self._clock() + self._passwords.lasts)
+            if len(self._proved) > _REMEMBERED:
+                self._proved.popitem(last=False)
+        return found
 
     def _known(self, mark: bytes) -> User | None:
         found = self._proved.get(mark)

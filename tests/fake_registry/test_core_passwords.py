@@ -12,7 +12,7 @@ import bcrypt
 import pytest
 from support.command import NOW as THEN
 from support.command import ismirror
-from support.registry import HOST, NOW, ask, body, put_image
+from support.registry import HOST, NOW, ask, body, header, put_image
 
 from fake_registry import FakeRegistry, UsageError
 from fake_registry.config import AccessRule, Auth, Host
@@ -123,6 +123,20 @@ async def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch, look
     assert await users.user(b"user-", b"0x") is None
 
 
+async def test_who_guesses_keeps_nobody_waiting_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, looks: list[bytes]
+) -> None:
+    """Of those who have others before them some are sent away; those who ask for the same wait as one."""
+    monkeypatch.setattr(proofs, "_MOST_WAITING", 2)
+    core = core_of(tmp_path, type="basic")
+    guesses = [ask(core, "/v2/", headers=basic("me", f"guess {number}")) for number in range(6)]
+    right = [ask(core, "/v2/", headers=basic("me", "secret")) for _ in range(6)]
+    found = await asyncio.gather(*right, *guesses)
+    assert [response.status for response in found] == [200] * 6 + [401] * 2 + [429] * 4
+    assert header(found[-1], "Retry-After") == "1"
+    assert sorted(looks) == [b"guess 0", b"guess 1", b"secret"]
+
+
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
@@ -136,6 +150,13 @@ async def test_only_so_many_are_remembered(monkeypatch: pytest.MonkeyPatch, look
             "line 1: the hash of 'me' is none of bcrypt; 'htpasswd -B' makes such ones",
         ),
         ("me:$2y$05$short", "line 1: the hash of 'me' is none of bcrypt; 'htpasswd -B' makes such ones"),
+        (
+            f"{FILE}\nyou:$2y$17${'a' * 53}",
+            (
+                "line 7: the hash of 'you' has the cost 17, which takes too long to check; expected at most 16, "
+                "as 'htpasswd -B -C 12' makes it"
+            ),
+        ),
         ("me:plain", "line 1: the hash of 'me' is none of bcrypt; 'htpasswd -B' makes such ones"),
     ],
 )
