@@ -5,6 +5,7 @@ Sources: RFC 4511; RFC 4513, section 5.1 (what a bind without name or password p
 
 from __future__ import annotations
 
+import contextlib
 import re
 import ssl
 from collections.abc import Iterable
@@ -97,11 +98,21 @@ class Directory:
             return None
         if self._settings.users is not None:
             entry = self._entry(connection, given)
-            return None if entry is None else self._described(connection, given, entry)
+            if entry is None or not self._is_its_own(connection, name, entry, password):
+                return None
+            return self._described(connection, given, entry)
         if "=" not in name:
             return _user(given, (), ())
         found = connection.search(name, _ANY, {}, self._attributes(), below=False, most=1) or []
         return self._described(connection, given, found[0] if found else Entry(name, {}))
+
+    def _is_its_own(self, connection: Connection, name: str, entry: Entry, password: bytes) -> bool:
+        """Whether the entry that was found is that of the name that has proved the password: by its own name, or by
+        proving it once more. What users call themselves may be what others are found by."""
+        with contextlib.suppress(ValueError):
+            if canonical(read_name(name)) == canonical(read_name(entry.name)):
+                return True
+        return bool(entry.name) and _accepted(connection, connection.bind(entry.name, password))
 
     def _bind(self, connection: Connection) -> None:
         """Asks as whoever may look for users; as nobody, if that is not said."""

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import json
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -135,11 +136,16 @@ async def test_a_filter_finds_whom_an_attribute_does_not(tmp_path: Path, directo
         ({"userDN": "{user}@corp.example.com"}, "alice@other", None),
         ({"userDN": "{user}@corp.example.com"}, "cn=x,dc", None),
         ({"userDN": "{user}@corp.example.com", "baseDN": GROUPS}, "alice", None),  # no entry there
+        ({"userDN": "{user}@corp.example.com", "baseDN": PEOPLE}, "bob", None),  # who is bob there is another one here
+        ({"userDN": "uid={user},ou=guests,dc=example", "baseDN": PEOPLE}, "bob", None),
+        ({"userDN": "uid={user},ou=guests,dc=example"}, "bob", "bob"),
     ],
 )
 async def test_names_that_are_no_entries(tmp_path: Path, how: dict[str, str], name: str, user: str | None) -> None:
     """As Active Directory takes them."""
-    entries = {**ENTRIES, **{f"{spelling}@corp.example.com": Person({}, "a-secret") for spelling in ("alice", "Alice")}}
+    names = [f"{spelling}@corp.example.com" for spelling in ("alice", "Alice", "bob")]
+    names.append("uid=bob,ou=guests,dc=example")
+    entries = {**ENTRIES, **{name: Person({}, "a-secret") for name in names}}
     with SmallDirectory(entries) as directory:
         core = core_of(tmp_path, ldap_of(directory, **how))
         assert await status(core, name, "a-secret") == (200 if user else 401)
@@ -487,6 +493,13 @@ def test_what_cannot_be_said_of_one(tmp_path: Path, fields: dict[str, Any], fiel
     with pytest.raises(UsageError) as refused:
         FakeRegistry(hosts={HOST: {"auth": auth}})
     assert str(refused.value) == f"hosts[{HOST!r}].auth.ldap.{field}: {problem}"
+
+
+def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyasn1", None)
+    auth = {"type": "basic", "ldap": {"url": "ldaps://x", "baseDN": "dc=example"}}
+    with pytest.raises(UsageError, match=r"auth\.ldap\.url: takes the extra ldap: pip install 'ismirror\[ldap\]'$"):
+        FakeRegistry(hosts={HOST: {"auth": auth}})
 
 
 def test_files_beside_the_configuration(tmp_path: Path) -> None:
