@@ -7,6 +7,7 @@ that certificates of private authorities often do not have. Python 3.13 makes ``
 from __future__ import annotations
 
 import ssl
+from functools import lru_cache
 
 
 def verifying_context(ca: bytes | None, *, system: bool = False) -> ssl.SSLContext:
@@ -27,6 +28,14 @@ def verifying_context(ca: bytes | None, *, system: bool = False) -> ssl.SSLConte
         except (ssl.SSLError, ValueError):
             raise ValueError("no certificates in PEM format") from None
     return context
+
+
+@lru_cache(16)
+def shared_context(ca: bytes | None, *, system: bool = False) -> ssl.SSLContext:
+    """As `verifying_context`, but made once in a process: to load the authorities of a system takes longer than most
+    programs ask anybody anything. It is not to be changed.
+    """
+    return verifying_context(ca, system=system)
 
 
 def trusting_context() -> ssl.SSLContext:

@@ -14,11 +14,10 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import msgspec
-from aiohttp import ClientError, ClientSession, ClientTimeout, DummyCookieJar, TCPConnector
 from yarl import URL
 
 from mirror.client_tls import trusting_context, verifying_context
@@ -27,9 +26,11 @@ from mirror.errors import InputError, IsmirrorError
 from mirror.exec_credentials import exec_credential
 from mirror.kubejson import yaml_to_json
 
+if TYPE_CHECKING:
+    from aiohttp import ClientSession
+
 _PAGE: Final = 500
 _MAX_PAGES: Final = 10_000
-_TIMEOUT: Final = ClientTimeout(total=None, sock_connect=30.0, sock_read=60.0)
 
 
 class LiveApiError(IsmirrorError):
@@ -118,12 +119,16 @@ async def listed(connection: Connection, group_path: str, resource: str, namespa
     Raises:
         LiveApiError: no answer, or a refusal.
     """
+    # It takes longer to load than all else together, and most of those who read streams have them in files.
+    from aiohttp import ClientSession, ClientTimeout, DummyCookieJar, TCPConnector  # noqa: PLC0415
+
+    timeout = ClientTimeout(total=None, sock_connect=30.0, sock_read=60.0)
     place = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
     path = f"{connection.server.path.rstrip('/')}{group_path}{place}/{resource}"
     url = connection.server.with_path(path)
     connector = TCPConnector(ssl=connection.tls)
     async with ClientSession(
-        connector=connector, cookie_jar=DummyCookieJar(), timeout=_TIMEOUT, trust_env=False
+        connector=connector, cookie_jar=DummyCookieJar(), timeout=timeout, trust_env=False
     ) as session:
         query = {"limit": str(_PAGE)}
         for _ in range(_MAX_PAGES):
@@ -138,6 +143,8 @@ async def listed(connection: Connection, group_path: str, resource: str, namespa
 
 
 async def _page(session: ClientSession, connection: Connection, url: URL) -> dict[str, Any]:
+    from aiohttp import ClientError  # noqa: PLC0415
+
     where = f"{url.with_query(None)}"
     try:
         async with session.get(

@@ -57,7 +57,8 @@ def network(remote: RemoteOptions, per_host: int = 8) -> Network:
     """The connections of a run (raises `InputError` for options that cannot be used)."""
     from mirror.addresses import parse_address
     from mirror.config import read_file
-    from mirror.seed.remote.network import Network, Proxies
+    from mirror.seed.remote.network import Network
+    from mirror.seed.remote.proxies import Proxies
 
     return Network(
         ca=None if remote.ca is None else read_file(remote.ca),

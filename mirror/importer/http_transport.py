@@ -21,7 +21,7 @@ from aiohttp import (
 from multidict import CIMultiDict
 from yarl import URL
 
-from mirror.client_tls import trusting_context, verifying_context
+from mirror.client_tls import shared_context, trusting_context
 from mirror.clock import Clock, SystemClock
 from mirror.errors import InputError
 from mirror.importer.connections import Connector, Request, Response
@@ -75,7 +75,7 @@ class HttpTransport:
         hosts = None if resolve is None else HostList(resolve)
         self._dialer = Dialer(hosts=hosts, via=connect, addresses=addresses, timeout=dial_timeout, lookup=lookup)
         try:
-            self._verifying = verifying_context(ca, system=system)
+            self._verifying = shared_context(ca, system=system)
         except ValueError as error:
             raise InputError(f"the trusted authorities: {error}") from None
         self._ca = ca or b""

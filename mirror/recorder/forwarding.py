@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
 from mirror.clock import SystemClock
@@ -15,8 +14,8 @@ from mirror.recorder.upstreams import Upstream, Upstreams, needed
 from mirror.seed.remote.authorizing import Authorizer, Scopes, pull
 from mirror.seed.remote.credentials import Logins
 from mirror.seed.remote.failures import RemoteError
-from mirror.seed.remote.network import MAX_REDIRECTS, REDIRECTS, Network, no_answer
-from mirror.seed.remote.registry import read_bounded
+from mirror.seed.remote.network import MAX_REDIRECTS, REDIRECTS, Network
+from mirror.seed.remote.response import RemoteResponse
 
 _MAX_TOKEN: Final = 1 << 20
 _TRIES: Final = 3
@@ -56,7 +55,7 @@ class Forwarder:
         headers: Mapping[str, str],
         body: bytes | None = None,
         repository: str = "",
-    ) -> ClientResponse:
+    ) -> RemoteResponse:
         """The answer to a request, its body still to be read.
 
         Raises:
@@ -75,7 +74,7 @@ class Forwarder:
         headers: Mapping[str, str],
         body: bytes | None,
         repository: str,
-    ) -> ClientResponse:
+    ) -> RemoteResponse:
         """The answer after the challenges that the request met."""
         assert self._logins is not None
         login = await self._logins.find(upstream.host, repository)
@@ -95,7 +94,7 @@ class Forwarder:
             response = await self._followed(method, url, {**headers, "Authorization": sent} if sent else headers, body)
             if response.status != 401:
                 return response
-            challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
+            challenges = parse_challenges(response.headers.all("WWW-Authenticate"))
             if not authorizer.challenged(challenges, scopes, login, sent):
                 return response
             response.release()
@@ -109,13 +108,11 @@ class Forwarder:
         try:
             if response.status != 200:
                 raise RemoteError(f"{method} {url.with_query(None)}: {response.status}", status=response.status)
-            return await read_bounded(response, _MAX_TOKEN)
-        except (ClientError, OSError) as error:
-            raise no_answer(method, url, error) from None
+            return await response.read(_MAX_TOKEN)
         finally:
             response.release()
 
-    async def _followed(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> ClientResponse:
+    async def _followed(self, method: str, url: URL, headers: Mapping[str, str], body: bytes | None) -> RemoteResponse:
         """The answer behind all redirects of what only reads."""
         headers = dict(headers)
         for _ in range(MAX_REDIRECTS + 1):

@@ -10,7 +10,6 @@ from typing import Final, NamedTuple
 from urllib.parse import unquote_plus
 
 import msgspec
-from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
 from fake_registry.core import errors, paths
@@ -31,8 +30,8 @@ from mirror.recorder.recording import Recording
 from mirror.recorder.upstreams import Upstream, Upstreams, needed
 from mirror.seed.downloads import Download
 from mirror.seed.remote.failures import RemoteError
-from mirror.seed.remote.network import no_answer
-from mirror.seed.remote.registry import header_number, read_bounded
+from mirror.seed.remote.registry import header_number
+from mirror.seed.remote.response import RemoteResponse
 
 MAX_BODY: Final = 8 << 20
 """Bytes of the longest body that is no blob: a page of tags, an error."""
@@ -41,7 +40,6 @@ MAX_BLOB: Final = 64 << 30
 """Bytes of the largest blob."""
 
 _MAX_FORM: Final = 64 * 1024
-_PIECE: Final = 256 * 1024
 _FORWARDED: Final = (
     "Accept",
     "Authorization",
@@ -139,15 +137,13 @@ class RecordingOrigin:
         self._tell(f"{asked.upstream.host}: {error}")
         raise _bad_gateway(f"{asked.upstream.host}: {error}")
 
-    async def _small(self, asked: _Asked, response: ClientResponse) -> Response:
+    async def _small(self, asked: _Asked, response: RemoteResponse) -> Response:
         """An answer that goes through memory."""
         request = asked.request
         try:
-            data = b"" if request.method == "HEAD" else _decoded(response, await read_bounded(response, MAX_BODY))
+            data = b"" if request.method == "HEAD" else _decoded(response, await response.read(MAX_BODY))
         except RemoteError as error:
             raise _bad_gateway(str(error)) from None
-        except (ClientError, OSError) as error:
-            raise _bad_gateway(str(no_answer(request.method, response.url, error))) from None
         finally:
             response.release()
         headers = kept_headers(response.headers.items(), length=request.method == "HEAD")
@@ -172,7 +168,7 @@ class RecordingOrigin:
             self._tell(f"{host}/{name}: {error}")
             return ""
 
-    async def _blob(self, asked: _Asked, response: ClientResponse) -> Response:
+    async def _blob(self, asked: _Asked, response: RemoteResponse) -> Response:
         """A blob, or a part of one, which reaches the client while it goes into the tree."""
         headers = kept_headers(response.headers.items(), length=False)
         length = _length(response)
@@ -187,7 +183,7 @@ class RecordingOrigin:
         return Response(200, headers, StreamBody(length, _Passing(response, pieces)))
 
     def _part(
-        self, asked: _Asked, response: ClientResponse, headers: list[tuple[str, str]], length: int | None
+        self, asked: _Asked, response: RemoteResponse, headers: list[tuple[str, str]], length: int | None
     ) -> Response:
         """A part of a blob. The whole of it is fetched besides: parts are served from that later."""
         if length is None:
@@ -200,7 +196,7 @@ class RecordingOrigin:
             self._lose(asked, "the tree can have no such blob")
         return Response(response.status, headers, StreamBody(length, _Passing(response, _passed(response))))
 
-    async def _spooled(self, asked: _Asked, response: ClientResponse, headers: list[tuple[str, str]]) -> Response:
+    async def _spooled(self, asked: _Asked, response: RemoteResponse, headers: list[tuple[str, str]]) -> Response:
         """A blob whose length nobody says goes into the tree before the client gets it."""
         digest = asked.target.argument
         pieces = self._saved(asked, response, Given(200, headers, content=digest), None)
@@ -216,7 +212,7 @@ class RecordingOrigin:
         return Response(200, headers, FileBody(Path(found.path), 0, found.size))
 
     async def _saved(
-        self, asked: _Asked, response: ClientResponse, given: Given, length: int | None
+        self, asked: _Asked, response: RemoteResponse, given: Given, length: int | None
     ) -> AsyncGenerator[bytes, None]:
         """The pieces of a blob. Before the last one is given, the blob is in the tree and its answer in the recording.
 
@@ -229,7 +225,7 @@ class RecordingOrigin:
             async with Download(self._tree.store, digest) as sink:
                 if sink.size:
                     await sink.cut()
-                async for piece in response.content.iter_chunked(_PIECE):
+                async for piece in response.pieces():
                     await sink.write(piece)
                     if sink.size > MAX_BLOB:
                         raise ConnectionResetError(f"more than {MAX_BLOB} bytes")
@@ -239,7 +235,7 @@ class RecordingOrigin:
                     yield piece
                 if not ended and length in {None, sink.size}:
                     await self._commit(asked, sink, given)
-        except (ClientError, OSError, TreeError) as error:
+        except (RemoteError, OSError, TreeError) as error:
             self._lose(asked, str(error) or type(error).__name__)
             raise ConnectionResetError(str(error)) from None
 
@@ -280,9 +276,9 @@ class RecordingOrigin:
         except (IsmirrorError, ConnectionResetError) as error:
             self._lose(asked, str(error))
 
-    def _look_at_challenges(self, asked: _Asked, response: ClientResponse) -> None:
+    def _look_at_challenges(self, asked: _Asked, response: RemoteResponse) -> None:
         """Tells the user if clients are sent somewhere else for their tokens."""
-        for challenge in parse_challenges(response.headers.getall("WWW-Authenticate", [])):
+        for challenge in parse_challenges(response.headers.all("WWW-Authenticate")):
             realm = challenge.parameters.get("realm", "")
             if challenge.scheme != "bearer" or not realm:
                 continue
@@ -323,7 +319,7 @@ class RecordingOrigin:
 class _Passing:
     """Pieces on their way to a client, and the answer that they come from."""
 
-    def __init__(self, response: ClientResponse, pieces: AsyncGenerator[bytes, None]) -> None:
+    def __init__(self, response: RemoteResponse, pieces: AsyncGenerator[bytes, None]) -> None:
         self._response = response
         self._pieces = pieces
 
@@ -338,11 +334,11 @@ class _Passing:
             self._response.close()
 
 
-async def _passed(response: ClientResponse) -> AsyncGenerator[bytes, None]:
+async def _passed(response: RemoteResponse) -> AsyncGenerator[bytes, None]:
     try:
-        async for piece in response.content.iter_chunked(_PIECE):
+        async for piece in response.pieces():
             yield piece
-    except (ClientError, OSError) as error:
+    except RemoteError as error:
         raise ConnectionResetError(str(error)) from None
 
 
@@ -357,7 +353,7 @@ async def _form(request: Request) -> bytes:
     return data
 
 
-def _decoded(response: ClientResponse, data: bytes) -> bytes:
+def _decoded(response: RemoteResponse, data: bytes) -> bytes:
     """A body without the coding that nobody asked for (raises `RemoteError` if that cannot be undone)."""
     coding = response.headers.get("Content-Encoding", "identity").strip().lower()
     if coding == "identity" or not data:
@@ -372,7 +368,7 @@ def _decoded(response: ClientResponse, data: bytes) -> bytes:
     return found
 
 
-def _length(response: ClientResponse) -> int | None:
+def _length(response: RemoteResponse) -> int | None:
     return header_number(response.headers.get("Content-Length", ""))
 
 

@@ -14,7 +14,8 @@ from mirror.recorder.session import Recorder
 from mirror.recorder.sparing import Sparing
 from mirror.recorder.upstreams import Upstreams
 from mirror.seed.remote.credentials import Logins
-from mirror.seed.remote.network import Network, Proxies, parse_proxy
+from mirror.seed.remote.network import Network
+from mirror.seed.remote.proxies import Proxies, parse_proxy
 
 
 class Access(NamedTuple):

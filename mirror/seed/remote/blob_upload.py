@@ -9,7 +9,6 @@ from collections.abc import AsyncIterable, Callable
 from typing import Final, NoReturn, Protocol
 from urllib.parse import quote
 
-from aiohttp import ClientResponse
 from yarl import URL
 
 from fake_registry.oci import Descriptor
@@ -17,6 +16,7 @@ from mirror.seed.remote.authorizing import push
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.registry import Access, Registry, header_number
+from mirror.seed.remote.response import RemoteResponse
 
 CHUNK: Final = 32 << 20
 """Bytes of the largest blob that is sent with one request, and of each chunk of a larger one."""
@@ -221,7 +221,7 @@ class BlobUpload:
                 await self._start_over(error)
             raise
 
-    def _go_on_at(self, response: ClientResponse) -> None:
+    def _go_on_at(self, response: RemoteResponse) -> None:
         location = response.headers.get("Location", "")
         if location:
             try:
@@ -244,7 +244,7 @@ def _url_or_nothing(text: str) -> str:
     return text if usable else ""
 
 
-def _end(response: ClientResponse) -> int:
+def _end(response: RemoteResponse) -> int:
     """How many bytes an upload has, by its ``Range``; ``0-0`` is what one has that nothing came of."""
     first, _, last = response.headers.get("Range", "").removeprefix("bytes=").partition("-")
     end = header_number(last) if first == "0" else None

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import Final, NamedTuple, TypeVar
 
 import msgspec
-from aiohttp import ClientError, ClientResponse
 from yarl import URL
 
 from fake_registry.oci import NOT_JSON
@@ -19,9 +18,11 @@ from mirror.clock import Clock, SystemClock
 from mirror.importer.challenge import parse_challenges
 from mirror.seed.remote.authorizing import Authorizer, Scopes
 from mirror.seed.remote.credentials import Login
-from mirror.seed.remote.failures import RemoteError
-from mirror.seed.remote.network import Body, Network, no_answer
+from mirror.seed.remote.failures import RemoteError, no_answer
+from mirror.seed.remote.network import Network
 from mirror.seed.remote.patience import LONGEST_PAUSE, PASSING_STATUSES, Patience, retry_after
+from mirror.seed.remote.request import Body
+from mirror.seed.remote.response import RemoteResponse
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ class Registry:
         headers: Mapping[str, str] | None = None,
         body: Body = None,
         ok: frozenset[int] = frozenset({200}),
-    ) -> AsyncIterator[ClientResponse]:
+    ) -> AsyncIterator[RemoteResponse]:
         """One request, not tried again: an answer with a status of `ok`, its body still to be read.
 
         `path` may be a whole URL; credentials go to this registry only.
@@ -117,7 +118,7 @@ class Registry:
                 if response.status not in ok:
                     raise await self._refusal(method, url, response, self._is_anonymous(url, access))
                 yield response
-            except (ClientError, OSError) as error:
+            except OSError as error:
                 raise no_answer(method, url, error) from None
             finally:
                 response.release()
@@ -198,7 +199,7 @@ class Registry:
 
     async def _answered(
         self, method: str, path: str, access: Access, headers: dict[str, str], body: Body
-    ) -> tuple[URL, ClientResponse]:
+    ) -> tuple[URL, RemoteResponse]:
         """The answer to a request, after the challenges that it met, and where it was sent to."""
         ours = not _is_whole(path) or self._is_own(self._url(path))
         sent = ""
@@ -213,14 +214,14 @@ class Registry:
                 self.offers_signatures = True
             if response.status != 401 or not ours or _elsewhere(url, response):
                 return url, response
-            challenges = parse_challenges(response.headers.getall("WWW-Authenticate", []))
+            challenges = parse_challenges(response.headers.all("WWW-Authenticate"))
             if not self._authorizer.challenged(challenges, access.scopes, access.login, sent):
                 return url, response
             refusal = await self._refusal(method, url, response, self._is_anonymous(url, access))
             response.release()
         raise refusal
 
-    async def _sent(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> tuple[URL, ClientResponse]:
+    async def _sent(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> tuple[URL, RemoteResponse]:
         """Sends a request; its answer, and where it was sent to."""
         if not self._scheme and not _is_whole(path):
             async with self._finding:
@@ -231,7 +232,7 @@ class Registry:
 
     async def _first_sent(
         self, method: str, path: str, headers: Mapping[str, str], body: Body
-    ) -> tuple[URL, ClientResponse]:
+    ) -> tuple[URL, RemoteResponse]:
         """Sends the first request, which finds out what a registry speaks that need not speak HTTPS."""
         first: RemoteError | None = None
         for scheme in ("https", "http"):
@@ -259,9 +260,7 @@ class Registry:
             if response.status != 200:
                 anonymous = form is None and "Authorization" not in headers
                 raise await self._refusal(method, url, response, anonymous)
-            return await read_bounded(response, _MAX_TOKEN)
-        except (ClientError, OSError) as error:
-            raise no_answer(method, url, error) from None
+            return await response.read(_MAX_TOKEN)
         finally:
             response.release()
 
@@ -277,13 +276,13 @@ class Registry:
         self,
         method: str,
         url: URL,
-        response: ClientResponse,
+        response: RemoteResponse,
         anonymous: bool = False,
     ) -> RemoteError:
         """The failure that an answer stands for: the registry's own words where it has some."""
         try:
-            data = b"" if method == "HEAD" else await response.content.read(_MAX_ERROR)
-        except (ClientError, OSError):
+            data = b"" if method == "HEAD" else await response.beginning(_MAX_ERROR)
+        except RemoteError:
             data = b""
         status = response.status
         elsewhere = _elsewhere(url, response)
@@ -300,20 +299,9 @@ class Registry:
         return RemoteError(text, status=status, passing=passing, wait=wait)
 
 
-def _elsewhere(url: URL, response: ClientResponse) -> bool:
+def _elsewhere(url: URL, response: RemoteResponse) -> bool:
     """Whether an answer comes from another place than the one that was asked, which led there: a store of blobs."""
     return response.url.origin() != url.origin()
-
-
-async def read_bounded(response: ClientResponse, limit: int) -> bytes:
-    """The body of an answer (raises `RemoteError` if it is longer than `limit` bytes)."""
-    pieces, length = [], 0
-    while piece := await response.content.readany():
-        length += len(piece)
-        if length > limit:
-            raise RemoteError(f"{response.method} {response.url.with_query(None)}: more than {limit} bytes")
-        pieces.append(piece)
-    return b"".join(pieces)
 
 
 def _is_whole(path: str) -> bool:

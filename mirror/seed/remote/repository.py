@@ -9,7 +9,6 @@ import asyncio
 from typing import Final, NamedTuple, Protocol
 
 import msgspec
-from aiohttp import ClientResponse
 from yarl import URL
 
 from fake_registry.oci import (
@@ -37,7 +36,8 @@ from mirror.seed.remote.authorizing import pull, push
 from mirror.seed.remote.blob_upload import NO_SESSION, BlobUpload, Content, Session
 from mirror.seed.remote.credentials import Login
 from mirror.seed.remote.failures import RemoteError
-from mirror.seed.remote.registry import Access, Registry, has_words, header_number, read_bounded
+from mirror.seed.remote.registry import Access, Registry, has_words, header_number
+from mirror.seed.remote.response import RemoteResponse
 
 _ACCEPTED: Final = (
     OCI_INDEX,
@@ -123,7 +123,7 @@ class Repository:
 
     async def _tags(self, path: str) -> tuple[list[str], str]:
         async with self.registry.exchange("GET", path, self._read) as response:
-            data = await read_bounded(response, _MAX_PAGE)
+            data = await response.read(_MAX_PAGE)
             following = _next_page(response)
         try:
             return msgspec.json.decode(data, type=_Tags).tags or [], following
@@ -156,7 +156,7 @@ class Repository:
     async def _manifest(self, reference: str, media_type: str) -> Fetched:
         path = f"/v2/{self.name}/manifests/{reference}"
         async with self.registry.exchange("GET", path, self._read, headers={"Accept": ACCEPT}) as response:
-            data = await read_bounded(response, MAX_MANIFEST)
+            data = await response.read(MAX_MANIFEST)
             stated = response.content_type
             named = response.headers.get("Docker-Content-Digest", "")
         where = f"{self}{'@' if ':' in reference else ':'}{reference}"
@@ -211,7 +211,7 @@ class Repository:
         """A page of a list, or None where there are no lists, and where the next one is."""
         ok = frozenset({200, 400, 404, 405, 501})
         async with self.registry.exchange("GET", path, self._read, headers={"Accept": OCI_INDEX}, ok=ok) as response:
-            data = await read_bounded(response, MAX_MANIFEST)
+            data = await response.read(MAX_MANIFEST)
             following, stated, status = _next_page(response), response.content_type, response.status
         if status != 200:
             if status == 404 and not has_words(data):
@@ -230,7 +230,7 @@ class Repository:
 
         async def work() -> bytes:
             async with self.registry.exchange("GET", self._blob_path(digest), self._read) as response:
-                data = await read_bounded(response, limit)
+                data = await response.read(limit)
             if not matches_digest(data, digest):
                 raise RemoteError(f"{self}@{digest}: came with other bytes", passing=True)
             return data
@@ -275,7 +275,7 @@ class Repository:
                 await sink.cut()
                 if response.status == 206:
                     raise RemoteError(f"{self}@{descriptor.digest}: came from another place", passing=True)
-            async for piece in response.content.iter_chunked(1 << 20):
+            async for piece in response.pieces():
                 if 0 <= descriptor.size < sink.size + len(piece):
                     await sink.cut()
                     raise RemoteError(
@@ -295,7 +295,7 @@ class Repository:
         async def work() -> list[Signature]:
             ok = frozenset({200, 404, 405})
             async with self.registry.exchange("GET", self._signatures_path(digest), self._read, ok=ok) as response:
-                data = await read_bounded(response, _MAX_SIGNATURES)
+                data = await response.read(_MAX_SIGNATURES)
                 if response.status != 200:
                     return []
             try:
@@ -389,16 +389,16 @@ class Repository:
         return f"/v2/{self.name}/blobs/{digest}"
 
 
-def _start(response: ClientResponse) -> int:
+def _start(response: RemoteResponse) -> int:
     """Where the content of a 206 begins, or -1 if it does not say."""
     unit, _, rest = response.headers.get("Content-Range", "").strip().partition(" ")
     start = header_number(rest.partition("-")[0]) if unit.lower() == "bytes" else None
     return -1 if start is None else start
 
 
-def _next_page(response: ClientResponse) -> str:
+def _next_page(response: RemoteResponse) -> str:
     """Where the next page is, on the same server, or nothing. Source: RFC 8288; distribution writes no quotes."""
-    for line in response.headers.getall("Link", []):
+    for line in response.headers.all("Link"):
         target, _, parameters = line.strip().removeprefix("<").partition(">")
         if "rel=next" in parameters.replace('"', "").replace(" ", "").lower() and target:
             try:

@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from support.command import ROOT
 
+from fake_registry import FakeRegistry
+
 PROGRAM = (sys.executable, "-m", "mirror.cli.main")
 
 
@@ -42,6 +44,38 @@ def test_nothing_goes_wrong_where_streams_are_closed(closed: str, command: str, 
     )
     assert done.returncode == code
     assert b"Traceback" not in done.stdout + done.stderr
+
+
+def test_copies_and_pushes_are_made_without_aiohttp(fake_registry: FakeRegistry, tmp_path: Path) -> None:
+    fake_registry.push_image("quay.io/team/app:1", layers=[b"layer"])
+    (tmp_path / "ca.pem").write_bytes(fake_registry.ca_pem)
+    (tmp_path / "images.txt").write_text("quay.io/team/app:1\n")
+    remote = ["--ca", "ca.pem", "--connect", str(fake_registry.address)]
+    commands = [
+        ["seed", "copy", "quay.io/team/app:1", "--data", "tree", *remote],
+        ["seed", "streams", "images.txt", "--data", "tree", *remote],
+        ["seed", "push", "tree", "registry.example.com", *remote],
+    ]
+    code = (
+        "import sys; from mirror.cli.main import main\n"
+        f"for sys.argv[1:] in {commands!r}:\n"
+        "    try: main()\n"
+        "    except SystemExit as ended: assert not ended.code\n"
+        "print(*sys.modules)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        check=True,
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": ""},
+    )
+    loaded = set(done.stdout.splitlines()[-1].split())
+    assert "httptools" in loaded
+    assert not loaded & {"aiohttp", "cryptography", "rich"}
+    hosts = {entry.host for entry in fake_registry.journal}
+    assert hosts == {"quay.io", "registry.example.com"}
 
 
 def test_no_file_takes_the_place_of_a_stream_that_is_closed(tmp_path: Path) -> None:

@@ -291,8 +291,7 @@ class TestWhatWasNotRecorded:
         assert len(list(studio.upstream.journal)) == 0
 
     async def test_a_registry_that_is_not_there(self, studio: Studio) -> None:
-        async with studio.session("quay.io=https://127.0.0.1:1") as session:
-            session.recorder._network._connect = None
+        async with studio.session("quay.io=https://127.0.0.1:1", connect=("127.0.0.1", 1)) as session:
             reply = await ask(session.core, "GET", "/v2/")
         assert reply.status == 502
         assert "connect" in json.loads(reply.body)["errors"][0]["message"]

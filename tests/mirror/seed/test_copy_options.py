@@ -19,7 +19,8 @@ from mirror.errors import InputError
 from mirror.seed.platforms import parse_platforms
 from mirror.seed.pull_sources import PullSources, load_pull_sources
 from mirror.seed.remote.credentials import Login
-from mirror.seed.remote.network import Network, Proxies
+from mirror.seed.remote.network import Network
+from mirror.seed.remote.proxies import Proxies
 from mirror.seed.sources import Source, parse_source, read_digest_list
 
 LARGE = bytes(range(256)) * 12_000
