@@ -51,14 +51,14 @@ class Bearer(NamedTuple):
     access: Sequence[Access] | None
 
     def allows(self, needed: Access) -> bool:
-        """Whether the token itself allows all actions of `needed`."""
+        """Whether the token itself allows all actions of `needed`; ``*`` is all of them."""
         granted = {
             action
             for access in self.access or ()
             if access.type == needed.type and access.name == needed.name
             for action in access.actions
         }
-        return granted.issuperset(needed.actions)
+        return "*" in granted or granted.issuperset(needed.actions)
 
 
 class Claims(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -95,7 +95,7 @@ class TrustedKeys:
         try:
             verifier.verify(leaf, list(others))
         except verification.VerificationError as error:
-            raise ValueError(f"x5c leads to no trusted certificate: {error}") from None
+            raise ValueError(f"x5c leads to no trusted certificate: {str(error)[:300]}") from None
 
 
 def read_keys(text: str) -> TrustedKeys:

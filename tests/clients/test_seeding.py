@@ -6,17 +6,15 @@ import json
 import os
 import random
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 from support.command import ismirror
+from support.docker_registry import Peer, docker_registry
 from support.registry import HOST, image, index, put_image
 from support.seeding import Silent
 from support.shapes import SHAPES, put_shapes
@@ -40,15 +38,7 @@ pytestmark = [
 ]
 
 BUSYBOX = Path("/bin/busybox")
-HTPASSWD = "me:$2b$04$5haXH4FatqW1CVhzec8GR.Amb1tQgOgAm36yPoEmOPfo03BJbQ8sq\n"  # of "secret"
 LOGIN = "me:secret"
-
-
-class Peer(NamedTuple):
-    """A docker-registry that runs on HTTP, and where it keeps its content."""
-
-    address: str
-    storage: Path
 
 
 def run(*command: str) -> str:
@@ -64,43 +54,6 @@ def skopeo(*command: str) -> str:
     sides = {"copy": ("src-", "dest-"), "sync": ("src-", "dest-")}.get(command[0], ("",))
     options = [option for side in sides for option in (f"--{side}tls-verify=false", f"--{side}creds={LOGIN}")]
     return run("skopeo", "--insecure-policy", command[0], *options, *command[1:])
-
-
-@contextmanager
-def docker_registry(folder: Path, *, password: bool = False) -> Iterator[Peer]:
-    """Debian's registry on a free port, taking schema 1 as well."""
-    folder.mkdir()
-    storage = folder / "storage"
-    (folder / "htpasswd").write_text(HTPASSWD)
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
-    config = {
-        "version": "0.1",
-        "log": {"level": "error"},
-        "storage": {"filesystem": {"rootdirectory": str(storage)}, "delete": {"enabled": True}},
-        "http": {"addr": f"127.0.0.1:{port}", "relativeurls": True},
-        "compatibility": {"schema1": {"enabled": True}},
-    }
-    if password:
-        config["auth"] = {"htpasswd": {"realm": "here", "path": str(folder / "htpasswd")}}
-    (folder / "config.yml").write_text(json.dumps(config))
-    log = (folder / "log").open("wb")
-    process = subprocess.Popen(["docker-registry", "serve", str(folder / "config.yml")], stdout=log, stderr=log)
-    try:
-        deadline = time.monotonic() + 60
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", port), 1).close()
-                break
-            except OSError:
-                assert process.poll() is None, (folder / "log").read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.05)  # another program: nothing of ours tells when it listens
-        yield Peer(f"127.0.0.1:{port}", storage)
-    finally:
-        process.terminate()
-        process.wait()
-        log.close()
 
 
 @pytest.fixture(scope="module")

@@ -313,6 +313,9 @@ async def test_access_of_the_token(client: Client) -> None:
         assert reply.status == expected, target
         if expected == 401:
             assert reply.header("WWW-Authenticate").endswith('",error="insufficient_scope"')
+    everything = signed(access=[{"type": "repository", "name": "team/app", "actions": ["*"]}])
+    assert await status(client, everything, "/v2/team/app/manifests/none", "DELETE") == 404
+    assert await status(client, everything, "/v2/team/other/tags/list") == 401
     for nothing in ([], None):
         claims = CLAIMS | {"access": nothing}
         token = jwt.encode(claims, EC, "ES256", headers={"kid": "ES256"})
