@@ -1,8 +1,10 @@
 """The ``v2/`` tree that ``oc image mirror`` and ``oc adm release mirror`` write to ``file://``.
 
 ``v2/<repository>/manifests/`` has a file a digest, and a link (or a copy) a tag; ``v2/<repository>/blobs/`` a file a
-digest. Where a file name cannot have a colon, digests are written ``sha256-<hex>``. No media types are kept.
-Source: openshift/oc, ``pkg/cli/image/manifest`` and ``workqueue``, and library-go's file driver.
+digest. Where a file name cannot have a colon, digests are written ``sha256-<hex>``. No media types are kept. Archives
+of the first oc-mirror have one, with the blobs of all repositories in ``blobs/`` beside it.
+Source: openshift/oc, ``pkg/cli/image/manifest`` and ``workqueue``, and library-go's file driver; oc-mirror,
+``v1/pkg/archive``.
 """
 
 from __future__ import annotations
@@ -35,10 +37,10 @@ class MirrorTree(Archive):
         return [image for directory in _repositories(self._files, "v2", _DEEPEST) for image in self._images(directory)]
 
     def content(self, digest: str, place: str) -> BinaryIO | None:
-        """A manifest or blob of one repository."""
-        for kind in ("manifests", "blobs"):
+        """A manifest or blob of one repository, or a blob that is kept for all."""
+        for directory in (f"{place}/manifests", f"{place}/blobs", "blobs"):
             for name in (digest, digest.replace(":", "-", 1)):
-                stream = self._files.open(f"{place}/{kind}/{name}")
+                stream = self._files.open(f"{directory}/{name}")
                 if stream is not None:
                     return stream
         return None

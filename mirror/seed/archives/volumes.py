@@ -1,7 +1,8 @@
 """Archives that lie in several files: pieces of one file, or tars that are one archive together.
 
 hauler cuts a haul into ``haul.tar.zst.001``, ``.002``…, zarf a package into ``.part001``, ``.part002``… with what they
-are together in ``.part000``; oc-mirror writes ``mirror_000001.tar``, ``mirror_000002.tar``…, each a whole tar.
+are together in ``.part000``; oc-mirror writes ``mirror_000001.tar``, ``mirror_000002.tar``…, its first version
+``mirror_seq1_000000.tar``…, each a whole tar.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ import msgspec
 from mirror.errors import InputError
 
 _PIECE: Final = re.compile(r"(?P<stem>.+)\.(?P<part>part)?(?P<number>[0-9]{3})")
-_TAR: Final = re.compile(r"(?P<stem>mirror)_(?P<number>[0-9]{6})\.tar")
+_TAR: Final = re.compile(r"(?P<stem>mirror(?:_seq[0-9]+)?)_(?P<number>[0-9]{6})\.tar")
 _MAX_HEADER: Final = 4096
 _NOT_JSON: Final = (msgspec.DecodeError, UnicodeDecodeError)
 
@@ -88,7 +89,8 @@ def _complete(path: Path, numbered: dict[int, Path], pattern: re.Pattern[str]) -
     header = numbered.get(0)
     if header is not None and pattern is _PIECE:
         del numbered[0]
-    missing = next((number for number in range(1, len(numbered) + 1) if number not in numbered), None)
+    first = 0 if 0 in numbered else 1
+    missing = next((number for number in range(first, first + len(numbered)) if number not in numbered), None)
     if missing is not None:
         last = numbered[max(numbered)].name
         raise InputError(f"{path}: {last} lies there, and part {missing} does not; expected all of them side by side")

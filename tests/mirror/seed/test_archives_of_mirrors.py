@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import zstandard
-from support.archives import BLOBS, CHILDREN, MULTI, distribution_tree, entry, layout
+from support.archives import BLOBS, CHILDREN, MULTI, distribution_tree, entry, layout, mirror_tree
 from support.command import ismirror
 from support.registry import HOST
 
@@ -143,6 +143,21 @@ class TestOcMirror:
         assert named(tree, HOST, "team/app") == {"multi": compute_digest(MULTI), "again": compute_digest(CHILDREN[0])}
         assert is_whole(tree)
 
+    def test_archives_of_the_first_version(self, tmp_path: Path) -> None:
+        """Blobs lie beside the repositories; files count from 0, for each time that it was called."""
+        mirror_tree(tmp_path / "made", ":", links=False)
+        files = files_of(tmp_path / "made")
+        blobs = {f"blobs/{Path(name).name}": data for name, data in files.items() if "/blobs/" in name}
+        rest = {name: data for name, data in files.items() if "/blobs/" not in name}
+        (tmp_path / "mirror_seq2_000000.tar").write_bytes(b"of another time")
+        parts = [tmp_path / f"mirror_seq1_{number:06}.tar" for number in range(2)]
+        parts[0].write_bytes(tar({"publish/.metadata.json": b"{}"} | rest))
+        parts[1].write_bytes(tar(blobs))
+        _, told = seeded(tmp_path / "tree", parts[1], "--as", HOST)
+        assert "in 2 files" in told
+        assert set(named(tmp_path / "tree", HOST, "team/app")) == {"multi", "old"}
+        assert is_whole(tmp_path / "tree")
+
     def test_configs_that_came_before(self, tmp_path: Path) -> None:
         gone = compute_digest(BLOBS[0]).partition(":")[2]
         files = {name: data for name, data in oc_mirror(tmp_path / "made").items() if gone not in name}
@@ -254,7 +269,7 @@ class TestPieces:
         with pytest.raises(InputError, match=problem):
             volumes_of(tmp_path / said)
 
-    @pytest.mark.parametrize("name", ["web.2026", "web.100", "web.tar.part", "mirror_1.tar", "mirror_seq1_000000.tar"])
+    @pytest.mark.parametrize("name", ["web.2026", "web.100", "web.tar.part", "mirror_1.tar", "mirror_seq_000001.tar"])
     def test_names_that_look_like_parts(self, name: str, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"")
         assert volumes_of(tmp_path / name).paths == (tmp_path / name,)
