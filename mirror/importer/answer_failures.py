@@ -57,9 +57,9 @@ def fields_failure(data: bytes) -> str | None:
     return failure if found is None else None
 
 
-def is_old(version: bytes) -> bool:
+def is_old(version: str) -> bool:
     """Whether a version (``HTTP/1.0``) is of a time without transfer encodings."""
-    return version < b"HTTP/1.1"
+    return version < "HTTP/1.1"
 
 
 def value_failure(name: str, value: str) -> str:
@@ -115,7 +115,7 @@ def _fields(data: bytes) -> tuple[dict[bytes, list[bytes]] | None, str]:
 
 def _framing_failure(headers: dict[bytes, list[bytes]], version: bytes) -> str | None:
     """What is wrong with how the body is delimited; old versions know no transfer encodings."""
-    codings = [] if is_old(version) else headers.get(b"transfer-encoding", [])
+    codings = [] if is_old(version.decode()) else headers.get(b"transfer-encoding", [])
     if len(codings) > 1:
         return f"too many transfer encodings: [{' '.join(quote(coding) for coding in codings)}]"
     if codings and codings[0].lower() != b"chunked":

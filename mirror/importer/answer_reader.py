@@ -22,7 +22,7 @@ from mirror.importer.answer_failures import (
 )
 
 _BLANK: Final = re.compile(rb"\n\r?\n")
-_FOLD: Final = re.compile(rb"\r?\n(?=[ \t])[ \t]*")
+_FOLD: Final = re.compile(r"\r?\n(?=[ \t])[ \t]*")
 _EAGER: Final = 64 * 1024
 """Up to so many bytes a head is judged before it is there as a whole: Go reads it line by line."""
 
@@ -153,16 +153,24 @@ class AnswerReader:
 
     def _take(self, head: bytes) -> None:
         """Takes a head that Go takes."""
-        line, _, lines = head.partition(b"\n")
-        version, _, rest = line.partition(b" ")
-        code, _, reason = rest.lstrip(b" ").removesuffix(b"\r").partition(b" ")
+        text = head.decode("utf-8", "surrogateescape")
+        line, *lines = (_FOLD.sub(" ", text) if _FOLD.search(text) else text).split("\n")[:-2]
+        version, _, rest = line.partition(" ")
+        code, _, reason = rest.lstrip(" ").removesuffix("\r").partition(" ")
         status = int(code)
         if 100 <= status <= 199 and status != 101:
             return
-        fields = [_field(one) for one in (_FOLD.sub(b" ", lines) if _FOLD.search(lines) else lines).split(b"\n")[:-2]]
+        fields: list[tuple[str, str]] = []
+        about_transfer: dict[str, list[str]] = {"content-length": [], "transfer-encoding": [], "connection": []}
+        for one in lines:
+            name, _, value = one.partition(":")
+            fields.append((name, value.strip(" \t\r")))
+            about = about_transfer.get(name.lower())
+            if about is not None:
+                about.append(fields[-1][1])
+        lengths, codings, connection = about_transfer.values()
         old = is_old(version)
-        lengths = [value for name, value in fields if name.lower() == "content-length"]
-        chunked = not old and any(name.lower() == "transfer-encoding" for name, _ in fields)
+        chunked = bool(codings) and not old
         if chunked or len(lengths) > 1:
             fields = [field for field in fields if field[0].lower() != "content-length"]
             fields += [] if chunked else [("Content-Length", lengths[0])]
@@ -173,8 +181,8 @@ class AnswerReader:
         elif lengths:
             self._left = int(lengths[0])
             self.is_over = self._left == 0
-        last = (not self.is_over and self._left is None) or status == 101 or _ends(fields, old=old)
-        self.head = AnswerHead(status, reason.decode("utf-8", "surrogateescape"), fields, last)
+        last = (not self.is_over and self._left is None) or status == 101 or _ends(connection, old=old)
+        self.head = AnswerHead(status, reason, fields, last)
 
     # Bodies in chunks
 
@@ -265,13 +273,7 @@ class AnswerReader:
         return end + 4
 
 
-def _field(line: bytes) -> tuple[str, str]:
-    name, _, value = line.partition(b":")
-    return name.decode("ascii"), value.strip(b" \t\r").decode("utf-8", "surrogateescape")
-
-
-def _ends(fields: list[tuple[str, str]], *, old: bool) -> bool:
-    """Whether a connection ends with an answer that has these headers."""
-    values = [value.lower() for name, value in fields if name.lower() == "connection"]
-    tokens = {token.strip(" \t") for value in values for token in value.split(",")}
+def _ends(connection: list[str], *, old: bool) -> bool:
+    """Whether a connection ends with an answer whose Connection headers these are."""
+    tokens = {token.strip(" \t").lower() for value in connection for token in value.split(",")}
     return "close" in tokens or (old and "keep-alive" not in tokens)
