@@ -221,6 +221,7 @@ def test_waiting_for_the_end(kubectl: Kubectl, stream: str) -> None:
 
 def test_explaining(kubectl: Kubectl) -> None:
     assert "mapping of tags to images" in " ".join(kubectl("explain", "is").split())
+    assert "clusterIP" in kubectl("explain", "service.spec")
     assert "<string>" in kubectl("explain", "imagestream.spec.tags.from")
     listed = kubectl("explain", "is", "--recursive")
     assert all(name in listed for name in ("lookupPolicy", "importPolicy", "scheduled", "publicDockerImageRepository"))
