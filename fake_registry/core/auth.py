@@ -78,7 +78,8 @@ class Authenticator:
         checked: list[Passwords] = [] if self._hashed is None else [self._hashed]
         if auth.ldap is not None:
             checked.append(_NoDirectory() if directories is None else directories(auth.ldap))
-        self._proofs = [Proofs(passwords, tokens.clock) for passwords in checked]
+        groups_of = AccessRules([]).groups_of if rules is None else rules.groups_of
+        self._proofs = [Proofs(passwords, tokens.clock, groups_of) for passwords in checked]
         users = dict(auth.users)
         if auth.username or not (users or checked or auth.issuer):
             users[auth.username] = auth.password
@@ -102,7 +103,7 @@ class Authenticator:
             for proofs in self._proofs:
                 user = await proofs.user(name, password)
                 if user is not None:
-                    return user._replace(groups=self._rules.groups_of(user) if self._rules is not None else frozenset())
+                    return user
         except DirectoryError as error:
             raise errors.directory_unavailable(str(error)) from None
         except TooManyWaiting:

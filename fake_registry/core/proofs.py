@@ -64,10 +64,17 @@ class Passwords(Protocol):
 
 
 class Proofs:
-    """Who has proved to know a password. `clock` gives seconds since 1970."""
+    """Who has proved to know a password. `clock` gives seconds since 1970, `groups_of` the groups of a user that count
+    here, of all that there are."""
 
-    def __init__(self, passwords: Passwords, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        passwords: Passwords,
+        clock: Callable[[], float],
+        groups_of: Callable[[User], frozenset[str]] = lambda user: user.groups,
+    ) -> None:
         self._passwords = passwords
+        self._groups_of = groups_of
         self._clock = clock
         self._key = secrets.token_bytes(32)
         self._proved: OrderedDict[bytes, tuple[User, float]] = OrderedDict()
@@ -122,7 +129,10 @@ class Proofs:
         except DirectoryError as error:
             self._failures, self._failure = self._failures + 1, error
             raise
-        if found is not None and self._passwords.lasts > 0:
+        if found is None:
+            return None
+        found = found._replace(groups=self._groups_of(found))
+        if self._passwords.lasts > 0:
             self._proved[mark] = (found, self._clock() + self._passwords.lasts)
             if len(self._proved) > _REMEMBERED:
                 self._proved.popitem(last=False)
