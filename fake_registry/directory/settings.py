@@ -59,11 +59,11 @@ class Settings(NamedTuple):
     group_base: Name | None
 
 
-def usable(ldap: Ldap, read: Callable[[str], str]) -> Ldap:
+def resolved(ldap: Ldap, read: Callable[[str], str]) -> Ldap:
     """What is said of a directory, with what stands in other files; `read` reads them.
 
     Raises:
-        ValueError: it cannot be used; begins with the field.
+        ValueError: one cannot be read, or there is no password in it; begins with the field.
     """
     if ldap.ca and "-----BEGIN" not in ldap.ca:
         ldap = msgspec.structs.replace(ldap, ca=_in("ca", read, ldap.ca))
@@ -74,11 +74,6 @@ def usable(ldap: Ldap, read: Callable[[str], str]) -> Ldap:
         if not password:
             raise ValueError(f"bindPasswordFile: {ldap.bind_password_file}: there is no password in it")
         ldap = msgspec.structs.replace(ldap, bind_password=password, bind_password_file="")
-    try:
-        import pyasn1  # noqa: F401, PLC0415 - an extra
-    except ImportError:
-        raise ValueError("url: takes the extra ldap: pip install 'ismirror[ldap]'") from None
-    settings_of(ldap)
     return ldap
 
 
