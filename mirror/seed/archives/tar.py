@@ -80,6 +80,7 @@ class TarReader:
         self._left = 0
         self._padding = 0
         self._seen: set[str] | None = set() if remembered else None
+        self._ahead = b""
         self.ended = False
 
     def __iter__(self) -> Iterator[Member]:
@@ -99,6 +100,22 @@ class TarReader:
         self._left -= len(data)
         self._position += len(data)
         return data
+
+    def take(self, header: bytes, size: int) -> bytes | None:
+        """The content of the next member, all `size` bytes of it, if its header is exactly these bytes; None if it is
+        another one, which is still to come.
+
+        For readers that know what has to come: comparing is all the checking that such a header needs.
+        """
+        self._skip()
+        self._ahead = self._some(BLOCK)
+        if self._ahead != header:
+            return None
+        self._ahead = b""
+        data = self._some(size + -size % BLOCK)
+        if len(data) < size + -size % BLOCK:
+            raise self.refusal("ends in the middle of a member; the archive is not whole")
+        return data[:size]
 
     def refusal(self, problem: str) -> InputError:
         """What is wrong with the archive, as an error to raise."""
@@ -193,7 +210,7 @@ class TarReader:
 
     def _block(self) -> bytes | None:
         """The next header; None at the end, which is a block of zeros, or nothing more."""
-        block = self._some(BLOCK)
+        block, self._ahead = self._ahead or self._some(BLOCK), b""
         if not block.strip(b"\0"):
             self.ended = len(block) == BLOCK
             return None
@@ -224,12 +241,13 @@ class TarReader:
 
     def _some(self, size: int) -> bytes:
         """`size` bytes, or fewer at the end."""
-        pieces = []
-        while size and (data := self._stream.read(size)):
+        data = self._stream.read(size) if size else b""
+        pieces, found = [data], len(data)
+        while found < size and (data := self._stream.read(size - found)):
             pieces.append(data)
-            size -= len(data)
-            self._position += len(data)
-        return b"".join(pieces)
+            found += len(data)
+        self._position += found
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
 def tar_header(name: str, size: int = 0, kind: Kind = "file", target: str = "") -> bytes:

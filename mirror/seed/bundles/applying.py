@@ -21,6 +21,7 @@ from fake_registry.fixtures.store import SMALL
 from fake_registry.oci import DOCKER_SCHEMA1_SIGNED
 from mirror.errors import InputError
 from mirror.seed.bundles.checking import check_contents, is_signed_manifest
+from mirror.seed.bundles.hashing import HashingThread
 from mirror.seed.bundles.history import Step, leads_to, steps
 from mirror.seed.bundles.journal import Journal, document_member, one_at_a_time, recover, repositories_in
 from mirror.seed.bundles.merging import Effect, effect_of
@@ -189,8 +190,8 @@ def _effects(tree: Tree, reader: BundleReader) -> list[Effect]:
 def _apply(tree: Tree, reader: BundleReader, progress: Progress | None) -> list[Effect]:
     journal = Journal(tree)
     try:
-        with Batch(tree) as batch:
-            writer = _Writer(tree, batch, journal)
+        with HashingThread() as thread, Batch(tree) as batch:
+            writer = _Writer(tree, batch, journal, thread)
             for content in reader.contents():
                 writer.take(content)
         _confirm(tree, reader)
@@ -205,8 +206,9 @@ def _apply(tree: Tree, reader: BundleReader, progress: Progress | None) -> list[
 class _Writer:
     """Takes the files of a bundle into a tree."""
 
-    def __init__(self, tree: Tree, batch: Batch, journal: Journal) -> None:
+    def __init__(self, tree: Tree, batch: Batch, journal: Journal, thread: HashingThread) -> None:
         self._tree = tree
+        self._thread = thread
         self._batch = batch
         self._journal = journal
 
@@ -235,7 +237,9 @@ class _Writer:
 
     def _large(self, entry: Entry, content: Content) -> None:
         algorithm = entry.digest.partition(":")[0]
-        with BlobWriter(self._tree.store, algorithm, beside=self._journal.directory) as writer:
+        with BlobWriter(
+            self._tree.store, algorithm, beside=self._journal.directory, hashing=self._thread.new
+        ) as writer:
             for piece in content.pieces(checked=False):  # the writer does that
                 writer.write(piece)
             writer.commit(entry.digest)

@@ -17,6 +17,7 @@ from mirror.errors import InputError
 from mirror.seed.archives.sinks import written
 from mirror.seed.archives.tar import TAR_END, tar_header, tar_padding
 from mirror.seed.bundles.comparing import marked, removals
+from mirror.seed.bundles.hashing import Hashing, HashingThread
 from mirror.seed.bundles.inspecting import beginning
 from mirror.seed.bundles.parts import SMALLEST_PART, PartsWriter, existing_output
 from mirror.seed.bundles.reading import BundleReader, Tally
@@ -90,18 +91,18 @@ class Plan:
             _put(out, document.entry.path, document.data)
         done = self.header.manifest.size
         self._manifest.seek(0)
-        for line in self._manifest:
-            entry = msgspec.json.decode(line, type=Entry)
-            if entry.is_blob and not entry.base:
-                self._blob(out, entry)
-                done += entry.size
-                if progress is not None:
-                    progress(min(done, self.size), self.size)
+        with HashingThread() as thread:
+            for line in self._manifest:
+                entry = msgspec.json.decode(line, type=Entry)
+                if entry.is_blob and not entry.base:
+                    self._blob(out, entry, thread.new())
+                    done += entry.size
+                    if progress is not None:
+                        progress(min(done, self.size), self.size)
         out.write(TAR_END)
 
-    def _blob(self, out: _Writer, entry: Entry) -> None:
+    def _blob(self, out: _Writer, entry: Entry, digest: Hashing) -> None:
         out.write(tar_header(entry.path, entry.size))
-        digest = hashlib.sha256()
         count = 0
         try:
             with self._state.file(entry).open("rb") as file:

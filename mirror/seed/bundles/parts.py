@@ -6,7 +6,6 @@ The end is a skippable frame (RFC 8878, 3.1.2), which decompressors pass over: p
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import os
 import re
@@ -22,6 +21,7 @@ import zstandard
 from fake_registry.fixtures.disk import sync_directory
 from fake_registry.oci import NOT_JSON, is_digest
 from mirror.errors import InputError
+from mirror.seed.bundles.hashing import HashingThread
 from mirror.seed.bundles.records import Trailer
 
 Progress = Callable[[int, int], None]
@@ -34,6 +34,7 @@ _SKIPPABLE: Final = struct.pack("<II", 0x184D2A5B, TRAILER_SIZE - 8)
 _FRAME: Final = b"\x28\xb5\x2f\xfd"
 _CHUNK: Final = 1 << 20
 _PIECE: Final = 128 << 10
+_BUFFER: Final = 128 << 10
 _WINDOW: Final = 32 << 20
 _FREE: Final = 1 << 30
 _RATIO: Final = 1000
@@ -162,6 +163,8 @@ class PartsReader:
         self._total = sum(part.trailer.bytes for part in parts)
         self._before = 0
         self._count = 0
+        self._buffer = b""
+        self._at = 0
         self._raw: _Hashed | None = None
         self._plain: zstandard.ZstdDecompressionReader | None = None
         self.trusted = False
@@ -181,6 +184,17 @@ class PartsReader:
         Raises:
             InputError: a part is damaged, which it names, or a decompression bomb.
         """
+        if self._at >= len(self._buffer):
+            data = self._decompressed(max(size, _BUFFER))
+            if len(data) <= size:
+                return data
+            self._buffer, self._at = data, 0
+        start = self._at
+        self._at += size
+        return self._buffer[start : self._at]
+
+    def _decompressed(self, size: int) -> bytes:
+        """Up to `size` bytes, all from one part."""
         while True:
             if self._raw is None or self._plain is None:
                 if not self._left:
@@ -212,7 +226,9 @@ class PartsReader:
     def _open(self, part: Part) -> None:
         self._raw = _Hashed(part, hashed=self._hashed)
         decompressor = zstandard.ZstdDecompressor(max_window_size=_WINDOW)
-        self._plain = decompressor.stream_reader(cast("BinaryIO", self._raw), read_across_frames=True, closefd=False)
+        self._plain = decompressor.stream_reader(
+            cast("BinaryIO", self._raw), read_size=_CHUNK, read_across_frames=True, closefd=False
+        )
 
     def _finish(self, raw: _Hashed) -> None:
         raw.check()
@@ -238,7 +254,8 @@ class _Hashed:
         self.part = part
         self._hashed = hashed
         self.count = 0
-        self._hash = hashlib.sha256()
+        self._thread = HashingThread()
+        self._hash = self._thread.new()
         try:
             self._file = part.path.open("rb")
         except OSError as error:
@@ -263,6 +280,7 @@ class _Hashed:
             raise damaged(self.part)
 
     def close(self) -> None:
+        self._thread.close()
         self._file.close()
 
 
@@ -304,12 +322,14 @@ class PartsWriter:
         self._done: list[tuple[Path, int, str]] = []
         self._file: BinaryIO | None = None
         self._frame = self._compressor.compressobj()
-        self._hash = hashlib.sha256()
+        self._thread = HashingThread()
+        self._hash = self._thread.new()
         self._written = 0
         self._unflushed = 0
 
     def __enter__(self) -> Self:
         _sweep(self._path)
+        self._stack.enter_context(self._thread)
         self._stack.callback(self._discard)
         self._begin()
         return self
@@ -362,7 +382,7 @@ class PartsWriter:
         self._file = temporary.open("xb")
         self._done.append((temporary, 0, ""))
         self._frame = self._compressor.compressobj()
-        self._hash = hashlib.sha256()
+        self._hash = self._thread.new()
         self._written = self._unflushed = 0
 
     def _end(self) -> None:

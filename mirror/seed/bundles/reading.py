@@ -40,40 +40,61 @@ if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 _CHUNK: Final = 1 << 20
+_SMALL: Final = 64 << 10
+_LINES: Final = 256 << 10
 
 
 class Content:
     """A file of a bundle, to be read once, and before the next one is asked for."""
 
-    def __init__(self, entry: Entry, tar: TarReader, stream: PartsReader) -> None:
+    def __init__(self, entry: Entry, tar: TarReader, stream: PartsReader, data: bytes | None = None) -> None:
+        """With `data` it was read already."""
         self.entry = entry
         self._tar = tar
         self._stream = stream
-        self._hash = hashlib.sha256()
+        self._data = data
         self._ended = False
 
     def pieces(self, *, checked: bool = True) -> Iterator[bytes]:
         """The content, a MiB at a time. Raises `InputError` at its end if it does not have its SHA-256; who computes
         its digest anyway need not have it `checked`.
         """
+        if self._data is not None:
+            yield self.data(checked=checked)
+            return
+        found = hashlib.sha256()
         with _Blaming(self._stream):
             while data := self._tar.read(_CHUNK):
                 if checked:
-                    self._hash.update(data)
+                    found.update(data)
                 yield data
             self._ended = True
-            if checked and self._hash.hexdigest() != self.entry.sha256:
-                raise self._tar.refusal(f"{self.entry.path}: content does not have the SHA-256 of the manifest")
+            if checked:
+                self._compare(found.hexdigest())
 
-    def data(self) -> bytes:
+    def data(self, *, checked: bool = True) -> bytes:
         """The whole content of a small file (raises as `pieces`)."""
-        return b"".join(self.pieces())
+        if self._data is None:
+            return b"".join(self.pieces(checked=checked))
+        data, self._data, self._ended = self._data, b"", True
+        if checked:
+            with _Blaming(self._stream):
+                self._compare(hashlib.sha256(data).hexdigest())
+        return data
 
     def finish(self) -> None:
         """Reads what nobody has read (raises as `pieces`)."""
-        if not self._ended:
+        if self._ended:
+            return
+        if self._data is not None:
+            self.data()
+        else:
             for _ in self.pieces():
                 pass
+
+    def _compare(self, found: str) -> None:
+        if found != self.entry.sha256:
+            raise self._tar.refusal(f"{self.entry.path}: content does not have the SHA-256 of the manifest")
 
 
 class BundleReader:
@@ -94,13 +115,14 @@ class BundleReader:
     ) -> None:
         """With a `key` the bundle has to be signed by it.
 
-        If it is read `again`, the parts were compared with their SHA-256 just now. They still are where content proves
-        to be wrong.
+        If it is read `again`, the parts were compared with their SHA-256 just now, and the lines of the manifest were
+        looked at. Parts still are where content proves to be wrong.
         """
         self.parts = list(parts)
         self.name = str(parts[0].path)
         self.signature = b""
         self._key = key
+        self._again = again
         self._stack = ExitStack()
         self._stream = PartsReader(parts, progress, hashed=not again)
         self._tar = TarReader(self._stream, self.name, remembered=False)
@@ -124,22 +146,23 @@ class BundleReader:
 
     def entries(self) -> Iterator[Entry]:
         """The lines of the manifest: documents in the order of their paths, then blobs."""
+        decoder = msgspec.json.Decoder(Entry)
         position = 0
         while True:
             self._manifest.seek(position)  # others may go over the lines in between
-            line = self._manifest.readline()
-            if not line:
+            data = self._manifest.read(_LINES)
+            if not data:
                 return
-            position += len(line)
-            yield msgspec.json.decode(line, type=Entry)
+            lines = data[: data.rindex(b"\n") + 1]
+            position += len(lines)
+            yield from decoder.decode_lines(lines)
 
     def contents(self) -> Iterator[Content]:
         """The files, in the order of the manifest. What nobody reads is checked all the same."""
         with _Blaming(self._stream):
             for entry in self.entries():
                 if not entry.base:
-                    self._expect(entry.path, entry.size)
-                    content = Content(entry, self._tar, self._stream)
+                    content = Content(entry, self._tar, self._stream, self._expect(entry.path, entry.size))
                     yield content
                     content.finish()
             self._end()
@@ -201,6 +224,8 @@ class BundleReader:
         self._advance(MANIFEST, member)
         if digest.hexdigest() != stated.sha256:
             raise InputError(f"{self.name}: {MANIFEST}: does not have the SHA-256 of the header")
+        if self._again:  # these bytes were looked at: the parts name the same header, and that the same manifest
+            return
         tally = Tally()
         self._manifest.seek(0)
         for number in itertools.count(1):
@@ -213,11 +238,18 @@ class BundleReader:
             tally.add(decode_entry(line, name), name)
         tally.compare(self.header, self.name)
 
-    def _expect(self, path: str, size: int) -> None:
-        """Goes on to the next member, which has to be this file."""
+    def _expect(self, path: str, size: int) -> bytes | None:
+        """Goes on to the next member, which has to be this file. The content if that is small."""
+        header = tar_header(path, size) if size <= _SMALL else b""
+        if len(header) == BLOCK:
+            data = self._tar.take(header, size)
+            if data is not None:
+                self._offset += BLOCK + size + -size % BLOCK
+                return data
         member = self._next(path)
         self._check(member, path, size)
         self._advance(path, member)
+        return None
 
     def _next(self, wanted: str) -> Member:
         member = next(self._members, None)
