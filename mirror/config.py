@@ -311,10 +311,22 @@ def decode_document(content: bytes, type_: type[T], name: str) -> T:
         return msgspec.json.decode(data, type=type_)
     except msgspec.ValidationError as error:
         problem = describe(error)
+        if problem in _OF_OBJECTS and (kind := _kind(data)):
+            raise InputError(
+                f"{name}: found an object of kind {kind}; expected a file of another sort (see 'ismirror schema')"
+            ) from None
         keys = _keys(problem, data, type_)
         raise InputError(f"{name}: {_with_keys(problem, keys)}{_line(content, problem, keys)}") from None
     except RecursionError:
         raise InputError(f"{name}: nested too deeply") from None
+
+
+_OF_OBJECTS: Final = frozenset(f"Object contains unknown field `{field}`" for field in ("apiVersion", "kind"))
+
+
+def _kind(data: bytes) -> str:
+    kind = msgspec.json.decode(data).get("kind")
+    return kind if isinstance(kind, str) and kind.isalnum() else ""
 
 
 def _json_of(content: bytes, name: str) -> bytes:

@@ -102,7 +102,8 @@ def _resource(api: ApiCore, where: str, document: dict[str, Any]) -> tuple[ApiGr
             route = group.routes.get(name)
             if resource.kind == kind and route is not None and "create" in group.verbs(name):
                 return group, name
-    raise InputError(f"{where}: no kind {kind!r} in apiVersion {version!r} that could be created here")
+    named = f"kind {kind or 'none'}, apiVersion {version or 'none'}"
+    raise InputError(f"{where}: found {named}; expected an object of a kind that can be created here")
 
 
 async def _send(api: ApiCore, method: str, path: str, document: dict[str, Any]) -> ApiResponse:

@@ -82,6 +82,8 @@ def _from_document(data: bytes, where: str, namespace: str) -> Iterator[Spec]:
         for index, item in enumerate(_items(data, where)):
             yield from _from_document(bytes(item), f"{where}, items[{index}]", namespace)
         return
+    if not kind and not api_version and not _is_spec(data):
+        raise InputError(f"{where}: found neither kind nor spec; expected an object of kind {KIND}")
     if kind not in ("", KIND):
         raise InputError(f"{where}: kind: {kind} is not {KIND}")
     if api_version not in ("", API_VERSION):
@@ -93,6 +95,22 @@ _KINDS: Final = {b"[": "a list", b'"': "a text", b"t": "true", b"f": "false", b"
     digit.encode(): "a number" for digit in "-0123456789"
 }
 """What a JSON text is that is no object, by its first character."""
+
+
+class _Parts(msgspec.Struct):
+    """As much of an object as tells that it is one, whatever it holds."""
+
+    metadata: msgspec.Raw | None = None
+    spec: msgspec.Raw | None = None
+
+
+def _is_spec(data: bytes) -> bool:
+    """Whether what has no kind may be an import all the same, which a cluster would fill in."""
+    try:
+        parts = msgspec.json.decode(data, type=_Parts)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return True  # the cluster says what is wrong with it
+    return parts.metadata is not None or parts.spec is not None
 
 
 class _List(msgspec.Struct):

@@ -5,6 +5,7 @@ What a command needs is imported when it runs, and the command itself when it is
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from typing import Annotated, Any
@@ -67,7 +68,8 @@ def run() -> None:
         raise
     except OSError as error:
         file = error.filename2 or error.filename  # where a file was to be put, not what it was called until then
-        _stop(f"{file}: {error.strerror}" if file else str(error))
+        where = file or ("standard output, or a file" if error.errno == errno.ENOSPC else "")
+        _stop(f"{where}: {error.strerror}" if where else str(error))
     else:
         sys.exit(code if isinstance(code, int) else 0)
 

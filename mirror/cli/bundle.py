@@ -59,7 +59,7 @@ def create(
     output: OutputOption = Format.TABLE,
 ) -> None:
     """Makes a bundle of a tree. The same tree gives the same bytes."""
-    from fake_registry.fixtures import Tree
+    from mirror.cli.care import tree_to_look_at
     from mirror.seed.bundles.creating import Options, create_bundle, planned
     from mirror.seed.bundles.records import identity
     from mirror.seed.bundles.signing import load_private_key
@@ -70,7 +70,7 @@ def create(
         level=level,
         replace=force,
     )
-    tree = Tree.open(data)
+    tree = tree_to_look_at(data)
     with ExitStack() as stack:
         with progress("Looking at repositories") as tell:
             plan = stack.enter_context(planned(tree, since, tell))

@@ -74,10 +74,10 @@ class RegistriesOptions:
             except InputError as error:
                 raise InputError(f"--ca: {self.ca}: {error}") from None
         from fake_registry.core.registry import RegistryCore
-        from fake_registry.fixtures import Tree
+        from mirror.cli.care import tree_to_look_at
 
         assert self.data is not None
-        core = RegistryCore(Tree.open(self.data), config.hosts, clock=lambda: clock.now().timestamp())
+        core = RegistryCore(tree_to_look_at(self.data), config.hosts, clock=lambda: clock.now().timestamp())
         return open_transport(core, config.hosts, kind, concurrency=concurrency), core
 
 

@@ -72,10 +72,13 @@ class AnswerCache:
         self.repositories = {str(key[0]) for key in self.conversions}
 
     def save(self) -> None:
-        """Writes everything that is known, in one step (raises `OSError`)."""
+        """Writes everything that is known, in one step (raises `InputError`)."""
         answers = [_answer(key, self.conversions[key]) for key in sorted(self.conversions)]
         content = msgspec.json.encode(_File(VERSION, answers))
-        write_file(self._path, content)
+        try:
+            write_file(self._path, content)
+        except OSError as error:
+            raise InputError(f"--cache: {self._path}: {error.strerror or error}") from None
 
 
 def _read(path: Path) -> list[_Answer]:

@@ -125,6 +125,7 @@ SPECS = {
     "itself.yaml": "itself.yaml: error converting YAML to JSON: yaml: anchor 'a' value contains itself",
     "deep.json": "deep.json: error converting YAML to JSON: yaml: exceeded max depth of 10000",
     "pod.yaml": "pod.yaml: kind: Pod is not ImageStreamImport",
+    "wrong-page.yaml": "wrong-page.yaml: found neither kind nor spec; expected an object of kind ImageStreamImport",
     "old.yaml": "old.yaml: apiVersion: v1 is not image.openshift.io/v1",
     "second.yaml": "second.yaml, document 2: kind: Secret is not ImageStreamImport",
     "map-of-items.yaml": "map-of-items.yaml: items: expected a list of objects",
@@ -150,6 +151,7 @@ def test_a_deep_spec_is_for_the_api_to_refuse(folder: Path) -> None:
 
 
 POLICIES = {
+    "good.yaml": "good.yaml: found an object of kind ImageStreamImport; expected a file of another sort",
     "unknown-field.yaml": "unknown-field.yaml: cluster: Object contains unknown field `bogus`",
     "wrong-type.yaml": "cluster.maxImagesBulkImportedPerRepository: Expected `int`, got `str`",
     "wrong-scheme.yaml": "wrong-scheme.yaml: hosts[quay.io].scheme: Invalid enum value 'gopher'",

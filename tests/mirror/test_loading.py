@@ -78,8 +78,11 @@ async def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("- a", "no object"),
-        ("{}", "no kind None in apiVersion None that could be created here"),
-        ("{apiVersion: v1, kind: Pod, metadata: {}}", "no kind 'Pod' in apiVersion 'v1' that could be created here"),
+        ("{}", "found kind none, apiVersion none; expected an object of a kind that can be created here"),
+        (
+            "{apiVersion: v1, kind: Pod, metadata: {}}",
+            "found kind Pod, apiVersion v1; expected an object of a kind that",
+        ),
         ("{apiVersion: v1, kind: Secret}", "metadata: expected an object"),
         (
             "{apiVersion: image.openshift.io/v1, kind: ImageStream, metadata: {name: Up}}",

@@ -405,7 +405,8 @@ class PartsWriter:
 
     def _discard(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with contextlib.suppress(OSError):  # on a full disk what was not written yet fails once more
+                self._file.close()
         for temporary, _, _ in self._done:
             temporary.unlink(missing_ok=True)
 

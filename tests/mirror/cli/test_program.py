@@ -96,6 +96,19 @@ def test_no_file_takes_the_place_of_a_stream_that_is_closed(tmp_path: Path) -> N
     assert (tmp_path / "file").read_bytes() == b"3"
 
 
+def test_a_disk_that_is_full_is_said_to_be() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*PROGRAM, "schema", "policy"],
+            check=False,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": str(ROOT)},
+        )
+    assert done.returncode == 2
+    assert done.stderr == b"ismirror: error: standard output, or a file: No space left on device\n"
+
+
 def test_a_reader_of_everything_who_has_gone_ends_it(tmp_path: Path) -> None:
     """Notes and data go the same way here (``2>&1 | head -0``)."""
     reading, writing = os.pipe()

@@ -6,6 +6,7 @@ import hashlib
 import itertools
 import json
 import os
+import resource
 import shutil
 import subprocess
 import sys
@@ -31,7 +32,7 @@ from mirror.seed.bundles.checking import check_contents, problems
 from mirror.seed.bundles.inspecting import inspected, listed
 from mirror.seed.bundles.journal import recover
 from mirror.seed.bundles.merging import switch_repository
-from mirror.seed.bundles.parts import PartsReader, complete_parts, read_part
+from mirror.seed.bundles.parts import PartsReader, PartsWriter, complete_parts, read_part
 from mirror.seed.bundles.reading import BundleReader
 from mirror.seed.bundles.records import identity
 from mirror.seed.comparing import differences
@@ -714,3 +715,17 @@ def test_a_large_layer_passes_through_many_parts(tmp_path: Path) -> None:
     assert [part.path for part in complete_parts(reversed(files))] == files
     apply(files, tmp_path / "elsewhere")
     assert state_of(tmp_path / "elsewhere") == state_of(tree.root)
+
+
+def test_a_disk_that_is_full_keeps_nothing_of_a_bundle(tmp_path: Path) -> None:
+    """Also where the last bytes could not be written when the file was closed."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    writer = PartsWriter(tmp_path / "b.tar.zst", part_size=None, level=3, digits=1)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, before[1]))
+    try:
+        with pytest.raises(OSError, match="File too large"), writer:
+            writer.write(noise(1, 4000))
+            writer.commit("sha256:00")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert list(tmp_path.iterdir()) == []
