@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection
+from html import escape
 from typing import Final, Protocol
 
 import msgspec
@@ -50,7 +51,10 @@ class OneHost:
             if name.lower() == "www-authenticate":
                 response.headers[position] = (name, self._reachable(value, request, realm))
             elif name == "Location" and response.status in _REDIRECTS:
-                response.headers[position] = (name, self._at_its_port(value, request.host))
+                place = self._at_its_port(value, request.host)
+                response.headers[position] = (name, place)
+                if isinstance(response.body, bytes):
+                    response.body = response.body.replace(escape(value).encode(), escape(place).encode())
         return response
 
     def host(self, name: str) -> Host | None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import hmac
+import http.client
 import re
 import urllib.request
 from pathlib import Path
@@ -250,6 +252,10 @@ def test_each_has_a_port_of_its_own(tree: Tree, scheme: str) -> None:
             assert answer.read() == LAYER
             assert answer.geturl().startswith(f"{registry.url(CDN)}/quay.io/team/app/blobs/sha256:")
         assert [(one.host, one.status) for one in registry.journal] == [(HOST, 307), (CDN, 200)]
+        quay = http.client.HTTPSConnection(registry.url(HOST).removeprefix("https://"), context=registry.ssl_context())
+        with contextlib.closing(quay):
+            quay.request("GET", f"/v2/team/app/blobs/{compute_digest(LAYER)}")
+            assert f'<a href="{registry.url(CDN)}/quay.io/team/app/'.encode() in quay.getresponse().read()
 
 
 async def test_replicas_take_each_other_s_links(tree: Tree) -> None:
