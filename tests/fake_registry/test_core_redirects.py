@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,10 +20,13 @@ from support.redirects import Client, Clock, Direct, client
 from support.registry import HOST, NOW, image, put_image, signed_schema1
 
 from fake_registry import FakeRegistry, UsageError
+from fake_registry.config import Host, Hosts
 from fake_registry.core.links import SignedLinks
+from fake_registry.core.presigning import signing_credentials
 from fake_registry.fixtures import Tree
 from fake_registry.fixtures.pushing import push_manifest
 from fake_registry.oci import DOCKER_SCHEMA1_SIGNED, OCI_MANIFEST, compute_digest
+from mirror.config import load_config
 
 CDN = "cdn01.quay.io"
 CONFIG = b'{"os":"linux"}'
@@ -433,3 +437,34 @@ def test_what_cannot_be(redirects: dict[str, Any], problem: str) -> None:
     with pytest.raises(UsageError, match=re.escape(problem)) as raised:
         FakeRegistry(hosts={HOST: {"blobRedirects": redirects}, CDN: {}})
     assert "s3cr3t" not in str(raised.value)
+
+
+def test_files_beside_a_configuration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "keys").write_text(CREDENTIALS)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("KEY", "AKIAENV")
+    monkeypatch.setenv("SECRET", "from-env")
+    signs = {
+        "a.example.com": "{aws: {credentials: keys}}",
+        "b.example.com": "{aws: {credentials: ~/keys}}",
+        "c.example.com": "{aws: {environment: {accessKeyId: KEY, secretAccessKey: SECRET}}}",
+    }
+    hosts = [f"  {name}: {{blobRedirects: {{store: '{STORE}', sign: {sign}}}}}\n" for name, sign in signs.items()]
+    config = tmp_path / "config/config.yaml"
+    config.parent.mkdir()
+    config.write_text("hosts:\n" + "".join(hosts))
+    (config.parent / "keys").write_text(CREDENTIALS.replace("AKIAEXAMPLE", "AKIABESIDE"))
+    found = load_config(config).hosts
+    assert found is not None
+    assert [signing_key(found[name]) for name in signs] == ["AKIABESIDE", "AKIAEXAMPLE", "AKIAENV"]
+    # as workers and scenarios get it, too
+    assert msgspec.json.decode(msgspec.json.encode(found), type=Hosts) == found
+    assert "s3cr3t" not in repr(found)
+
+
+def signing_key(host: Host) -> str:
+    """The access key that URLs of a host are signed with."""
+    assert host.blob_redirects is not None
+    assert host.blob_redirects.sign is not None
+    assert host.blob_redirects.sign.aws is not None
+    return signing_credentials(host.blob_redirects.sign.aws).access_key
