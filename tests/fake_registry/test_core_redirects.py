@@ -92,7 +92,7 @@ async def test_a_blob_is_elsewhere(tree: Tree, kind: str) -> None:
             assert (got.status, got.body) == (200, data)
             assert not [name for name in got.headers if name.startswith("docker-")]
             assert (got.headers["etag"], got.headers["accept-ranges"]) == (f'"{compute_digest(data)}"', "bytes")
-        entries = [(one.host, one.kind, one.repository, one.status) for one in ask.journal]
+        entries = [(one.host, one.kind, one.repository, one.status) for one in ask.journal.entries(kind="blob")]
         target = f"/quay.io/team/app/blobs/{compute_digest(LAYER)}?Expires=1700001200&Signature=*"
         assert [one.target for one in ask.journal.entries(host=CDN, target=compute_digest(LAYER))] == [target]
     assert entries[1:3] == [(HOST, "blob", "team/app", 307), (CDN, "blob", "team/app", 200)]
@@ -255,7 +255,9 @@ def test_each_has_a_port_of_its_own(tree: Tree, scheme: str) -> None:
         with urllib.request.build_opener(*handlers).open(url) as answer:
             assert answer.read() == LAYER
             assert answer.geturl().startswith(f"{registry.url(CDN)}/quay.io/team/app/blobs/sha256:")
-        assert [(one.host, one.status) for one in registry.journal] == [(HOST, 307), (CDN, 200)]
+        # others on the machine may come to a port that had been theirs before
+        asked = registry.journal.entries(target=compute_digest(LAYER))
+        assert [(one.host, one.status) for one in asked] == [(HOST, 307), (CDN, 200)]
         quay = http.client.HTTPSConnection(registry.url(HOST).removeprefix("https://"), context=registry.ssl_context())
         with contextlib.closing(quay):
             quay.request("GET", f"/v2/team/app/blobs/{compute_digest(LAYER)}")
