@@ -5,7 +5,6 @@ Source: containers-registries.conf(5), version 2; of version 1 the lists of inse
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -106,6 +105,8 @@ def load_pull_sources(
 
 
 def _entries(path: Path) -> list[_Entry]:
+    import tomllib  # noqa: PLC0415 - most machines have no such file
+
     try:
         file = msgspec.convert(tomllib.loads(read_file(path).decode()), _File)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError, RecursionError) as error:

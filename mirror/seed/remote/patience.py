@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Final, NamedTuple
 
 LONGEST_PAUSE: Final = 900.0
@@ -36,6 +35,8 @@ def retry_after(value: str, now: datetime) -> float | None:
     text = value.strip()
     if text.isascii() and text.isdigit():
         return float(text[:9])
+    from email.utils import parsedate_to_datetime  # noqa: PLC0415 - takes long to load, and most answers need none
+
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
