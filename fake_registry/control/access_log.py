@@ -39,14 +39,15 @@ class Line(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, rename
 class AccessLog:
     """Writes a line for everything that a core answers from now on, to a file descriptor (standard error).
 
-    Clients do not wait for whoever reads this: lines for which a pipe has no room are left out, and the next one says
-    how many (``lost``).
+    Clients do not wait for whoever reads this: lines for which a pipe or a disk has no room are left out, and the next
+    one says how many (``lost``). One that was cut short ends where it was cut.
     """
 
     def __init__(self, core: RegistryCore, descriptor: int = STANDARD_ERROR) -> None:
         self._descriptor = _not_waiting(descriptor)
         self._encoder = msgspec.json.Encoder()
         self._lost = 0
+        self._is_torn = False
         core.watch(self.write)
 
     def close(self) -> None:
@@ -78,15 +79,16 @@ class AccessLog:
             note=_printable(entry.note),
             lost=self._lost,
         )
-        data = self._encoder.encode(line) + b"\n"
+        data = (b"\n" if self._is_torn else b"") + self._encoder.encode(line) + b"\n"
         try:
             written = os.write(self._descriptor, data)
-        except BlockingIOError:
-            self._lost += 1
         except BrokenPipeError:
             self.close()
+        except OSError:  # no room, for now
+            self._lost += 1
         else:
-            self._lost = 0 if written == len(data) else self._lost + 1
+            self._is_torn = written < len(data)
+            self._lost = self._lost + 1 if self._is_torn else 0
 
 
 def _not_waiting(descriptor: int) -> int:

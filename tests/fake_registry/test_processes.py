@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import socket
 import subprocess
@@ -205,6 +207,33 @@ class TestAccessLogOnAPipe:
         assert [(await ask(core, "/v2/")).status for _ in range(2)] == [200, 200]
         log.close()
         os.close(write)
+
+    async def test_a_line_that_is_cut_short_does_not_spoil_the_next_one(self, tmp_path: Path) -> None:
+        """A pipe takes a part of what is longer than 4096 bytes, if it has no room for all of it."""
+        core = RegistryCore(Tree.open(tmp_path / "tree"))
+        read, write = os.pipe()
+        log = AccessLog(core, write)
+        try:
+            os.set_blocking(write, False)
+            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+            await ask(core, "/v2/", headers={"user-agent": '"' * 2040})  # each takes two
+            assert len(os.read(read, 1 << 20)) == 4096
+            await ask(core, "/v2/")
+            rest, line = os.read(read, 1 << 20).splitlines()
+            assert rest == b""
+            assert json.loads(line)["lost"] == 1
+        finally:
+            log.close()
+            os.close(write)
+            os.close(read)
+
+    async def test_a_disk_that_is_full_costs_lines_and_no_answers(self, tmp_path: Path) -> None:
+        core = RegistryCore(Tree.open(tmp_path / "tree"))
+        full = os.open("/dev/full", os.O_WRONLY)
+        log = AccessLog(core, full)
+        assert [(await ask(core, "/v2/")).status for _ in range(2)] == [200, 200]
+        log.close()
+        os.close(full)
 
 
 def test_a_request_that_needs_aiohttp_while_that_is_being_loaded() -> None:
