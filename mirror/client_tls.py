@@ -6,8 +6,12 @@ that certificates of private authorities often do not have. Python 3.13 makes ``
 
 from __future__ import annotations
 
+import os
 import ssl
 from functools import lru_cache
+from typing import Final
+
+_WHERE_THE_SYSTEM_HAS_THEM: Final = ("SSL_CERT_FILE", "SSL_CERT_DIR")
 
 
 def verifying_context(ca: bytes | None, *, system: bool = False) -> ssl.SSLContext:
@@ -30,11 +34,16 @@ def verifying_context(ca: bytes | None, *, system: bool = False) -> ssl.SSLConte
     return context
 
 
-@lru_cache(16)
 def shared_context(ca: bytes | None, *, system: bool = False) -> ssl.SSLContext:
     """As `verifying_context`, but made once in a process: to load the authorities of a system takes longer than most
     programs ask anybody anything. It is not to be changed.
     """
+    return _shared_context(ca, system, *(os.environ.get(name) for name in _WHERE_THE_SYSTEM_HAS_THEM))
+
+
+@lru_cache(16)
+def _shared_context(ca: bytes | None, system: bool, *places: str | None) -> ssl.SSLContext:
+    del places  # other authorities are those of the system where these say so
     return verifying_context(ca, system=system)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.certificates import Authority
 
-from mirror.client_tls import trusting_context, verifying_context
+from mirror.client_tls import shared_context, trusting_context, verifying_context
 
 ROOT = Authority("Company CA")  # its certificates have no key identifiers, as those that openssl makes by hand
 BELOW = Authority("Company CA 2", parent=ROOT)
@@ -61,3 +61,19 @@ def test_others_are_not(tmp_path: Path, pool: bytes, names: tuple[str, ...], pro
 def test_no_certificates(pool: bytes) -> None:
     with pytest.raises(ValueError, match=r"^no certificates in PEM format$"):
         verifying_context(pool)
+
+
+def test_the_authorities_of_the_system_are_those_that_the_environment_names(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    found = []
+    for name in ("One", "Another", "One"):
+        file = tmp_path / f"{name}.pem"
+        if not file.exists():
+            file.write_bytes(Authority(name).pem)
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        found.append(shared_context(None))
+    assert found[0] is found[2]
+    subjects = [context.get_ca_certs()[0]["subject"] for context in found]
+    assert subjects == [((("commonName", name),),) for name in ("One", "Another", "One")]
