@@ -143,7 +143,7 @@ class Supervisor:
     def _look_after(self, wake: socket.socket) -> None:
         while True:
             asking = [child for child in self._children.values() if child.role.asks]
-            readable, _, _ = select.select([wake.fileno(), *(child.channel.fileno() for child in asking)], [], [])
+            readable = _readable([wake.fileno(), *(child.channel.fileno() for child in asking)])
             with contextlib.suppress(BlockingIOError):
                 wake.recv(4096)
             while self._signals:
@@ -295,9 +295,17 @@ class Supervisor:
                 for child in self._children.values():
                     os.kill(child.pid, signal.SIGKILL)
             if self._children:
-                select.select([wake], [], [], 0.5)
+                _readable([wake.fileno()], 0.5)
                 with contextlib.suppress(BlockingIOError):
                     wake.recv(4096)
+
+
+def _readable(descriptors: Sequence[int], seconds: float | None = None) -> set[int]:
+    """Waits until some of these can be read from. `select` would not take those above 1023: listeners may be many."""
+    poll = select.poll()
+    for one in descriptors:
+        poll.register(one, select.POLLIN)
+    return {one for one, _ in poll.poll(None if seconds is None else seconds * 1000)}
 
 
 def _ending(code: int) -> str:

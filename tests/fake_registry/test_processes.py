@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -215,9 +216,10 @@ class TestAccessLogOnAPipe:
         log = AccessLog(core, write)
         try:
             os.set_blocking(write, False)
-            fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)
+            size = fcntl.fcntl(write, fcntl.F_SETPIPE_SZ, 4096)  # as large as a page, which may be larger
+            os.write(write, b"-" * (size - 4096))
             await ask(core, "/v2/", headers={"user-agent": '"' * 2040})  # each takes two
-            assert len(os.read(read, 1 << 20)) == 4096
+            assert len(os.read(read, 1 << 20)) == size
             await ask(core, "/v2/")
             rest, line = os.read(read, 1 << 20).splitlines()
             assert rest == b""
@@ -234,6 +236,30 @@ class TestAccessLogOnAPipe:
         assert [(await ask(core, "/v2/")).status for _ in range(2)] == [200, 200]
         log.close()
         os.close(full)
+
+
+def test_a_supervisor_may_have_many_files_open() -> None:
+    """As one has that listens at many ports for each of many workers."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if most != resource.RLIM_INFINITY and most < 1200:
+        pytest.skip(f"no process here may have more than {most} files open")
+    program = """
+import os, resource, signal, tempfile
+from fake_registry.core.registry import RegistryCore
+from fake_registry.fixtures import Tree
+from fake_registry.processes.supervisor import Role, Supervisor
+
+resource.setrlimit(resource.RLIMIT_NOFILE, (1200, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+for _ in range(1050):
+    os.dup(0)
+with tempfile.TemporaryDirectory() as tree:
+    stop = lambda end: os.kill(os.getppid(), signal.SIGTERM)
+    Supervisor(RegistryCore(Tree.open(tree)), [Role("worker", stop)], lambda text: None).run()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, cwd=Path(__file__).parents[2]
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_a_request_that_needs_aiohttp_while_that_is_being_loaded() -> None:
