@@ -201,7 +201,7 @@ def anchors(page: Path) -> set[str]:
 
 def test_links_lead_somewhere() -> None:
     wrong = []
-    for page in PAGES:
+    for page in [*PAGES, ROOT / "CHANGELOG.md"]:
         for link in LINK.finditer(page.read_text()):
             path, anchor = link[1] or "", link[2] or ""
             if path.startswith(("https://", "http://")):
@@ -210,6 +210,25 @@ def test_links_lead_somewhere() -> None:
             if not target.exists() or (anchor and anchor[1:] not in anchors(target)):
                 wrong.append(f"{page.relative_to(ROOT)}: {path}{anchor}")
     assert not wrong, "\n".join(wrong)
+
+
+def test_pages_that_programs_and_examples_name_are_there() -> None:
+    places = [path for top in ("fake_registry", "mirror", "benchmarks") for path in (ROOT / top).rglob("*.py")]
+    found = {
+        (page, anchor)
+        for path in [*places, *PAGES]
+        for page, anchor in re.findall(r"\bdocs/([\w-]+\.md)(?:#([\w-]+))?", path.read_text())
+    }
+    pages = {page.name: page for page in PAGES}
+    assert len(found) > len(PAGES) / 2
+    assert [
+        one for one in sorted(found) if one[0] not in pages or (one[1] and one[1] not in anchors(pages[one[0]]))
+    ] == []
+
+
+def test_the_first_page_leads_to_all_others() -> None:
+    linked = {link[1] for link in LINK.finditer((ROOT / "README.md").read_text())}
+    assert {f"docs/{page.name}" for page in PAGES[1:]} - linked == set()
 
 
 def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
