@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import select
+import socket
 import ssl
 from collections.abc import AsyncIterable, Callable
 from typing import Final, cast
@@ -12,9 +14,13 @@ from mirror.seed.remote.answer import Answer, Head
 from mirror.seed.remote.failures import AnswerError, RequestError
 
 READ_TIMEOUT: Final = 60.0
-"""Seconds without a byte after which nobody waits any longer."""
+"""Seconds after which nobody waits any longer for the head of an answer, or for a byte of its body."""
+
+WRITE_TIMEOUT: Final = 300.0
+"""Seconds after which nobody waits any longer for a server that takes nothing of a request."""
 
 _ENOUGH: Final = 1 << 20
+_TURNS: Final = 3  # of the loop, within which what has come is read
 
 
 class Connection(asyncio.Protocol):
@@ -38,6 +44,7 @@ class Connection(asyncio.Protocol):
         self._writable: asyncio.Future[None] | None = None
         self._writing: asyncio.Task[None] | None = None
         self._sending = False
+        self._unsent = 0
 
     # What asyncio tells
 
@@ -45,7 +52,6 @@ class Connection(asyncio.Protocol):
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        self._last = self._loop.time()
         answer = self._answer
         if answer is None or self._failure is not None:
             self.abort()  # nobody asked
@@ -62,7 +68,8 @@ class Connection(asyncio.Protocol):
             if self._held >= _ENOUGH and not self._paused and self.is_open:
                 self._paused = True
                 self.transport.pause_reading()
-        if answer.head is not None:
+        if answer.head is not None:  # a head that comes byte by byte buys no time
+            self._last = self._loop.time()
             self._wake()
 
     def pause_writing(self) -> None:
@@ -185,8 +192,7 @@ class Connection(asyncio.Protocol):
         async for piece in pieces:
             if piece and not await self._write_piece(b"%x\r\n%b\r\n" % (len(piece), piece)):
                 return
-        self._sending = False
-        await self._write_piece(b"0\r\n\r\n")
+        await self._write_piece(b"0\r\n\r\n", last=True)
 
     async def _write_pieces(self, pieces: AsyncIterable[bytes], left: int) -> None:
         if left:
@@ -194,19 +200,30 @@ class Connection(asyncio.Protocol):
                 left -= len(piece)
                 if left < 0:
                     raise RequestError("a body that is longer than it should be")
-                self._sending = left > 0
-                if not await self._write_piece(piece) or not left:
+                if not await self._write_piece(piece, last=not left) or not left:
                     return
             raise RequestError(f"a body with {left} bytes less than it should have")
         self._sending = False
 
-    async def _write_piece(self, data: bytes) -> bool:
+    async def _write_piece(self, data: bytes, *, last: bool = False) -> bool:
         """Writes; whether more can be written. Why not, others say."""
+        await self._until_read()
         if self.is_open:
+            self._sending = not last
             self.transport.write(data)
             if self._writable is not None and self._sending:
                 await self._writable
         return self.is_open
+
+    async def _until_read(self) -> None:
+        """Lets what has come be read first. A server that has said no may be gone: to write would lose its answer."""
+        await asyncio.sleep(0)
+        for _ in range(_TURNS):
+            if not self.is_open or (self._answer is not None and self._answer.head is not None):
+                return
+            if not _has_come(self.transport.get_extra_info("socket")):
+                return
+            await asyncio.sleep(0)
 
     def _written(self, task: asyncio.Task[None]) -> None:
         if self._writing is not task:
@@ -233,10 +250,14 @@ class Connection(asyncio.Protocol):
             self._timer.cancel()
 
     def _look(self) -> None:
-        """Ends the waiting if nothing has come for too long, and everything was sent."""
+        """Ends the waiting if nothing has come for too long, and everything was sent, or nothing can be."""
+        unsent = self.transport.get_write_buffer_size() if self.is_open else 0
+        limit = WRITE_TIMEOUT if self._sending or unsent else READ_TIMEOUT
+        if unsent != self._unsent or (self._sending and self._writable is None):
+            self._unsent, self._last = unsent, self._loop.time()
         late = self._loop.time() - self._last
-        if self._sending or late < READ_TIMEOUT:
-            self._timer = self._loop.call_later(READ_TIMEOUT if self._sending else READ_TIMEOUT - late, self._look)
+        if late < limit:
+            self._timer = self._loop.call_later(min(limit - late, READ_TIMEOUT), self._look)
         else:
             self._fail(TimeoutError("nothing came for too long"))
 
@@ -248,6 +269,15 @@ class Connection(asyncio.Protocol):
     def _wake(self) -> None:
         if self._arriving is not None and not self._arriving.done():
             self._arriving.set_result(None)
+
+
+def _has_come(sock: socket.socket | None) -> bool:
+    """Whether there is something to read, or the connection has ended."""
+    if sock is None or sock.fileno() < 0:
+        return False
+    poll = select.poll()
+    poll.register(sock.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _ending(answer: Answer, exc: Exception | None) -> AnswerError | None:

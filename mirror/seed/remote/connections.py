@@ -15,7 +15,10 @@ from mirror.seed.remote.response import RemoteResponse
 KEEP_ALIVE: Final = 15.0
 """Seconds after which a connection that is not used is closed."""
 
-_IDEMPOTENT: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PUT", "TRACE"})
+_REPEATED: Final = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+"""What can be asked twice. PUT cannot: bytes that come twice spoil the upload of a blob; one that was ended is gone.
+Source: net/http, ``Request.isReplayable``.
+"""
 
 
 class _Host:
@@ -49,7 +52,7 @@ class Connections:
     async def exchange(self, request: Request, place: Place) -> RemoteResponse:
         """The answer to a request, its body still to be read; the next one waits until it is released.
 
-        A connection that was used before may have been closed meanwhile: what can be asked twice, is.
+        A connection that was used before may have been closed meanwhile: what only reads is asked again.
 
         Raises:
             RequestError: it cannot be sent.
@@ -86,7 +89,7 @@ class Connections:
             try:
                 return connection, await _answered(connection, request, head)
             except AnswerError as error:
-                if not error.unanswered or request.method not in _IDEMPOTENT:
+                if not error.unanswered or request.method not in _REPEATED:
                     raise
         connection = await self._dialer.dial(place, self._lost)
         if self._closed:

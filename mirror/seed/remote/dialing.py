@@ -94,7 +94,9 @@ class Dialer:
         """Takes a connection to a proxy further, to where it should lead."""
         head = await connection.ask("CONNECT", tunnel_head(place.origin, proxy))
         if not 200 <= head.status < 300:
-            raise ProxyError(f"the proxy {proxy.origin()} answers {head.status} {head.reason}".rstrip(), head.status)
+            raise ProxyError(
+                f"the proxy {proxy.origin()} answers {head.status} {head.reason[:100]}".rstrip(), head.status
+            )
         if not connection.finish():
             raise ProxyError(f"the proxy {proxy.origin()} does not lead on", 0)
         try:

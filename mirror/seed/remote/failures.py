@@ -33,7 +33,8 @@ class RemoteError(IsmirrorError):
         wait: float | None = None,
         hung_up: bool = False,
     ) -> None:
-        super().__init__(text)
+        # servers have their words in it, which go to terminals and into JSON
+        super().__init__(text if text.isprintable() else "".join(char if char.isprintable() else "?" for char in text))
         self.status = status
         self.passing = passing
         self.wait = wait

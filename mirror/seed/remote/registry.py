@@ -217,8 +217,10 @@ class Registry:
             challenges = parse_challenges(response.headers.all("WWW-Authenticate"))
             if not self._authorizer.challenged(challenges, access.scopes, access.login, sent):
                 return url, response
-            refusal = await self._refusal(method, url, response, self._is_anonymous(url, access))
-            response.release()
+            try:
+                refusal = await self._refusal(method, url, response, self._is_anonymous(url, access))
+            finally:
+                response.release()
         raise refusal
 
     async def _sent(self, method: str, path: str, headers: Mapping[str, str], body: Body) -> tuple[URL, RemoteResponse]:

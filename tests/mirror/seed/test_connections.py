@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import select
 import socket
 import ssl
+import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from itertools import count
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from support.peers import listening, nobody
@@ -22,6 +24,8 @@ from mirror.seed.remote.connection import Connection
 from mirror.seed.remote.failures import RemoteError
 from mirror.seed.remote.network import Network
 from mirror.seed.remote.proxies import Proxies
+from mirror.seed.remote.registry import Access, Registry
+from mirror.seed.remote.response import RemoteResponse
 
 EMPTY = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
 HELLO = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
@@ -244,7 +248,7 @@ async def test_a_body_that_nobody_reads_ends_its_connection() -> None:
     assert server.connections == 2
 
 
-@pytest.mark.parametrize(("method", "again"), [("GET", True), ("HEAD", True), ("PUT", True), ("POST", False)])
+@pytest.mark.parametrize(("method", "again"), [("GET", True), ("HEAD", True), ("PUT", False), ("POST", False)])
 async def test_what_a_used_connection_hangs_up_on(method: str, again: bool) -> None:
     numbers = count()
 
@@ -303,6 +307,30 @@ async def test_who_gives_up_makes_room_for_others() -> None:
         assert await body(network, "GET", URL(f"http://127.0.0.1:{port}/")) == b"hello"
 
 
+async def test_who_gives_up_while_reading_why_not_makes_room_for_others() -> None:
+    head = b'HTTP/1.1 401 No\r\nWWW-Authenticate: Bearer realm="https://127.0.0.1/"\r\nContent-Length: 9\r\n\r\n'
+    async with serving(head, context=server_context()) as server, Network(ca=AUTHORITY.ca_pem, limit=1) as network:
+        registry, reading = Registry(network, f"127.0.0.1:{server.port}"), asyncio.Event()
+
+        async def read(response: RemoteResponse, limit: int) -> bytes:
+            reading.set()
+            return b"".join([piece async for piece in response.pieces()])[:limit]
+
+        async def ask() -> None:
+            async with registry.exchange("GET", "/v2/", Access(frozenset())):
+                pass
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(RemoteResponse, "beginning", read)
+            asking = asyncio.create_task(ask())
+            await reading.wait()
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+        response = await network.send("GET", server.url(scheme="https"), {})
+        assert response.status == 401
+        response.release()
+
+
 # What comes
 
 
@@ -351,6 +379,63 @@ async def test_a_server_that_says_nothing(monkeypatch: pytest.MonkeyPatch) -> No
     assert error.passing
 
 
+async def test_a_server_that_takes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection_module, "READ_TIMEOUT", 0.005)
+    monkeypatch.setattr(connection_module, "WRITE_TIMEOUT", 0.01)
+    asked = asyncio.Event()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        cast("asyncio.Transport", writer.transport).pause_reading()
+        await asked.wait()
+
+    async def endless() -> AsyncIterator[bytes]:
+        while True:
+            yield bytes(1 << 20)
+
+    async with listening(serve) as port, Network() as network:
+        error = await failure(network, "PUT", URL(f"http://127.0.0.1:{port}/"), body=endless)
+        asked.set()
+    assert str(error) == f"PUT http://127.0.0.1:{port}/: nothing came for too long"
+
+
+async def test_a_head_that_drips(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each byte of a body buys more time, one of the head does not."""
+    monkeypatch.setattr(connection_module, "READ_TIMEOUT", 0.01)
+    pipe, connection = Pipe(), Connection(lambda lost: None)
+    connection.connection_made(pipe)
+    asking = asyncio.create_task(connection.ask("GET", b"GET"))
+    while not asking.done():
+        await asyncio.sleep(0)
+        connection.data_received(b"H")
+    with pytest.raises(TimeoutError):
+        await asking
+
+
+async def test_the_answer_of_a_server_that_is_gone() -> None:
+    """It said no, and closed the connection with a reset, before the next piece is written."""
+    answer = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: Connection(lambda lost: None), *server.getsockname()
+        )
+        peer = server.accept()[0]
+
+        async def too_much() -> AsyncIterator[bytes]:
+            peer.recv(4)
+            peer.sendall(answer)
+            peer.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            peer.close()
+            poll = select.poll()
+            poll.register(connection.transport.get_extra_info("socket").fileno(), 0)  # for the reset
+            assert poll.poll(10_000)
+            for _ in range(3):
+                yield b"hello"
+
+        head = await connection.ask("PUT", b"PUT\r", too_much(), 15)
+        assert head.status == 413
+        connection.abort()
+
+
 async def test_a_handshake_that_does_not_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dialing, "CONNECT_TIMEOUT", 0.01)
 
@@ -390,6 +475,9 @@ class Pipe(asyncio.Transport):
 
     def abort(self) -> None:
         self.open = False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
 
 
 async def test_a_body_comes_as_fast_as_it_is_taken() -> None:
@@ -440,6 +528,7 @@ async def test_a_proxy_passes_clear_text_on() -> None:
         (b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n", "407 Proxy Auth", False),
         (b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n", "503 Busy", True),
         (b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", "does not lead on", True),
+        (b"HTTP/1.1 502 \x1b[2J\xff\r\nContent-Length: 0\r\n\r\n", "answers 502 ?[2J?", True),
         (b"", "hung up without an answer", True),
     ],
 )
