@@ -26,6 +26,7 @@ from fake_registry.conversation import AnswerLines, Core, Pacing, RealTime
 from fake_registry.handshakes import CURRENT, Handshake, problem_of
 from fake_registry.listening import BACKLOG, Address, bind, fail_tls, first_bytes, gone, refuse_tls
 from fake_registry.quick import QuickConnection
+from fake_registry.racing import first_of
 from fake_registry.tls import LOCAL_NAMES, CertificateAuthority, ServerContexts
 from fake_registry.tunnel import NO_WAY, OPEN, tunnel_target, wants_tunnel
 
@@ -234,13 +235,7 @@ class RegistryServer:
 
     async def _stall(self, client: socket.socket) -> None:
         """Says nothing more to a client, until it goes away or the pacing says that it has."""
-        ends = {asyncio.ensure_future(work) for work in (gone(client), self._pacing.wait(math.inf, "handshake"))}
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in ends:
-                end.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
+        await first_of(gone(client), self._pacing.wait(math.inf, "handshake"))
 
     async def _tunnel(self, client: socket.socket) -> str | None:
         """Lets a client take this listener for its proxy; the name of the host that it wants, None if it has none."""

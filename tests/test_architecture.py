@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LAYERS = {
     "fake_registry": (
         {"errors", "ldap_text"},
-        {"client_hello", "config", "handshakes", "oci", "replacing", "resets", "sendfile"},
+        {"client_hello", "config", "handshakes", "oci", "racing", "replacing", "resets", "sendfile"},
         {"mtls", "simple_signing"},
         {"tls"},
         {"given_certificates"},

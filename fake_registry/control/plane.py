@@ -20,21 +20,21 @@ from fake_registry.control.documents import (
     FaultReport,
     Health,
     HostContent,
-    HostState,
     JournalPage,
     NewFault,
     Page,
     Problem,
-    RepositoryState,
     TreeState,
 )
+from fake_registry.control.holdings import host_content, tree_state
 from fake_registry.core.changes import AddFault, ClearFaults, Forget, RemoveFault, Reset
 from fake_registry.core.faults import EVERYWHERE
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.paths import parameters
 from fake_registry.core.registry import RegistryCore
-from fake_registry.errors import FakeRegistryError, TallyFull, TreeError
-from fake_registry.fixtures import Tree, canonical_host, is_host
+from fake_registry.errors import FakeRegistryError, TallyFull
+from fake_registry.fixtures import canonical_host, is_host
+from fake_registry.racing import first_of
 
 MAX_BODY: Final = 1024 * 1024
 DEFAULT_LIMIT: Final = 1000
@@ -109,13 +109,7 @@ class ControlPlane:
 
     async def more(self, seconds: float) -> None:
         """Returns when something may have been asked, when nobody is to wait any more, or after so many seconds."""
-        ends = {asyncio.ensure_future(self._stop.wait()), asyncio.ensure_future(self.controlled.more(seconds))}
-        try:
-            await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for end in ends:
-                end.cancel()
-            await asyncio.gather(*ends, return_exceptions=True)
+        await first_of(self._stop.wait(), self.controlled.more(seconds))
 
     @property
     def core(self) -> RegistryCore:
@@ -288,7 +282,7 @@ async def remove_faults(plane: ControlPlane, asked: Asked) -> Response:
 async def tree(plane: ControlPlane, asked: Asked) -> Response:
     """The hosts of the tree and of the configuration."""
     del asked
-    return _json(await asyncio.to_thread(_tree_state, plane.core))
+    return _json(await asyncio.to_thread(tree_state, plane.core))
 
 
 async def host(plane: ControlPlane, asked: Asked) -> Response:
@@ -296,7 +290,7 @@ async def host(plane: ControlPlane, asked: Asked) -> Response:
     name = canonical_host(asked.argument)
     if name not in await asyncio.to_thread(plane.core.known_hosts):
         raise ControlError(404, f"no host {asked.argument}")
-    return _json(await asyncio.to_thread(_host_content, plane.core.tree, name))
+    return _json(await asyncio.to_thread(host_content, plane.core.tree, name))
 
 
 async def page(plane: ControlPlane, asked: Asked) -> Response:
@@ -304,7 +298,7 @@ async def page(plane: ControlPlane, asked: Asked) -> Response:
     del asked
     from fake_registry.control import pages  # noqa: PLC0415 - not loaded where nobody looks
 
-    state = await asyncio.to_thread(_tree_state, plane.core)
+    state = await asyncio.to_thread(tree_state, plane.core)
     journal = await plane.controlled.journal(JournalFilter(limit=pages.LAST_REQUESTS))
     rules = [FaultReport.of(account) for account in plane.core.faults]
     return pages.overview(plane.core.tree.root, state.hosts, rules, journal)
@@ -433,26 +427,3 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _tree_state(core: RegistryCore) -> TreeState:
-    hosts = []
-    for name in core.known_hosts():
-        config = core.host(name)
-        scheme = "https" if config is None else config.scheme
-        hosts.append(HostState(name, scheme, len(core.tree.repositories(name))))
-    return TreeState(hosts)
-
-
-def _host_content(tree: Tree, name: str) -> HostContent:
-    return HostContent(name, [_repository_state(tree, name, repository) for repository in tree.repositories(name)])
-
-
-def _repository_state(tree: Tree, host: str, name: str) -> RepositoryState:
-    try:
-        snapshot = tree.snapshot(host, name)
-    except TreeError as error:
-        return RepositoryState(name, 0, 0, str(error))
-    if snapshot is None:
-        return RepositoryState(name, 0, 0)
-    return RepositoryState(name, len(snapshot.tag_names), len(snapshot.listed))

@@ -7,10 +7,11 @@ import secrets
 import time
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from fake_registry.config import Certificates, Host, Hosts, ServerCertificate, TlsFailure
 from fake_registry.core import blobs, errors, manifests, paths, redirecting, referrers, signatures, tags, uploads
+from fake_registry.core.admission import Permission, admit, count
 from fake_registry.core.answers import without_body
 from fake_registry.core.asked import KINDS, asked_of
 from fake_registry.core.auth import Directories, claimed_user
@@ -25,19 +26,13 @@ from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.origin import Origin
 from fake_registry.core.paths import Target, parse_link, parse_path
-from fake_registry.core.proofs import User
-from fake_registry.core.rates import Client, RateLimits
 from fake_registry.core.realms import Realm, moved
 from fake_registry.core.replaying import recorded, scripted
 from fake_registry.core.tally import LocalTally, Tally
-from fake_registry.core.tokens import Access, Tokens
+from fake_registry.core.tokens import Tokens
 from fake_registry.errors import ContentError, TreeError
-from fake_registry.fixtures import Tree, canonical_host, is_repository_name
+from fake_registry.fixtures import Tree, canonical_host
 from fake_registry.simple_signing import OFFERED
-
-Permission = Literal["open", "enter", "pull", "catalog", "push", "delete"]
-"""Nothing; to be let in at all; to read the repository; to read the list of repositories; to write to the repository;
-to delete from it."""
 
 Handler = Callable[[Call], Awaitable[Response]]
 
@@ -103,9 +98,6 @@ _READ_ONLY: Final = frozenset(operation.pattern for operation in OPERATIONS) - {
 """Paths of a registry that is recorded under which nothing can be written."""
 
 _WRITING: Final = frozenset({"push", "delete"})
-_ACTIONS: Final = {"push": ["pull", "push"]}
-"""What a permission takes, where that is not itself alone: who pushes looks at what is there."""
-
 _READS: Final = ("GET", "HEAD")
 _NOWHERE: Final = frozenset({paths.BELOW, paths.ELSEWHERE})
 _RARE: Final = frozenset({paths.SIGNATURES, paths.ELSEWHERE})
@@ -349,11 +341,11 @@ class RegistryCore:
         of_links = pattern == paths.LINK or not (call.host.is_registry or _is_endpoint(call))
         if call.host.links is not None and of_links:
             if call.host.rates is not None:
-                _count(call, call.host.rates)
+                count(call, call.host.rates)
             return await redirecting.linked(call, call.host.links)
         if pattern.startswith(paths.BASE) or pattern == paths.SIGNATURES:
             proved = await guard.user_of(call.request) if call.host.looks and guard is not None else None
-            _admit(call, operation, proved)
+            admit(call, None if operation is None else operation.permission, proved)
         handler = _handler(operation, call.host)
         if call.host.config.recorded:
             return await recorded(call, handler)
@@ -397,39 +389,3 @@ def _add_headers(call: Call, response: Response) -> None:
         response.headers.append(OFFERED)
     if call.allowance is not None:
         response.headers.extend(call.allowance.headers())
-
-
-def _admit(call: Call, operation: Operation | None, proved: User | None) -> None:
-    """Finds out who asks, and raises `RegistryError` if that is nobody who may."""
-    guard = call.host.authenticator
-    if call.host.is_open and call.flaw is None:
-        return
-    needed = _needed(call, operation)
-    if call.flaw is not None:
-        raise errors.refused() if guard is None else guard.refusal(call.flaw, needed)
-    call.user = User(call.certified)
-    if guard is not None and not call.certified:
-        call.user = guard.user(call.request, needed, proved)
-    elif needed is not None and needed.name == call.target.name and not all(map(call.may, needed.actions)):
-        raise errors.denied()
-    if call.host.rates is not None:
-        _count(call, call.host.rates)
-
-
-def _count(call: Call, rates: RateLimits) -> None:
-    """Counts a request of a client that is let in, or raises `RegistryError` if it has made all that it may."""
-    request, user = call.request, call.user.name
-    client = Client(user, request.remote.rpartition(":")[0].strip("[]"), request.headers.get("user-agent", ""))
-    asked = asked_of(request.method, call.target, request.query, lambda: user, client.user_agent)
-    call.allowance = rates.take(asked, client)
-
-
-def _needed(call: Call, operation: Operation | None) -> Access | None:
-    """What a request needs to be allowed; nothing in particular where its path names no repository that can be."""
-    if operation is None or operation.permission in {"enter", "open"}:
-        return None
-    if operation.permission == "catalog":
-        return Access("registry", "catalog", ["*"])
-    if not is_repository_name(call.target.name):
-        return None
-    return Access("repository", call.target.name, _ACTIONS.get(operation.permission, [operation.permission]))

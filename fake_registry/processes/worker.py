@@ -21,6 +21,7 @@ from fake_registry.errors import TallyFull
 from fake_registry.processes.channel import Answer, Ask, AskHealth, AskJournal, AskMetrics, LoopChannel
 from fake_registry.processes.plan import Plan
 from fake_registry.processes.serving import listen, log_access, metrics, serve_control, stop_signal
+from fake_registry.racing import first_of
 
 _CHANGES: Final = (Configure, AddFault, RemoveFault, ClearFaults, Forget, Reset)
 
@@ -57,15 +58,9 @@ async def _channel(stack: contextlib.AsyncExitStack, end: socket.socket) -> Loop
 
 async def _until(stopped: asyncio.Event, work: Coroutine[Any, Any, None]) -> None:
     """Works until there is a signal, or until the work is done; what that raises is raised."""
-    signalled, working = asyncio.ensure_future(stopped.wait()), asyncio.ensure_future(work)
-    try:
-        await asyncio.wait({signalled, working}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            working.result()
-    finally:
-        signalled.cancel()
-        working.cancel()
-        await asyncio.gather(signalled, working, return_exceptions=True)
+    working = asyncio.ensure_future(work)
+    if working in await first_of(stopped.wait(), working):
+        working.result()
 
 
 async def _answer(channel: LoopChannel, core: RegistryCore, counted: Metrics | None) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.registry import NOW, ask, body, error, header, put_image
+from support.registry import NOW, Clock, ask, body, error, header, put_image
 
 from fake_registry.config import Auth, Host
 from fake_registry.core.auth import granted
@@ -25,16 +25,6 @@ PULL = f'{REALM},scope="repository:team/app:pull"'
 REQUIRED = {"code": "UNAUTHORIZED", "message": "authentication required"}
 WRONG = {"code": "UNAUTHORIZED", "message": "incorrect username or password"}
 DIGEST = compute_digest(b"layer")
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from support.registry import HOST, NOW, ask, put_image
+from support.registry import HOST, NOW, Clock, ask, put_image
 
 from fake_registry import FakeRegistry, UsageError
 from fake_registry.config import Host
@@ -20,15 +20,6 @@ from fake_registry.fixtures import Tree
 
 MANIFEST = "/v2/app/manifests/v1"
 HUB = {"requests": 3, "window": "6h", "by": "user", "match": {"kind": "manifest", "method": "GET"}}
-
-
-class Clock:
-    """A clock that stands until it is turned."""
-
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def host(*limits: dict[str, Any], **more: Any) -> Host:

@@ -16,8 +16,8 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.redirects import Client, Clock, Direct, client
-from support.registry import HOST, NOW, image, put_image, signed_schema1
+from support.redirects import Client, Direct, client
+from support.registry import HOST, NOW, Clock, image, put_image, signed_schema1
 
 from fake_registry import FakeRegistry, UsageError
 from fake_registry.config import Host, Hosts

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from support.certificates import Authority
 from support.command import ismirror
 from support.pushing import Client, CoreClient, SocketClient
-from support.registry import NOW, put_image
+from support.registry import NOW, Clock, put_image
 
 from fake_registry import FakeRegistry, UsageError
 from fake_registry.config import Auth, Host
@@ -109,15 +109,6 @@ def signed(algorithm: str = "ES256", key: Any = None, headers: Mapping[str, Any]
 
 def auth_of(keys: str = JWKS, **fields: Any) -> Auth:
     return Auth(type="bearer", realm=REALM, service=SERVICE, issuer=ISSUER, keys=keys, **fields)
-
-
-class Clock:
-    """A clock that is set by hand."""
-
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -18,16 +18,7 @@ from fake_registry.core.journal import Journal
 from fake_registry.core.messages import Request
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
-from support.registry import NOW, body
-
-
-class Clock:
-    """A clock that stands until it is turned."""
-
-    now = NOW
-
-    def __call__(self) -> float:
-        return self.now
+from support.registry import Clock, body
 
 
 @dataclass(frozen=True)
