@@ -189,7 +189,7 @@ def test_objects_to_start_with(tmp_path: Path) -> None:
             ("imagestreams/demo/app", False),
             ("imagestreams/demo/c", True),
         ]
-        with pytest.raises(InputError, match="object 1: no kind 'Pod'"):
+        with pytest.raises(InputError, match="object 1: found kind Pod, apiVersion v1; expected an object of a kind"):
             api.load({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "a"}})
 
 

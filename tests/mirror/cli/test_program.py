@@ -13,13 +13,15 @@ from support.command import ROOT
 from fake_registry import FakeRegistry
 
 PROGRAM = (sys.executable, "-m", "mirror.cli.main")
+HEEDS_CTRL_C = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+"""Runs a program as a terminal would, also where the tests are in the background, which makes shells ignore SIGINT."""
 
 
 @pytest.mark.parametrize("module", ["typer", "msgspec"])
 def test_ctrl_c_while_it_loads_ends_it_without_a_word(module: str, tmp_path: Path) -> None:
     (tmp_path / f"{module}.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGINT)\n")
     done = subprocess.run(
-        [*PROGRAM, "schema", "policy"],
+        [sys.executable, "-c", HEEDS_CTRL_C, *PROGRAM, "schema", "policy"],
         check=False,
         capture_output=True,
         env=os.environ | {"PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"},
