@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 import msgspec
 
+from mirror import gojson
 from mirror.api.app import GROUP_PATH, ApiCore
 from mirror.api.messages import JSON, ApiRequest
 from mirror.documents import contents, documents, name_of_input
@@ -97,20 +98,16 @@ _KINDS: Final = {b"[": "a list", b'"': "a text", b"t": "true", b"f": "false", b"
 """What a JSON text is that is no object, by its first character."""
 
 
-class _Parts(msgspec.Struct):
-    """As much of an object as tells that it is one, whatever it holds."""
-
-    metadata: msgspec.Raw | None = None
-    spec: msgspec.Raw | None = None
+_PARTS: Final = gojson.Struct("struct { Metadata, Spec }", [("metadata", gojson.Raw), ("spec", gojson.Raw)])
+"""As much of an object as tells that it is one, whatever it holds, and however deep that is."""
 
 
 def _is_spec(data: bytes) -> bool:
     """Whether what has no kind may be an import all the same, which a cluster would fill in."""
     try:
-        parts = msgspec.json.decode(data, type=_Parts)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return bool(gojson.decode(data, _PARTS))
+    except gojson.GoJSONError:
         return True  # the cluster says what is wrong with it
-    return parts.metadata is not None or parts.spec is not None
 
 
 class _List(msgspec.Struct):

@@ -38,6 +38,7 @@ FILES: dict[str, str | bytes] = {
     "itself.yaml": "a: &a [*a]\n",
     "deep.json": '{"a":' * 20_000 + "1" + "}" * 20_000,
     "quite-deep.json": '{"a":' * 3_000 + "1" + "}" * 3_000,
+    "deep-spec.json": '{"spec":' + '{"a":' * 3_000 + "1" + "}" * 3_001,
     "pod.yaml": "kind: Pod\nmetadata: {name: x}\n",
     "old.yaml": "kind: ImageStreamImport\napiVersion: v1\n",
     "second.yaml": f"{GOOD_SPEC}---\nkind: Secret\n",
@@ -130,6 +131,7 @@ SPECS = {
     "second.yaml": "second.yaml, document 2: kind: Secret is not ImageStreamImport",
     "map-of-items.yaml": "map-of-items.yaml: items: expected a list of objects",
     "numbers.yaml": "numbers.yaml, items[0]: found a number; expected an object",
+    "quite-deep.json": "quite-deep.json: found neither kind nor spec; expected an object of kind ImageStreamImport",
     "absent.yaml": "absent.yaml: No such file or directory",
     "directory": "directory: no ImageStreamImport in it",
 }
@@ -145,7 +147,7 @@ def test_spec_of_standard_input(folder: Path) -> None:
 
 
 def test_a_deep_spec_is_for_the_api_to_refuse(folder: Path) -> None:
-    outcome = ismirror("import", "quite-deep.json", "--data", TREE, "-o", "json", cwd=folder)
+    outcome = ismirror("import", "deep-spec.json", "--data", TREE, "-o", "json", cwd=folder)
     assert outcome.exit_code == 1
     assert outcome.json["kind"] == "Status"
 

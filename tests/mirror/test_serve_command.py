@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import signal
 import socket
-import ssl
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from support.vectors import VECTORS
 
 from fake_registry.config import ServerCertificate
 from fake_registry.given_certificates import name_at, vouching
+from mirror.client_tls import verifying_context
 
 STREAMS = "/apis/image.openshift.io/v1/namespaces/default/imagestreams"
 
@@ -139,7 +139,7 @@ def test_a_certificate_that_is_given_is_shown_by_registry_and_api(tmp_path: Path
 
 def names_shown(address: tuple[str, int], name: str, trusted: Authority) -> set[str]:
     """The names in the certificate that a server shows, which has to be for `name`."""
-    context = ssl.create_default_context(cadata=trusted.pem.decode())
+    context = verifying_context(trusted.pem)
     with socket.create_connection(address) as plain, context.wrap_socket(plain, server_hostname=name) as secured:
         shown: Any = secured.getpeercert()
     return {value for _, value in shown["subjectAltName"]}

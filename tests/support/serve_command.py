@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import os
-import ssl
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from typing import Any
 
 import yaml
 
+from mirror.client_tls import verifying_context
 from support.forked import Forked
 from support.vectors import VECTORS
 
@@ -31,8 +31,7 @@ class Client:
         self.token = user.get("token", "")
         self.context = None
         if "certificate-authority-data" in cluster:
-            pem = base64.b64decode(cluster["certificate-authority-data"]).decode()
-            self.context = ssl.create_default_context(cadata=pem)
+            self.context = verifying_context(base64.b64decode(cluster["certificate-authority-data"]))
 
     def ask(self, method: str, path: str, body: Any = None, *, token: str | None = None) -> tuple[int, Any]:
         """Sends a request."""

@@ -13,7 +13,11 @@ from support.command import ROOT
 from fake_registry import FakeRegistry
 
 PROGRAM = (sys.executable, "-m", "mirror.cli.main")
-HEEDS_CTRL_C = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])"
+HEEDS_CTRL_C = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.argv[1], sys.argv[1:])
+"""
 """Runs a program as a terminal would, also where the tests are in the background, which makes shells ignore SIGINT."""
 
 
