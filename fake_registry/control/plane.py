@@ -7,7 +7,8 @@ import base64
 import hmac
 import ipaddress
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 from urllib.parse import unquote
 
@@ -40,6 +41,8 @@ MAX_BODY: Final = 1024 * 1024
 DEFAULT_LIMIT: Final = 1000
 LONGEST_WAIT: Final = 300
 """Seconds that a request may wait for something to be asked; more count as this."""
+MOST_WAITING: Final = 256
+"""Requests that wait at the same time: each of them looks through the journal whenever something was asked."""
 OPEN: Final = frozenset({"healthz", "readyz"})
 """What takes no token: those who look after processes have none."""
 
@@ -97,6 +100,7 @@ class ControlPlane:
         self._names = names | {"localhost"}
         self._token = token.encode()
         self._stop = asyncio.Event()
+        self._waiting = 0
 
     @property
     def stopped(self) -> bool:
@@ -106,6 +110,17 @@ class ControlPlane:
     def stop(self) -> None:
         """Has all answered who wait for something to be asked: the registry is about to end."""
         self._stop.set()
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Lets one more request wait (raises `ControlError` if too many do)."""
+        if self._waiting >= MOST_WAITING:
+            raise ControlError(429, f"{self._waiting} requests wait already; expected at most {MOST_WAITING} at a time")
+        self._waiting += 1
+        try:
+            yield
+        finally:
+            self._waiting -= 1
 
     async def more(self, seconds: float) -> None:
         """Returns when something may have been asked, when nobody is to wait any more, or after so many seconds."""
@@ -219,12 +234,20 @@ async def journal(plane: ControlPlane, asked: Asked) -> Response:
         filters["since"] = _time(filters["since"])
     wanted = JournalFilter(**filters, limit=limit)
     page = await plane.controlled.journal(wanted)
+    if wait and len(page.entries) < count:
+        with plane.waiting():
+            page = await _awaited(plane, wanted, count, wait, page)
+    return _json(page)
+
+
+async def _awaited(plane: ControlPlane, wanted: JournalFilter, count: int, wait: int, page: JournalPage) -> JournalPage:
+    """The page when it has so many entries, and at the latest after so many seconds."""
     end = asyncio.get_running_loop().time() + wait
     while len(page.entries) < count and (rest := end - asyncio.get_running_loop().time()) > 0 and not plane.stopped:
         await plane.more(rest)
         await asyncio.sleep(_BREATH)
         page = await plane.controlled.journal(wanted)
-    return _json(page)
+    return page
 
 
 async def forget(plane: ControlPlane, asked: Asked) -> Response:

@@ -17,7 +17,7 @@ from support.registry import HOST, ask, body, header, put_image, write_index
 
 from fake_registry.config import Auth, Fault, FaultAction, Host, Route
 from fake_registry.control import AccessLog, ControlPlane, Metrics, OneProcess
-from fake_registry.control.plane import ENDPOINTS, MAX_BODY
+from fake_registry.control.plane import ENDPOINTS, MAX_BODY, MOST_WAITING
 from fake_registry.core.messages import Request, Response
 from fake_registry.core.registry import RegistryCore
 from fake_registry.fixtures import Tree
@@ -184,6 +184,16 @@ class TestJournal:
         await asyncio.sleep(0)
         plane.stop()
         assert (await waiting)["entries"] == []
+
+    async def test_not_everybody_can_wait_at_once(self, plane: ControlPlane) -> None:
+        waiting = [asyncio.create_task(call(plane, "journal?kind=blob&wait=300")) for _ in range(MOST_WAITING)]
+        await asyncio.sleep(0)
+        text = f"{MOST_WAITING} requests wait already; expected at most {MOST_WAITING} at a time"
+        assert await problem(plane, "journal?kind=blob&wait=300") == (429, text)
+        assert len((await result(plane, "journal?kind=ping&wait=300"))["entries"]) == 1
+        plane.stop()
+        assert {response.status for response in await asyncio.gather(*waiting)} == {200}
+        assert (await result(plane, "journal?kind=blob&wait=300"))["entries"] == []
 
     async def test_forgetting(self, plane: ControlPlane) -> None:
         assert (await call(plane, "journal", "DELETE")).status == 204
