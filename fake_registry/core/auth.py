@@ -70,7 +70,7 @@ class Authenticator:
         self._tokens = tokens
         self._rules = rules
         self.realm = realm_of(host, scheme, auth)
-        self.audience = Audience(auth.service or host, self.realm.url)
+        self.audience = Audience(auth.service or host, self.realm.place)
         self.issues = False
         self._challenge = f'Bearer realm="{self.realm.url}",service="{self.audience.service}"'
         self._foreign = _foreign(auth, self.audience.service, tokens, rules)
@@ -81,8 +81,9 @@ class Authenticator:
         groups_of = AccessRules([]).groups_of if rules is None else rules.groups_of
         self._proofs = [Proofs(passwords, tokens.clock, groups_of) for passwords in checked]
         users = dict(auth.users)
-        if auth.username or not (users or checked or auth.issuer):
+        if auth.username:
             users[auth.username] = auth.password
+        self._names = frozenset(users)
         self._users = [(name, name.encode(), password.encode()) for name, password in users.items()]
 
     async def user_of(self, request: Request) -> User | None:
@@ -249,7 +250,17 @@ class Authenticator:
         if self._foreign is not None and not (self.issues and is_own(token)):
             return self._foreign.read(token)
         claims = self._tokens.read(token, self.audience.service, realm=self.audience.realm)
-        return None if claims is None else Bearer(User(claims.sub, frozenset(claims.groups)), claims.access)
+        if claims is None or (self.issues and not self._is_user(claims.sub)):
+            return None
+        return Bearer(User(claims.sub, frozenset(claims.groups)), claims.access)
+
+    def _is_user(self, name: str) -> bool:
+        """Whether a user who had a token is one still, as far as can be told without asking anybody else."""
+        if not name:
+            return self._auth.anonymous
+        if name in self._names or self._auth.ldap is not None:
+            return True
+        return self._hashed is not None and self._hashed.hash_of(name) is not None
 
     def _known_bearer(self, request: Request) -> Bearer | None:
         try:

@@ -1,6 +1,7 @@
 """Tokens that somebody else issues: a token server of Docker's kind, or an OpenID provider.
 
-Everything that a token says is checked here; nobody is asked. Checked tokens are remembered until they expire.
+Everything that a token says is checked here; nobody is asked. Checked tokens are remembered until they expire, but for
+those with certificates: these may expire before.
 
 Sources: RFC 7519, RFC 8725; distribution, "Token Authentication Implementation", "Verifying the token", whose leeway
 this is.
@@ -42,6 +43,7 @@ class _Checked(NamedTuple):
     bearer: Bearer
     begins: float
     ends: float
+    is_certified: bool = False
 
 
 class ForeignTokens:
@@ -71,9 +73,10 @@ class ForeignTokens:
         checked = self._remembered.get(token)
         if checked is None:
             checked = self._checked(token, now)
-            self._remembered[token] = checked
-            if len(self._remembered) > _MAX_REMEMBERED:
-                self._remembered.popitem(last=False)
+            if not checked.is_certified:
+                self._remembered[token] = checked
+                if len(self._remembered) > _MAX_REMEMBERED:
+                    self._remembered.popitem(last=False)
         if now >= checked.ends:
             self._remembered.pop(token, None)
             raise InvalidToken("the token has expired")
@@ -100,7 +103,7 @@ class ForeignTokens:
             claims = None
         if not isinstance(claims, dict):
             raise InvalidToken("the token has no usable claims")
-        return self._said(claims)
+        return self._said(claims)._replace(is_certified=header.x5c is not None)
 
     def _candidates(self, header: _Header, now: float) -> list[PublicKey]:
         """The keys that may have signed a token, by its header."""

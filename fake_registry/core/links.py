@@ -20,6 +20,9 @@ from fake_registry.core.presigning import presigned, signing_credentials, with_s
 from fake_registry.fixtures import canonical_host
 
 _DEFAULT_PORTS: Final = {"https": ":443", "http": ":80"}
+SIGNED: Final = "Signature="
+"""What queries of links have in them: also where they come to the wrong place, and are good still in the right one."""
+
 _SIGNATURE: Final = re.compile(r"(?<=Signature=)[^&]*")
 _QUERY: Final = re.compile(r"Expires=([0-9]{1,15})&Signature=[A-Za-z0-9_-]{43}")
 

@@ -23,6 +23,11 @@ class Realm(NamedTuple):
     host: str
     path: str
 
+    @property
+    def place(self) -> str:
+        """Where its token endpoint is, however the URL spells that."""
+        return f"{self.host}{self.path}"
+
 
 class RealmError(ValueError):
     """The realms of several hosts do not go together; `host` is one of them, and `field` one of its `auth`."""

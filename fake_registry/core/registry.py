@@ -21,7 +21,7 @@ from fake_registry.core.errors import API_VERSION, RegistryError
 from fake_registry.core.faults import Faults, Met
 from fake_registry.core.hosts import HostTable, VirtualHost, holder_for, is_printable, namespace_of
 from fake_registry.core.journal import Entry, Journal
-from fake_registry.core.links import unsigned
+from fake_registry.core.links import SIGNED, unsigned
 from fake_registry.core.messages import JSON, Request, Response
 from fake_registry.core.misbehaving import altered, delivered, instead
 from fake_registry.core.origin import Origin
@@ -257,7 +257,7 @@ class RegistryCore:
             repository=call.target.name,
             note=call.note,
             fault="" if call.fault is None else call.fault.id,
-            target=unsigned(request.target) if call.target.pattern == paths.LINK else None,
+            target=unsigned(request.target) if SIGNED in request.query else None,
         )
         for watcher in self._watchers:
             watcher(Seen(entry, request, response, time.perf_counter() - started))

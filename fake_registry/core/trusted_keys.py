@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 
@@ -32,6 +33,7 @@ _LEAST_BITS: Final = 2048
 _CURVES: Final = {"ES256": "secp256r1", "ES384": "secp384r1", "ES512": "secp521r1"}
 _PEM: Final = re.compile(r"-----BEGIN ([A-Z0-9 ]+)-----.*?-----END \1-----", re.DOTALL)
 _SECRET_MEMBERS: Final = frozenset({"d", "p", "q", "k"})
+_TEXTS: Final = ("kty", "crv", "alg", "use")
 _EXTRA: Final = "takes the extra tokens: pip install 'ismirror[tokens]'"
 
 
@@ -74,7 +76,7 @@ class TrustedKeys:
         try:
             found = [x509.load_der_x509_certificate(base64.b64decode(one, validate=True)) for one in chain]
             key = found[0].public_key()
-        except (binascii.Error, ValueError, TypeError) as error:
+        except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ValueError(f"x5c is no chain of certificates: {error}") from None
         self._check_chain(found[0], found[1:], datetime.fromtimestamp(now, UTC))
         return [key] if isinstance(key, PublicKey) and _fits(key, algorithm) else []
@@ -127,8 +129,12 @@ def _web_keys(text: str) -> Iterator[TrustedKey]:
     keys = document.get("keys", [document])
     if not isinstance(keys, list) or not all(isinstance(one, dict) for one in keys):
         raise ValueError('expected a set of JSON web keys: {"keys": [{"kty": …}]}')
-    for number, one in enumerate(keys):
+    for number, members in enumerate(keys):
+        one = {member: value for member, value in members.items() if value is not None}
         where = f"keys[{number}]"
+        odd = [member for member in _TEXTS if not isinstance(one.get(member, ""), str)]
+        if odd:
+            raise ValueError(f"{where}: its {odd[0]!r} is no text")
         if one.get("kty") == "oct" or _SECRET_MEMBERS & one.keys():
             raise ValueError(f"{where}: has a secret in it; expected public keys only")
         algorithm, name = one.get("alg", ""), one.get("kid", "")
@@ -159,7 +165,7 @@ def _pem_keys(text: str, roots: list[x509.Certificate]) -> Iterator[TrustedKey]:
                 key: Any = certificate.public_key()
             else:
                 certificate, key = None, load_pem_public_key(block[0].encode())
-        except ValueError:
+        except (ValueError, UnsupportedAlgorithm):
             raise ValueError(f"{where}: is no public key and no certificate ({label.lower()})") from None
         if not _is_usable(key, where):
             raise ValueError(f"{where}: is a key that no tokens are signed with")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import json
 from pathlib import Path
 
@@ -25,6 +26,14 @@ PULL = f'{REALM},scope="repository:team/app:pull"'
 REQUIRED = {"code": "UNAUTHORIZED", "message": "authentication required"}
 WRONG = {"code": "UNAUTHORIZED", "message": "incorrect username or password"}
 DIGEST = compute_digest(b"layer")
+
+
+def of_the_key(**claims: object) -> str:
+    """A token of somebody else who has the key."""
+    payload = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
+    signed = f"{Tokens(b'key', lambda: NOW).issue('', User(''), [])[0].partition('.')[0]}.{payload}"
+    signature = hmac.digest(b"key", signed.encode(), "sha256")
+    return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
 
 
 @pytest.fixture
@@ -174,6 +183,13 @@ class TestBearer:
         for after, status in ((0, 200), (299.9, 200), (300, 401), (1000, 401), (-1, 401), (100, 200)):
             clock.now = NOW + after
             assert (await ask(bearer, "/v2/team/app/tags/list", headers=headers)).status == status
+
+    @pytest.mark.parametrize("claims", [{}, {"aud": "quay.io", "sub": 1}, {"aud": "quay.io", "exp": "soon"}])
+    async def test_claims_of_somebody_else_who_has_the_key(
+        self, bearer: RegistryCore, claims: dict[str, object]
+    ) -> None:
+        headers = {"authorization": f"Bearer {of_the_key(**claims)}"}
+        assert (await ask(bearer, "/v2/", headers=headers)).status == 401
 
     async def test_token_of_another_host(self, tree: Tree, clock: Clock) -> None:
         auth = Auth(type="bearer", username="me", password="päss:word")

@@ -165,6 +165,20 @@ async def test_links_expire(tree: Tree, kind: str) -> None:
 
 
 @both_ways
+async def test_signatures_are_not_kept_wherever_links_go(tree: Tree, kind: str) -> None:
+    async with client(kind, tree, hosts()) as ask:
+        link = await link_to(ask, LAYER)
+        signature = link.partition("Signature=")[2]
+        wrong = [link.replace(CDN, HOST), f"{link}&ns=quay.io"]
+        wrong += [link.replace("/quay.io/", other) for other in ("//quay.io/", "/quay.io%2F", "/v2/")]
+        for one in wrong:
+            assert (await ask(one)).status in {403, 404}
+        targets = [entry.target for entry in ask.journal]
+    assert len([target for target in targets if "&Signature=*" in target]) == len(wrong)
+    assert not [target for target in targets if signature in target]
+
+
+@both_ways
 async def test_nothing_else_is_there(tree: Tree, kind: str) -> None:
     async with client(kind, tree, hosts()) as ask:
         link = await link_to(ask, LAYER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import ssl
 import sys
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -478,7 +479,28 @@ async def test_chains_of_certificates(
     assert await status(client, forged) == 401
 
 
-@pytest.mark.parametrize("x5c", [["x"], [""], ["AAAA"], [chain(CA)[0][:-8]], ["é"]], ids=range(5))
+async def test_certificates_may_expire_before_the_token(tree: Tree, clock: Clock) -> None:
+    short = Authority("Short", parent=CA, not_after=datetime.fromtimestamp(NOW + 100, UTC))
+    client = CoreClient(core_of(tree, clock, auth_of(bundle(CA))))
+    token = signed(key=short.key, headers={"x5c": chain(short)})
+    assert await status(client, token) == 200
+    clock.now = NOW + 101
+    assert await status(client, token) == 401
+    assert await status(client, signed(key=CA.key, headers={"x5c": chain(CA)})) == 200
+
+
+def of_another_kind(authority: Authority) -> bytes:
+    """The certificate (DER) with a key of a kind that nobody knows."""
+    kind = bytes.fromhex("06072a8648ce3d0201")  # id-ecPublicKey
+    assert kind in authority.der
+    return authority.der.replace(kind, kind[:-1] + b"\x09", 1)
+
+
+@pytest.mark.parametrize(
+    "x5c",
+    [["x"], [""], ["AAAA"], [chain(CA)[0][:-8]], ["é"], [base64.b64encode(of_another_kind(CA)).decode()]],
+    ids=range(6),
+)
 async def test_chains_that_are_none(tree: Tree, clock: Clock, x5c: list[str]) -> None:
     client = CoreClient(core_of(tree, clock, auth_of(bundle(CA))))
     assert await status(client, signed(key=CA.key, headers={"x5c": x5c})) == 401
@@ -552,8 +574,13 @@ NONE_AT_ALL = "there is no key in it that signs tokens (RSA, P-256, P-384, P-521
         (block("CERTIFICATE"), "block 1: is no public key and no certificate (certificate)"),
         (pem(ec.generate_private_key(ec.SECP256K1())), "block 1: is a key that no tokens are signed with"),
         (pem(EC) * 65, "there are 65 keys in it; expected at most 64"),
+        (json.dumps(web_key(EC, kty=["EC"])), "keys[0]: its 'kty' is no text"),
+        (json.dumps(web_key(EC, crv={})), "keys[0]: its 'crv' is no text"),
+        (json.dumps({"keys": [web_key(EC), web_key(EC, alg=[])]}), "keys[1]: its 'alg' is no text"),
+        (json.dumps(web_key(EC, use=1)), "keys[0]: its 'use' is no text"),
+        (ssl.DER_cert_to_PEM_cert(of_another_kind(CA)), "block 1: is no public key and no certificate (certificate)"),
     ],
-    ids=map(str, range(17)),
+    ids=map(str, range(22)),
 )  # fmt: skip
 def test_what_is_no_key(keys: str, problem: str) -> None:
     with pytest.raises(ValueError) as found:

@@ -288,6 +288,41 @@ async def test_refresh_tokens_end_with_the_password(
     assert (await client.ask("POST", "/token", *fields)).status == (200 if counts else 401)
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "counts"),
+    [
+        ({"users": {"alice": "1"}}, {"users": {"alice": "1", "bob": "2"}}, True),
+        ({"users": {"alice": "1"}}, {"username": "alice", "password": "1"}, True),
+        ({"users": {"alice": "1"}}, {"htpasswd": f"alice:{HASH}"}, True),
+        ({"users": {"alice": "1"}}, {"ldap": {"url": "ldap://localhost", "baseDN": "dc=example"}}, True),
+        ({"users": {"alice": "1"}}, {"users": {"bob": "1"}}, False),
+        ({"users": {"alice": "1"}}, {"users": {"bob": "1"}, "anonymous": True}, False),
+        ({"users": {"alice": "1"}}, {}, False),
+        ({"htpasswd": f"alice:{HASH}"}, {"htpasswd": f"bob:{HASH}"}, False),
+        ({"anonymous": True}, {"anonymous": True, "users": {"bob": "1"}}, True),
+        ({"anonymous": True}, {"users": {"bob": "1"}}, False),
+    ],
+)
+async def test_tokens_end_with_their_users(
+    tree: Tree, before: dict[str, Any], after: dict[str, Any], counts: bool
+) -> None:
+    core = core_of(tree, **{"quay.io": {"auth": before}})
+    client = CoreClient(core)
+    login = {} if "anonymous" in before else basic("alice", "1" if "users" in before else "d-secret")
+    headers = await token(client, "/token", login)
+    assert (await client.ask("GET", "/v2/", headers=headers)).status == 200
+    core.configure(hosts(**{"quay.io": {"auth": after}}))
+    assert (await client.ask("GET", "/v2/", headers=headers)).status == (200 if counts else 401)
+
+
+@pytest.mark.parametrize("kind", ["bearer", "basic"])
+@pytest.mark.parametrize("anonymous", [True, False])
+async def test_where_nobody_is_a_user_no_password_is_right(tree: Tree, kind: str, anonymous: bool) -> None:
+    core = core_of(tree, **{"quay.io": {"auth": {"type": kind, "anonymous": anonymous}}})
+    path = "/token" if kind == "bearer" else "/v2/"
+    assert (await CoreClient(core).ask("GET", path, headers=basic("", ""))).status == 401
+
+
 FULL = {"grant_type": "password", "service": "Quay Inc.", "client_id": "x", "username": "alice", "password": "a-secret"}
 
 
@@ -402,6 +437,22 @@ async def test_hosts_that_share_realm_and_service_take_each_others_tokens(tree: 
     headers = await token(CoreClient(core, "auth.example.com"), "/token?service=sso", basic("a", "1"))
     for name in ("a.example.com", "b.example.com"):
         assert (await CoreClient(core, name).ask("GET", "/v2/", headers=headers)).status == 200
+
+
+async def test_realms_may_be_spelled_in_several_ways(tree: Tree) -> None:
+    spelled = (
+        "https://auth.example.com/token",
+        "https://AUTH.example.com:443/token",
+        "https://auth.example.com/%74oken",
+    )
+    auth = {"type": "bearer", "service": "sso", "users": {"a": "1"}}
+    hosts = {"auth.example.com": Host()} | {
+        f"{number}.io": msgspec.convert({"auth": auth | {"realm": realm}}, Host) for number, realm in enumerate(spelled)
+    }
+    core = RegistryCore(tree, hosts)
+    headers = await token(CoreClient(core, "auth.example.com"), "/token?service=sso", basic("a", "1"))
+    for number in range(3):
+        assert (await CoreClient(core, f"{number}.io").ask("GET", "/v2/", headers=headers)).status == 200
 
 
 async def test_one_service_of_two_realms_is_two(tree: Tree) -> None:
