@@ -76,3 +76,8 @@ _PHRASES: Final = MappingProxyType(
 def reason_phrase(status: int) -> str:
     """The reason phrase of a status; for one that Go does not know, what its server writes: ``status code 299``."""
     return _PHRASES.get(status) or f"status code {status}"
+
+
+def status_text(status: int) -> str:
+    """What status lines have after the version: ``200 OK``."""
+    return f"{status} {reason_phrase(status)}"

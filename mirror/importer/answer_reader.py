@@ -34,10 +34,14 @@ _NO_BODY: Final = frozenset({204, 304})
 
 
 class AnswerHead(msgspec.Struct, frozen=True):
-    """Status and headers of an answer, names as they came. `is_last`: its connection has no other one."""
+    """Status and headers of an answer, names as they came. `is_last`: its connection has no other one.
+
+    ``status_text`` is what the status line has after the version: blanks at its end stay, those before it do not, as
+    in Go's ``Response.Status``.
+    """
 
     status: int
-    reason: str
+    status_text: str
     headers: list[tuple[str, str]]
     is_last: bool
 
@@ -156,8 +160,8 @@ class AnswerReader:
         text = head.decode("utf-8", "surrogateescape")
         line, *lines = (_FOLD.sub(" ", text) if _FOLD.search(text) else text).split("\n")[:-2]
         version, _, rest = line.partition(" ")
-        code, _, reason = rest.lstrip(" ").removesuffix("\r").partition(" ")
-        status = int(code)
+        rest = rest.lstrip(" ").removesuffix("\r")
+        status = int(rest.partition(" ")[0])
         if 100 <= status <= 199 and status != 101:
             return
         fields: list[tuple[str, str]] = []
@@ -182,7 +186,7 @@ class AnswerReader:
             self._left = int(lengths[0])
             self.is_over = self._left == 0
         last = (not self.is_over and self._left is None) or status == 101 or _ends(connection, old=old)
-        self.head = AnswerHead(status, reason, fields, last)
+        self.head = AnswerHead(status, rest, fields, last)
 
     # Bodies in chunks
 

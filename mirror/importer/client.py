@@ -101,8 +101,7 @@ class RepositoryContext:
                 return await self._ping("http", insecure=insecure)
             raise
         if not _speaks_v2(answer):
-            status = f"{answer.status} {answer.reason}"
-            text = f'endpoint "{base}" does not support v2 API (got {status})'
+            text = f'endpoint "{base}" does not support v2 API (got {answer.status_text})'
             raise ClientFailure(text).about("no-registry")
         self.authorization.remember(url, answer)
         return base

@@ -185,9 +185,10 @@ class AnswerStream(ResponseHandler):
         """Hands out status and headers, and the body that is to come."""
         headers = CIMultiDictProxy(CIMultiDict(head.headers))
         content = self._content = self._payload = StreamReader(self, _BUFFER, loop=self._loop)
-        # The version, encodings and upgrades are of no concern to whoever reads this.
+        # The version, encodings and upgrades are of no concern to whoever reads this. The reason has the code, too:
+        # only so it says whether there is a blank where no reason phrase is.
         message = RawResponseMessage(
-            HttpVersion11, head.status, head.reason, headers, (), head.is_last, None, False, False
+            HttpVersion11, head.status, head.status_text, headers, (), head.is_last, None, False, False
         )
         self._should_close = self._should_close or head.is_last
         self.feed_data((message, content), 0)

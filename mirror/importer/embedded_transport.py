@@ -18,7 +18,7 @@ import msgspec
 
 from fake_registry.config import Host, Hosts, Scheme
 from fake_registry.core.messages import FAITHFUL, Delivery, FileBody, PartsBody, Request, Response, StreamBody
-from fake_registry.core.reasons import reason_phrase
+from fake_registry.core.reasons import status_text
 from fake_registry.core.registry import RegistryCore
 from mirror.hostport import join_host_port
 from mirror.importer.answer_failures import value_failure
@@ -217,7 +217,7 @@ def received(method: str, response: Response, timeout: float | None, target: Tar
     simple = response.delivery is None and not head.refused
     if simple and isinstance(body, bytes) and head.announced in {None, len(body)}:
         content = body if has_body and method != "HEAD" else b""
-        return Answer(status, reason_phrase(status), head.lines, content, values=head.values), head.is_last
+        return Answer(status, status_text(status), head.lines, content, values=head.values), head.is_last
     delivery, waits = response.delivery or FAITHFUL, Waits(timeout)
     if delivery.delay:
         waits.spend(delivery.delay, "head")
@@ -230,7 +230,7 @@ def received(method: str, response: Response, timeout: float | None, target: Tar
     content, broken = b"", None
     if has_body and method != "HEAD":
         content, broken = _body(response, head.announced, waits, target)
-    answer = Answer(status, reason_phrase(status), head.lines, content, broken, waits.head, head.values)
+    answer = Answer(status, status_text(status), head.lines, content, broken, waits.head, head.values)
     return answer, (head.is_last or broken is not None or delivery.end in {"cut", "reset"})
 
 

@@ -90,8 +90,7 @@ class TokenResponse:
 def answer_failure(answer: Answer) -> ClientFailure:
     """The failure that an answer outside 200 to 399 stands for."""
     if not 400 <= answer.status <= 499:
-        status = f"{answer.status} {answer.reason}"
-        return ClientFailure(f"received unexpected HTTP status: {status}").about("server-error")
+        return ClientFailure(f"received unexpected HTTP status: {answer.status_text}").about("server-error")
     failure = _body_failure(answer.status, answer.body)
     if answer.status == 401:
         challenged = _challenge_failure(answer)

@@ -44,15 +44,16 @@ class TransportError(IsmirrorError):
 
 
 class Answer(msgspec.Struct):
-    """An HTTP answer: status, reason phrase as sent, header lines (names in lower case) and the whole body as sent.
+    """An HTTP answer: status, header lines (names in lower case) and the whole body as sent.
 
+    ``status_text`` is what the status line has after the version: the code, and as a rule a blank and a reason phrase.
     With ``broken`` the body did not come whole, but failed that way after ``partial``; who reads it meets the failure,
     and who does not is not concerned. ``took`` is how many seconds it took to come that nobody waited for. ``values``
     is `first_values` of the headers, where that is known already.
     """
 
     status: int
-    reason: str
+    status_text: str
     headers: Sequence[tuple[str, str]]
     partial: bytes
     broken: TransportError | None = None

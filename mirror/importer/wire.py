@@ -239,4 +239,4 @@ def _decompressed(method: str, headers: Sequence[tuple[str, str]], answer: Answe
     if any(name == "accept-encoding" for name, _ in headers):
         return answer
     kept = [line for line in answer.headers if line[0] not in ("content-encoding", "content-length")]
-    return Answer(answer.status, answer.reason, kept, gunzip(answer.body))
+    return Answer(answer.status, answer.status_text, kept, gunzip(answer.body))

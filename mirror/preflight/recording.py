@@ -57,7 +57,7 @@ class RecordingTransport:
             self._add(method, url, login, None, str(error), took)
             raise
         took = perf_counter() - start if self._real else answer.took
-        self._add(method, url, login, answer.status, f"{answer.status} {answer.reason}".rstrip(), took)
+        self._add(method, url, login, answer.status, answer.status_text.rstrip(), took)
         return answer
 
     def _add(self, method: str, url: str, login: str, status: int | None, answer: str, seconds: float) -> None:

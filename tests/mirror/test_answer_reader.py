@@ -62,6 +62,28 @@ def test_what_is_taken(data: bytes, body: bytes) -> None:
         assert reader.head is not None
 
 
+@pytest.mark.parametrize(
+    ("line", "text"),
+    [
+        (b"HTTP/1.1 599", "599"),
+        (b"HTTP/1.1 599 ", "599 "),
+        (b"HTTP/1.1   599  ", "599  "),
+        (b"HTTP/1.1 599 Odd  ", "599 Odd  "),
+        (b"HTTP/1.1 599  Odd", "599  Odd"),
+        (b"HTTP/1.1 599 \t", "599 \t"),
+        (b"HTTP/1.1 599 Odd\t \r", "599 Odd\t \r"),
+        ("HTTP/1.1 599 Odd\u00a0".encode(), "599 Odd\u00a0"),
+        (b"HTTP/1.1 +12 OK", "+12 OK"),
+        (b"HTTP/1.1 099 Low", "099 Low"),
+    ],
+)
+def test_the_status_is_kept_as_its_line_has_it(line: bytes, text: str) -> None:
+    for end in (b"\r\n", b"\n") if not line.endswith(b"\r") else (b"\r\n",):
+        head = read(line + end + b"Content-Length: 0\r\n\r\n")[0].head
+        assert head is not None
+        assert (head.status, head.status_text) == (int(text[:3]), text)
+
+
 REFUSED = [
     (
         OK + b"Content-Length: 2\r\nContent-Length: 02\r\n\r\nhi",

@@ -52,7 +52,7 @@ def seen(failure: ClientFailure) -> object:
 
 
 def both_ways(body: bytes) -> tuple[object, object]:
-    answer = Answer(404, "Not Found", [], body)
+    answer = Answer(404, "404 Not Found", [], body)
     with pytest.MonkeyPatch.context() as patch:
         short = seen(answer_failure(answer))
         patch.setattr(responses, "_regular_errors", lambda _: [])

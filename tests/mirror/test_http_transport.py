@@ -117,7 +117,7 @@ async def test_the_answer_comes_as_it_was_sent() -> None:
     async with serving(answer) as (core, address), HttpTransport(connect=address) as transport:
         found = await get(transport, "http://quay.io/v2/")
         await get(transport, "http://quay.io/v2/")
-    assert (found.status, found.reason, found.body) == (302, "Found", zipped)
+    assert (found.status, found.status_text, found.body) == (302, "302 Found", zipped)
     assert found.header("location") == "/elsewhere"
     assert found.header_lines("www-authenticate") == ["Basic x", "Bearer y"]
     assert len(core.requests) == 2  # the redirect was not followed

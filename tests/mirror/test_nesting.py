@@ -51,10 +51,10 @@ def test_one_more_is_refused(read: Callable[[bytes], Any], before: str) -> None:
 
 
 def test_errors_of_registries() -> None:
-    found = answer_failure(Answer(404, "Not Found", [], nested(5_000, '"errors":[{"code":"MANIFEST_UNKNOWN"}],')))
+    found = answer_failure(Answer(404, "404 Not Found", [], nested(5_000, '"errors":[{"code":"MANIFEST_UNKNOWN"}],')))
     assert str(found) == "manifest unknown"
     body = nested(10_001)
-    found = answer_failure(Answer(404, "Not Found", [], body))
+    found = answer_failure(Answer(404, "404 Not Found", [], body))
     problem = "invalid character '[' exceeded max depth"
     assert str(found) == f"error parsing HTTP 404 response body: {problem}: {quote(body)}"
 

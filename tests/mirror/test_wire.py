@@ -43,8 +43,8 @@ class Redirecting:
         self.asked.append((method, url, dict(headers)))
         if url in self._redirects:
             status, location = self._redirects[url]
-            return Answer(status, "", [("location", location)], b"")
-        return Answer(200, "OK", [], b"done")
+            return Answer(status, f"{status}", [("location", location)], b"")
+        return Answer(200, "200 OK", [], b"done")
 
     async def aclose(self) -> None:
         """Nothing is open."""

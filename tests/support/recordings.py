@@ -18,7 +18,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from fake_registry.core.reasons import reason_phrase
+from fake_registry.core.reasons import status_text
 from mirror.importer.transport import Answer, TransportError
 from support.vectors import VECTORS
 
@@ -340,7 +340,7 @@ class RecordedRegistries:
         if method == "HEAD":  # of a layer, the only blob that is asked for that way
             lines.append(("content-length", "110"))
         body = b"" if method == "HEAD" else self._body(found, url)
-        return Answer(found["status"], reason_phrase(found["status"]), lines, body)
+        return Answer(found["status"], status_text(found["status"]), lines, body)
 
     async def aclose(self) -> None:
         """Nothing is open."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from fake_registry.core.reasons import reason_phrase
+from fake_registry.core.reasons import status_text
 from mirror.importer.transport import Answer, TransportError
 
 NOT_FOUND = {"status": 404, "headers": {"Content-Type": "text/plain; charset=utf-8"}, "body": "404 page not found\n"}
@@ -54,7 +54,7 @@ class ScriptedTransport:
             if not any(name == "content-length" for name, _ in lines) and body:
                 lines.append(("content-length", str(len(body))))
             body = b""
-        return Answer(status, reason_phrase(status), lines, body)
+        return Answer(status, status_text(status), lines, body)
 
     def _response(self, method: str, url: str, headers: Sequence[tuple[str, str]]) -> dict[str, Any]:
         key = (method, url)
