@@ -37,10 +37,19 @@ class TagOptions:
         list[str] | None, typer.Option(metavar="GLOB", help="Of repositories, no tags that match one of these.")
     ] = None
     semver: Annotated[
-        str | None, typer.Option(metavar="RANGE", help="Of repositories, tags that are versions such as '>=1.2 <2'.")
+        str | None,
+        typer.Option(
+            metavar="RANGE",
+            help="Of repositories, tags that are versions such as '>=1.2 <2'; no pre-releases unless it names one.",
+        ),
     ] = None
     latest: Annotated[
-        int | None, typer.Option(min=1, metavar="N", help="Of each repository, the tags with the highest versions.")
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of each repository, the tags with the highest versions; pre-releases count: --semver '*' without.",
+        ),
     ] = None
 
     def filter_for(self, sources: list[Source]) -> TagFilter:

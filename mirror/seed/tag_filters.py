@@ -18,6 +18,7 @@ class TagFilter(msgspec.Struct, frozen=True, kw_only=True):
     """Patterns of the shell that tags match (``include``: one of them; ``exclude``: none), and versions.
 
     With ``versions`` only tags that are versions of that range; with ``latest`` only so many, the highest versions.
+    Alone it counts prereleases; ranges leave them out, unless they name one, so that the range ``*`` is all the others.
     """
 
     include: Sequence[str] = ()

@@ -82,6 +82,8 @@ TAGS = ["latest", "1.0", "1.1", "1.2-rc1", "v2.0", "2.10", "2.9", "nightly", SIG
         ({"versions": VersionRange(">=2")}, ["2.10", "2.9", "v2.0"]),
         ({"latest": 2}, ["2.10", "2.9"]),
         ({"latest": 1, "versions": VersionRange("1")}, ["1.1"]),
+        ({"latest": 4}, ["1.2-rc1", "2.10", "2.9", "v2.0"]),
+        ({"latest": 4, "versions": VersionRange("*")}, ["1.1", "2.10", "2.9", "v2.0"]),
         ({"latest": 9, "exclude": ["*-rc*"]}, ["1.0", "1.1", "2.10", "2.9", "v2.0"]),
     ],
 )
