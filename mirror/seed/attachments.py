@@ -154,7 +154,7 @@ class Attachments:
             if error.status != 404:
                 raise
             return ""  # deleted meanwhile, or a list that is out of date
-        await self._content.content(origin, descriptor, data, account, 0, payload=True)
+        await self._content.content(origin, descriptor, data, account, payload=True)
         account.referrers += 1
         if not self._options.dry_run:
             media_type = descriptor.media_type

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from fake_registry.fixtures import Tree
 from fake_registry.oci import INDEX_TYPES, SCHEMA1_TYPES, Descriptor, Links, manifest_links
@@ -22,6 +22,19 @@ DEEPEST: Final = 8
 """Levels of indexes below an index."""
 
 
+class _Walk(NamedTuple):
+    """The way through all that one image leads to.
+
+    ``levels`` says of each manifest that was passed how many levels there are below it, so that it need not be walked
+    again to know whether another way to it is too deep; None: the registry does not have it.
+    """
+
+    origin: Repository
+    account: Account
+    payload: bool
+    levels: dict[str, int | None]
+
+
 class ContentCopier:
     """Copies content; several at once do not fetch the same."""
 
@@ -35,16 +48,33 @@ class ContentCopier:
         self._progress = progress
         self._turns = Turns()
 
-    def is_complete(self, descriptor: Descriptor, *, payload: bool, depth: int = 0) -> bool:
-        """Whether the tree has everything of an image that these options would copy."""
-        data = self._held.manifest(descriptor.digest, descriptor.media_type)
-        if data is None or depth > DEEPEST:
-            return False
-        links = manifest_links(data)
-        children = wanted_children(data, links, self._options.platforms)
-        return all(map(self._held.has, self.wanted_blobs(links, payload=payload))) and all(
-            self.is_complete(child, payload=payload, depth=depth + 1) for child in children
-        )
+    def is_complete(self, descriptor: Descriptor, *, payload: bool) -> bool:
+        """Whether the tree has everything of an image that these options would copy. Each manifest is read once."""
+        below: dict[str, dict[str, Descriptor]] = {}
+        level = {descriptor.digest: descriptor}
+        for _ in range(DEEPEST + 1):
+            following: dict[str, Descriptor] = {}
+            for digest, one in level.items():
+                if digest not in below:
+                    data = self._held.manifest(digest, one.media_type)
+                    if data is None:
+                        return False
+                    links = manifest_links(data)
+                    if not all(map(self._held.has, self.wanted_blobs(links, payload=payload))):
+                        return False
+                    below[digest] = {child.digest: child for child in self._children(one, data, links)}
+                following |= below[digest]
+            level = following
+        return not level
+
+    def _children(self, descriptor: Descriptor, data: bytes, links: Links) -> list[Descriptor]:
+        """The manifests of an index that are wanted.
+
+        One of schema 1 has none: its digest leaves signatures out, so that there it could even name itself.
+        """
+        if descriptor.media_type in SCHEMA1_TYPES:
+            return []
+        return wanted_children(data, links, self._options.platforms)
 
     def held(self, image: Fetched) -> list[Fetched]:
         """An image and, of an index, the manifests below it that are wanted and there, each once."""
@@ -52,8 +82,8 @@ class ContentCopier:
         level = [image]
         for _ in range(DEEPEST):
             below: list[Fetched] = []
-            for _, data in level:
-                for child in wanted_children(data, manifest_links(data), self._options.platforms):
+            for descriptor, data in level:
+                for child in self._children(descriptor, data, manifest_links(data)):
                     held = None if child.digest in found else self._held.manifest(child.digest, child.media_type)
                     if held is not None:
                         found[child.digest] = Fetched(child, held)
@@ -80,38 +110,42 @@ class ContentCopier:
         descriptor: Descriptor,
         data: bytes,
         account: Account,
-        depth: int,
         *,
         payload: bool = False,
     ) -> None:
-        """Copies what a manifest leads to."""
-        if depth > DEEPEST:
-            raise RemoteError(f"{origin}@{descriptor.digest}: indexes more than {DEEPEST} deep")
-        links = manifest_links(data)
-        children = wanted_children(data, links, self._options.platforms)
-        work = [self._child(origin, child, account, depth + 1, payload=payload) for child in children]
-        blobs = self.wanted_blobs(links, payload=payload)
-        work += [self._blob(origin, blob, account) for blob in blobs]
-        if descriptor.media_type in SCHEMA1_TYPES and self._options.metadata_only:
-            work += [self._size(origin, layer.digest) for layer in links.layers]
-        before = len(account.missing)
-        await together(work)
-        if children and len(account.missing) - before >= len(children):
-            raise RemoteError(f"{origin}@{descriptor.digest}: none of the manifests of this index is there")
+        """Copies what a manifest leads to, each manifest below it once, in however many ways it leads there."""
+        await self._below(_Walk(origin, account, payload, {}), descriptor, data, 0)
 
-    async def _child(
-        self, origin: Repository, child: Descriptor, account: Account, depth: int, *, payload: bool
-    ) -> None:
+    async def _below(self, walk: _Walk, descriptor: Descriptor, data: bytes, depth: int) -> None:
+        _require_shallow(walk.origin, descriptor.digest, depth)
+        links = manifest_links(data)
+        children = self._children(descriptor, data, links)
+        work = [self._child(walk, child, depth + 1) for child in children]
+        work += [self._blob(walk.origin, blob, walk.account) for blob in self.wanted_blobs(links, payload=walk.payload)]
+        if descriptor.media_type in SCHEMA1_TYPES and self._options.metadata_only:
+            work += [self._size(walk.origin, layer.digest) for layer in links.layers]
+        await together(work)
+        if children and all(walk.levels[child.digest] is None for child in children):
+            raise RemoteError(f"{walk.origin}@{descriptor.digest}: none of the manifests of this index is there")
+        levels = (walk.levels[child.digest] for child in children)
+        walk.levels[descriptor.digest] = max((below + 1 for below in levels if below is not None), default=0)
+
+    async def _child(self, walk: _Walk, child: Descriptor, depth: int) -> None:
         """Copies a manifest of an index. That the registry does not have it is no reason to do without the others."""
+        origin, account = walk.origin, walk.account
         async with self._turns.alone(f"manifest {child.digest}"):
+            if child.digest in walk.levels:
+                _require_shallow(origin, child.digest, depth + (walk.levels[child.digest] or 0))
+                return
             try:
                 descriptor, data = await self.manifest(origin, child.digest, child.media_type, account)
             except RemoteError as error:
                 if error.status != 404:
                     raise
                 account.missing.append(child.digest)
+                walk.levels[child.digest] = None
                 return
-            await self.content(origin, descriptor, data, account, depth, payload=payload)
+            await self._below(walk, descriptor, data, depth)
             if not self._options.dry_run:
                 await self._writer.content(data, descriptor.media_type, descriptor.digest)
             elif descriptor.media_type in INDEX_TYPES:
@@ -166,6 +200,11 @@ class ContentCopier:
         else:
             found = iter(() if links.config is None else (links.config,))
         return [blob for blob in found if not _stays_away(blob)]
+
+
+def _require_shallow(origin: Repository, digest: str, depth: int) -> None:
+    if depth > DEEPEST:
+        raise RemoteError(f"{origin}@{digest}: indexes more than {DEEPEST} deep")
 
 
 def _stays_away(blob: Descriptor) -> bool:

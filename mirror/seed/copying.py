@@ -212,7 +212,7 @@ class _Copier:
             return self._result(job, status, digest, account)
         manifest = await self._content.manifest(origin, digest or source.tag, "", account)
         descriptor, data = manifest
-        await self._content.content(origin, descriptor, data, account, 0)
+        await self._content.content(origin, descriptor, data, account)
         if self._options.platforms and descriptor.media_type in INDEX_TYPES:
             self._require_platform(manifest)
         # Before the image itself: one that is there has all that belongs to it.

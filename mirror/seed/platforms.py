@@ -47,9 +47,13 @@ def parse_platforms(texts: Sequence[str]) -> list[WantedPlatform]:
 def wanted_children(data: bytes, links: Links, platforms: Sequence[WantedPlatform]) -> list[Descriptor]:
     """The manifests of an index that are for one of the platforms, and what BuildKit attests of them.
 
-    All of them where no platforms are named, and where the index does not say what they are for.
+    All of them where no platforms are named, and where the index does not say what they are for. Each is there once,
+    however often the index names it.
     """
-    children = list(links.manifests())
+    named: dict[str, Descriptor] = {}
+    for child in links.manifests():
+        named.setdefault(child.digest, child)
+    children = list(named.values())
     if not platforms or not children:
         return children
     try:

@@ -11,10 +11,11 @@ from typing import Any, Final
 import msgspec
 
 from fake_registry.errors import ContentError, TreeError
-from fake_registry.oci import Descriptor, Links, manifest_links
+from fake_registry.oci import SCHEMA1_TYPES, Descriptor, Links, manifest_links
 from fake_registry.simple_signing import Signature, kept_signature
 from mirror.seed.mirror_sets import mirror_sets
 from mirror.seed.outcome import Account, ImageResult, Progress, Status, Turns, together
+from mirror.seed.platforms import wanted_children
 from mirror.seed.pull_sources import Place
 from mirror.seed.referrers_tags import list_referrer
 from mirror.seed.remote.failures import RemoteError
@@ -204,10 +205,12 @@ class _Pusher:
             return
         if (repository.name, descriptor.digest) not in self._manifests:
             links = manifest_links(data)
-            work = [self._child(repository, job, child, account, depth + 1) for child in links.manifests()]
+            children = wanted_children(data, links, ()) if descriptor.media_type not in SCHEMA1_TYPES else ()
+            work = [self._child(repository, job, child, account, depth + 1) for child in children]
             await together([*work, *(self._blob(repository, job, blob, account) for blob in links.blobs())])
             account.add(len(data))
         if self._dry_run:
+            self._manifests.add((repository.name, descriptor.digest))
             return
         reference = descriptor.digest if depth else job.reference
         described = msgspec.structs.replace(descriptor, size=len(data))
@@ -218,7 +221,7 @@ class _Pusher:
     async def _child(self, repository: Repository, job: _Job, child: Descriptor, account: Account, depth: int) -> None:
         key = (repository.name, child.digest)
         async with self._turns.alone(f"{repository.name}@{child.digest}"):
-            if key in self._manifests:
+            if key in self._manifests or child.digest in account.missing:
                 return
             if await repository.has_manifest(child.digest, child.digest):
                 self._manifests.add(key)

@@ -18,7 +18,7 @@ from msgspec import Meta
 
 from fake_registry.errors import ContentError, TreeError
 from fake_registry.fixtures import Snapshot, Tree, is_tag
-from fake_registry.oci import Descriptor, manifest_links
+from fake_registry.oci import Descriptor, Links, manifest_links
 from mirror.config import decode_document, read_file
 from mirror.gotext import GoTimeError, parse_rfc3339
 from mirror.seed.editing import Removal, remove_images
@@ -104,7 +104,7 @@ def _going(snapshot: Snapshot, rule: Retention, now: datetime) -> Iterator[str]:
     gone = [image for image in images if image.descriptor.digest not in kept]
     for image in images:
         if image.descriptor.digest in kept:
-            kept |= set(_below(snapshot, image.descriptor))
+            kept.update(_below(snapshot, image.descriptor))
     digests = {image.descriptor.digest for image in gone} - kept
     for image in gone:
         yield from (f":{tag}" for tag in image.tags)
@@ -139,12 +139,34 @@ def _kept(images: list[_Image], rule: Retention, now: datetime) -> set[str]:
     return kept
 
 
-def _below(snapshot: Snapshot, descriptor: Descriptor, depth: int = _MAX_DEPTH) -> Iterator[str]:
+def _below(snapshot: Snapshot, descriptor: Descriptor) -> Iterator[str]:
     """The digests of the manifests that an index leads to."""
-    data = _manifest(snapshot, descriptor) if depth else None
-    for child in () if data is None else manifest_links(data).children:
-        yield child.digest
-        yield from _below(snapshot, child, depth - 1)
+    return (one.descriptor.digest for one in _led_to(snapshot, descriptor) if one.descriptor is not descriptor)
+
+
+class _Met(NamedTuple):
+    """A manifest, and its bytes and links if it is there."""
+
+    descriptor: Descriptor
+    data: bytes
+    links: Links | None
+
+
+def _led_to(snapshot: Snapshot, descriptor: Descriptor) -> Iterator[_Met]:
+    """A manifest and those that it leads to, each once."""
+    met = {descriptor.digest}
+    level = [descriptor]
+    for _ in range(_MAX_DEPTH + 1):
+        below: list[Descriptor] = []
+        for one in level:
+            data = _manifest(snapshot, one)
+            links = None if data is None else manifest_links(data)
+            yield _Met(one, data or b"", links)
+            for child in () if links is None else links.children:
+                if child.digest not in met:
+                    met.add(child.digest)
+                    below.append(child)
+        level = below
 
 
 def _attached(snapshot: Snapshot, digest: str, kept: set[str]) -> Iterator[str]:
@@ -160,17 +182,18 @@ def _attached(snapshot: Snapshot, digest: str, kept: set[str]) -> Iterator[str]:
             yield from _attached(snapshot, found, kept)
 
 
-def created(snapshot: Snapshot, descriptor: Descriptor, depth: int = _MAX_DEPTH) -> datetime | None:
+def created(snapshot: Snapshot, descriptor: Descriptor) -> datetime | None:
     """When an image was made, as it says itself; None if it does not, or if that is not in the tree."""
-    data = _manifest(snapshot, descriptor) if depth else None
-    if data is None:
-        return None
-    links = manifest_links(data)
-    if links.children:
-        times = [created(snapshot, child, depth - 1) for child in links.children]
-        return max((when for when in times if when is not None), default=None)
-    said = _said_in_config(snapshot, links.config) or dict(links.annotations or {}).get(_CREATED)
-    return _instant(said or _said_in_history(data))
+    times = [
+        _instant(
+            _said_in_config(snapshot, links.config)
+            or dict(links.annotations or {}).get(_CREATED)
+            or _said_in_history(data)
+        )
+        for _, data, links in _led_to(snapshot, descriptor)
+        if links is not None and not links.children
+    ]
+    return max((when for when in times if when is not None), default=None)
 
 
 def _manifest(snapshot: Snapshot, descriptor: Descriptor) -> bytes | None:

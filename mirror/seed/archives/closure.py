@@ -140,11 +140,30 @@ def converted(closure: Closure) -> Closure:
         InputError: a manifest that is neither Docker's schema 2 nor OCI's, or no document at all.
     """
     done: dict[str, Content] = {}
-    for content in reversed(closure.manifests):  # children before the indexes that name them
+    for content in _children_first(closure):
         done[content.descriptor.digest] = _converted(closure, content, done)
     return msgspec.structs.replace(
         closure, manifests=[done[content.descriptor.digest] for content in closure.manifests]
     )
+
+
+def _children_first(closure: Closure) -> list[Content]:
+    """The manifests of an image, each before the indexes that name it, on whatever level those are."""
+    there = {content.descriptor.digest: content for content in closure.manifests}
+    begun: set[str] = set()
+    found: dict[str, Content] = {}
+    stack = [closure.root]
+    while stack:
+        content = stack[-1]
+        digest = content.descriptor.digest
+        if digest in begun:
+            found.setdefault(digest, content)
+            stack.pop()
+            continue
+        begun.add(digest)
+        named = {child.digest for child in manifest_links(content.data).manifests()}
+        stack += [there[one] for one in sorted(named - begun) if one in there]
+    return list(found.values())
 
 
 def _converted(closure: Closure, content: Content, done: dict[str, Content]) -> Content:
