@@ -256,9 +256,7 @@ class Authenticator:
 
     def _is_user(self, name: str) -> bool:
         """Whether a user who had a token is one still, as far as can be told without asking anybody else."""
-        if not name:
-            return self._auth.anonymous
-        if name in self._names or self._auth.ldap is not None:
+        if name in self._names or (self._auth.ldap is not None if name else self._auth.anonymous):
             return True
         return self._hashed is not None and self._hashed.hash_of(name) is not None
 

@@ -301,6 +301,8 @@ async def test_refresh_tokens_end_with_the_password(
         ({"htpasswd": f"alice:{HASH}"}, {"htpasswd": f"bob:{HASH}"}, False),
         ({"anonymous": True}, {"anonymous": True, "users": {"bob": "1"}}, True),
         ({"anonymous": True}, {"users": {"bob": "1"}}, False),
+        ({"anonymous": True}, {"ldap": {"url": "ldap://localhost", "baseDN": "dc=example"}}, False),
+        ({"anonymous": True}, {"users": {"": "1"}}, True),
     ],
 )
 async def test_tokens_end_with_their_users(
