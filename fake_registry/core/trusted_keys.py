@@ -13,7 +13,7 @@ import json
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeGuard
 
 from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
@@ -78,8 +78,10 @@ class TrustedKeys:
             key = found[0].public_key()
         except (binascii.Error, ValueError, TypeError, UnsupportedAlgorithm) as error:
             raise ValueError(f"x5c is no chain of certificates: {error}") from None
+        if not _is_usable(key, "x5c"):
+            return []
         self._check_chain(found[0], found[1:], datetime.fromtimestamp(now, UTC))
-        return [key] if isinstance(key, PublicKey) and _fits(key, algorithm) else []
+        return [key] if _fits(key, algorithm) else []
 
     def _check_chain(self, leaf: x509.Certificate, others: Sequence[x509.Certificate], now: datetime) -> None:
         from cryptography.x509 import verification  # noqa: PLC0415 - few tokens have certificates
@@ -199,7 +201,7 @@ def fingerprint(key: PublicKey) -> str:
     return ":".join(text[at : at + 4] for at in range(0, len(text), 4))
 
 
-def _is_usable(key: object, where: str) -> bool:
+def _is_usable(key: object, where: str) -> TypeGuard[PublicKey]:
     """Whether tokens are signed with keys like this (raises `ValueError` for one that is too weak)."""
     if isinstance(key, rsa.RSAPublicKey) and key.key_size < _LEAST_BITS:
         raise ValueError(f"{where}: has {key.key_size} bits; expected {_LEAST_BITS} or more (RFC 7518, section 3.3)")

@@ -479,6 +479,14 @@ async def test_chains_of_certificates(
     assert await status(client, forged) == 401
 
 
+@pytest.mark.filterwarnings("ignore::jwt.warnings.InsecureKeyLengthWarning")
+@pytest.mark.parametrize(("bits", "status_code"), [(1024, 401), (2048, 200)])
+async def test_a_chain_makes_no_weak_key_count(tree: Tree, clock: Clock, bits: int, status_code: int) -> None:
+    weak = Authority("Weak", parent=CA, key=rsa.generate_private_key(65537, bits), ca=False)
+    client = CoreClient(core_of(tree, clock, auth_of(bundle(CA))))
+    assert await status(client, signed("RS256", weak.key, {"x5c": chain(weak)})) == status_code
+
+
 async def test_certificates_may_expire_before_the_token(tree: Tree, clock: Clock) -> None:
     short = Authority("Short", parent=CA, not_after=datetime.fromtimestamp(NOW + 100, UTC))
     client = CoreClient(core_of(tree, clock, auth_of(bundle(CA))))

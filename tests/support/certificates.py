@@ -10,7 +10,7 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, rsa
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 LONG_AGO = datetime(2019, 1, 1, tzinfo=UTC)
@@ -29,13 +29,14 @@ class Authority:
         common_name: str = "Test CA",
         *,
         parent: Authority | None = None,
+        key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None,
         not_before: datetime = LONG_AGO,
         not_after: datetime = FAR_AHEAD,
         ca: bool = True,
         path_length: int | None = None,
         extensions: Sequence[tuple[x509.ExtensionType, bool]] = (),
     ) -> None:
-        self.key = ec.generate_private_key(ec.SECP256R1())
+        self.key = key or ec.generate_private_key(ec.SECP256R1())
         signer = parent or self
         self.subject = _name(common_name)
         builder = _certificate(self.subject, signer.subject, self.key, not_before, not_after).add_extension(
@@ -83,7 +84,7 @@ class Authority:
 def _certificate(
     subject: x509.Name,
     issuer: x509.Name,
-    key: ec.EllipticCurvePrivateKey,
+    key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey,
     not_before: datetime,
     not_after: datetime,
 ) -> x509.CertificateBuilder:
