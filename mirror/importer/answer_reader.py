@@ -23,8 +23,10 @@ from mirror.importer.answer_failures import (
 
 _BLANK: Final = re.compile(rb"\n\r?\n")
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])[ \t]*")
-_EAGER: Final = 64 * 1024
-"""Up to so many bytes a head is judged before it is there as a whole: Go reads it line by line."""
+_EAGER: Final = 4096
+"""Up to so many bytes a head is judged before it is there as a whole, line by line as Go reads it. Not longer: each
+line costs a look at all before it.
+"""
 
 _LINE: Final = 4096
 _EXCESS: Final = 16 * 1024
@@ -64,6 +66,7 @@ class AnswerReader:
         self._with_body = with_body
         self._rest = b""
         self._searched = 0
+        self._judged = -1
         self._left: int | None = None  # of the body, or of the chunk; None: up to the end of the connection
         self._is_chunked = False
         self._in_chunk = False
@@ -140,7 +143,7 @@ class AnswerReader:
             if wrong is not None:
                 self._fail(wrong)
                 return
-            self._rest, self._searched = data[blank.end() :], 0
+            self._rest, self._searched, self._judged = data[blank.end() :], 0, -1
             self._take(data[: blank.end()])
 
     def _judge_part(self, data: bytes) -> None:
@@ -148,8 +151,9 @@ class AnswerReader:
         if len(data) > HEAD_LIMIT:
             self._fail(TOO_LONG)
         last = data.rfind(b"\n")
-        if last < 0 or len(data) > _EAGER:
+        if last <= self._judged or len(data) > _EAGER:
             return
+        self._judged = last
         wrong = head_failure(data[: last + 1]) or UNEXPECTED_EOF
         # A line may go on in the next one.
         if wrong != UNEXPECTED_EOF and not wrong.startswith(WRONG_LINE):
