@@ -23,7 +23,7 @@ from mirror.importer.answer_failures import (
 
 _BLANK: Final = re.compile(rb"\n\r?\n")
 _FOLD: Final = re.compile(r"\r?\n(?=[ \t])[ \t]*")
-_EAGER: Final = 4096
+_EAGER: Final = 16 * 1024
 """Up to so many bytes a head is judged before it is there as a whole, line by line as Go reads it. Not longer: each
 line costs a look at all before it.
 """

@@ -160,7 +160,8 @@ class SparingOrigin:
             if response.drop or response.status == 429 or response.status >= 500:
                 reason = "hangs up" if response.drop else f"answers {response.status}"
                 return self._instead(question.host, reason, known)
-            if is_tag and method == "HEAD" and response.status == 200 and _digest(response) == _digest(known):
+            digest = _digest(response)
+            if is_tag and method == "HEAD" and response.status == 200 and digest and digest == _digest(known):
                 self._remember(question, target, response)
                 return known
         return response

@@ -6,6 +6,8 @@ from itertools import pairwise
 
 import pytest
 
+from mirror.importer import answer_reader
+from mirror.importer.answer_failures import head_failure
 from mirror.importer.answer_reader import AnswerReader
 
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -202,3 +204,19 @@ def test_heads_are_bounded() -> None:
     assert not reader.is_over
     reader.feed(line)
     assert reader.failure == "net/http: server response headers exceeded 10485760 bytes; aborted"
+
+
+def test_a_head_is_looked_at_once_for_each_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[int] = []
+
+    def counted(head: bytes) -> str | None:
+        looks.append(len(head))
+        return head_failure(head)
+
+    monkeypatch.setattr(answer_reader, "head_failure", counted)
+    head = OK + b"".join(b"X-%d: y\r\n" % number for number in range(20)) + b"Content-Length: 0\r\n\r\n"
+    reader = AnswerReader(with_body=True)
+    for at in range(len(head)):
+        reader.feed(head[at : at + 1])
+    assert reader.is_over
+    assert len(looks) == head.count(b"\n")

@@ -197,6 +197,19 @@ async def test_a_registry_that_fails(studio: Studio, action: dict[str, Any]) -> 
     assert "1.0" not in studio.text()
 
 
+async def test_a_registry_that_names_no_digests(tmp_path: Path) -> None:
+    """Only GET tells whether its tags have moved."""
+    path = "/v2/app/manifests/1"
+    old, new = (json.dumps({"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": [], "n": n}) for n in (1, 2))
+    route = {"method": "*", "path": path, "status": 200, "headers": {"Content-Type": OCI_INDEX}}
+    hosts = {OTHER: {"routes": [{**route, "body": old, "times": 1}, {**route, "body": new}]}}
+    async with FakeRegistry(hosts=hosts) as registry:
+        studio = Studio(registry, Tree.open(tmp_path / "kept", create=True), tmp_path / "recorded.yaml")
+        async with studio.session(OTHER, missing=True, refresh=0) as session:
+            found = [(await ask(session.core, "GET", path, host=OTHER)).body.decode() for _ in range(3)]
+    assert found == [old, new, new]
+
+
 async def test_refusals_are_asked_again(studio: Studio) -> None:
     path = "/v2/team/app/manifests/1.0"
     async with studio.session(anonymous=True, missing=True) as session:
