@@ -7,9 +7,10 @@ Source: RFC 8446 sections 4.1.2 and 5.1, RFC 6066 section 3.
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from typing import Final
+
+from fake_registry.addresses import is_address
 
 MAX_HELLO: Final = 32 * 1024
 """Bytes of a hello, record headers included, after which it is taken for hostile."""
@@ -84,13 +85,9 @@ def host_name(name: bytes | None) -> str | None:
     if name is None or len(name) > 254 or not name.isascii():
         return None
     text = name.decode("ascii").lower()
-    if _NAME.fullmatch(text) is None:
+    if _NAME.fullmatch(text) is None or is_address(text):
         return None
-    try:
-        ipaddress.ip_address(text)
-    except ValueError:
-        return text.removesuffix(".")
-    return None
+    return text.removesuffix(".")
 
 
 class _Fields:

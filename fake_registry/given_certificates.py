@@ -17,6 +17,7 @@ from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 
+from fake_registry.addresses import is_address
 from fake_registry.config import Mtls, ServerCertificate
 from fake_registry.tls import server_context
 
@@ -121,19 +122,11 @@ def name_at(address: str, given: ServerCertificate) -> str:
     names = _names(x509.load_pem_x509_certificate(given.cert.encode()))
     if any(_fits(address, one) for one in names):
         return ""
-    return next((one.replace("*", "api", 1) for one in sorted(names, key=_is_pattern) if not _is_address(one)), "")
+    return next((one.replace("*", "api", 1) for one in sorted(names, key=_is_pattern) if not is_address(one)), "")
 
 
 def _is_pattern(name: str) -> tuple[bool, str]:
     return "*" in name, name
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True
 
 
 def _names(certificate: x509.Certificate) -> set[str]:

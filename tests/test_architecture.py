@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 # of the same layer. A name is a module or a package directly below fake_registry or mirror.
 LAYERS = {
     "fake_registry": (
-        {"errors", "ldap_text"},
+        {"addresses", "errors", "ldap_text"},
         {"client_hello", "config", "handshakes", "oci", "racing", "replacing", "resets", "sendfile"},
         {"mtls", "simple_signing"},
         {"tls"},

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import hmac
-import ipaddress
 import re
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
+from fake_registry.addresses import is_address
 from fake_registry.config import Host
 from fake_registry.control.controlled import Controlled, JournalFilter
 from fake_registry.control.documents import (
@@ -178,7 +178,7 @@ class ControlPlane:
     def _check_origin(self, request: Request) -> None:
         """Refuses what a web page sends: none is meant to be here, and a name may be made to lead here."""
         name = re.sub(r":\d+$", "", request.host).strip("[]").lower()
-        if "origin" in request.headers or not (self._token or name in self._names or _is_address(name)):
+        if "origin" in request.headers or not (self._token or name in self._names or is_address(name)):
             raise ControlError(403, "the control plane is not for web pages")
 
     def _check_token(self, request: Request, endpoint: Endpoint) -> None:
@@ -442,11 +442,3 @@ def _time(text: str) -> float:
         return float(text)
     except ValueError:
         raise ControlError(400, f"since: {text[:100]!r} is no number of seconds since 1970") from None
-
-
-def _is_address(name: str) -> bool:
-    try:
-        ipaddress.ip_address(name)
-    except ValueError:
-        return False
-    return True

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvloop
+from support.registry import Clock, put_image
+
+from fake_registry.fixtures import Tree
 
 
 @pytest.fixture(params=["asyncio", "uvloop"])
@@ -20,3 +24,17 @@ def run(request: pytest.FixtureRequest) -> Callable[[Any], Any]:
             return loop.run(work)
 
     return runner
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Two repositories of one host."""
+    tree = Tree.open(tmp_path)
+    put_image(tree, "team/app", "v1")
+    put_image(tree, "team/other", "v1")
+    return tree

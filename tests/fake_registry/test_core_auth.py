@@ -5,12 +5,11 @@ from __future__ import annotations
 import base64
 import hmac
 import json
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.registry import NOW, Clock, ask, body, error, header, put_image
+from support.registry import NOW, Clock, ask, body, error, header
 
 from fake_registry.config import Auth, Host
 from fake_registry.core.auth import granted
@@ -34,19 +33,6 @@ def of_the_key(**claims: object) -> str:
     signed = f"{Tokens(b'key', lambda: NOW).issue('', User(''), [])[0].partition('.')[0]}.{payload}"
     signature = hmac.digest(b"key", signed.encode(), "sha256")
     return f"{signed}.{base64.urlsafe_b64encode(signature).rstrip(b'=').decode()}"
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree.open(tmp_path)
-    put_image(tree, "team/app", "v1")
-    put_image(tree, "team/other", "v1")
-    return tree
 
 
 def make(tree: Tree, clock: Clock, auth: Auth, **fields: object) -> RegistryCore:

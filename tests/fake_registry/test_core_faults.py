@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.registry import ask, body, error, header, put_image
+from support.registry import ask, body, error, header
 
 from fake_registry.config import Auth, Fault, Host, Route, Spread, seconds
 from fake_registry.core.faults import drawn
@@ -23,14 +22,6 @@ from fake_registry.oci import compute_digest
 LAYER = compute_digest(b"layer")
 MANIFEST = "/v2/team/app/manifests/v1"
 BLOB = f"/v2/team/app/blobs/{LAYER}"
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree.open(tmp_path)
-    put_image(tree, "team/app", "v1")
-    put_image(tree, "team/other", "v1")
-    return tree
 
 
 def fault(**fields: Any) -> Fault:

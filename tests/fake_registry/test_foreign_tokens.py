@@ -112,19 +112,6 @@ def auth_of(keys: str = JWKS, **fields: Any) -> Auth:
     return Auth(type="bearer", realm=REALM, service=SERVICE, issuer=ISSUER, keys=keys, **fields)
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def tree(tmp_path: Path) -> Tree:
-    tree = Tree.open(tmp_path)
-    put_image(tree, "team/app", "v1")
-    put_image(tree, "team/other", "v1")
-    return tree
-
-
 def core_of(tree: Tree, clock: Clock, auth: Auth, rules: Sequence[Mapping[str, Any]] | None = None) -> RegistryCore:
     host = msgspec.convert({"scheme": "http", "access": rules}, Host)
     return RegistryCore(tree, {"quay.io": msgspec.structs.replace(host, auth=auth)}, clock=clock)
